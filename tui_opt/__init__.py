@@ -1,0 +1,1 @@
+"""Explore the dynamics of optimization from a terminal."""

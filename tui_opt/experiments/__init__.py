@@ -1,0 +1,1 @@
+"""The scenarios: parameters in, results out. No numerics and no drawing here."""

@@ -1,0 +1,128 @@
+"""Escape probabilities of SGD walkers from a pit, by exact atoms first and the transfer operator after them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tui_opt.kernels.callables import FloatArray, TermField, evaluate_terms
+from tui_opt.kernels.transfer import ABSORBED, TransferOperator, advance, mass_at, steps_per_slice
+
+MAX_ATOMS = 1 << 20
+"""Atoms carried when that reaches a requested number of steps exactly."""
+ENOUGH_ATOMS = 1 << 14
+"""Atoms carried otherwise: enough for a point start not to feel the cells."""
+
+
+@dataclass
+class Atoms:
+    """Distinct weighted places of walkers after `steps` steps, with what has been absorbed and lost until then.
+
+    Attributes:
+        places: [a], not yet absorbed.
+        weights: [a], in numbers of N^-steps when exact; kept as probabilities.
+        absorbed: probability of having passed the barrier.
+        lost: probability of a place that is not a number.
+        steps: steps taken.
+    """
+
+    places: FloatArray
+    weights: FloatArray
+    absorbed: float = 0.0
+    lost: float = 0.0
+    steps: int = 0
+
+
+def single_atom(start: float) -> Atoms:
+    """All probability at one place."""
+    return Atoms(np.array([float(start)]), np.array([1.0]))
+
+
+def advance_atoms(
+    atoms: Atoms, gradients: TermField, temperature: float, barrier: float, side: float
+) -> Atoms:
+    """One exact step of every atom under every map; equal places are not merged.
+
+    The weights are powers of 1/N times sums, exact in double precision while N is a power of two.
+    """
+    slopes = evaluate_terms(gradients, atoms.places)
+    with np.errstate(all="ignore"):
+        places = (atoms.places - temperature * slopes).ravel()
+    weights = np.tile(atoms.weights / slopes.shape[0], slopes.shape[0])
+    passed = side * (places - barrier) > 0
+    lost = ~np.isfinite(places) & ~passed
+    keep = ~(passed | lost)
+    return Atoms(
+        places[keep],
+        weights[keep],
+        atoms.absorbed + float(weights[passed].sum()),
+        atoms.lost + float(weights[lost].sum()),
+        atoms.steps + 1,
+    )
+
+
+def merge_atoms(atoms: Atoms) -> Atoms:
+    """Add up the weights of atoms at exactly the same place."""
+    places, inverse = np.unique(atoms.places, return_inverse=True)
+    weights = np.bincount(np.ravel(inverse), atoms.weights, places.size)
+    return Atoms(places, weights, atoms.absorbed, atoms.lost, atoms.steps)
+
+
+def escape_probabilities(
+    operator: TransferOperator,
+    start: float,
+    steps: Sequence[int],
+    between: Callable[[int], None] | None = None,
+) -> FloatArray:
+    """Probability of having passed the barrier within each of `steps` steps.
+
+    The walkers are followed exactly as long as their distinct places are few (and to the last requested number of
+    steps that 2^20 of them reach), then handed to the cells.
+
+    Args:
+        operator: the chain on cells.
+        start: where all walkers begin.
+        steps: numbers of steps, in any order, each 0 or more.
+        between: called with the number of steps done, every few tens of milliseconds; what it raises ends the work.
+
+    Returns: P[len(steps)].
+    Raises: ValueError for a negative number of steps.
+    """
+    wanted = np.asarray(steps, dtype=np.int64)
+    if wanted.size and wanted.min() < 0:
+        raise ValueError(f"steps contains {wanted.min()}; each must be 0 or more.")
+    found: dict[int, float] = {}
+    atoms = single_atom(start)
+    exact_until = _exact_horizon(operator, wanted)
+    horizon = int(wanted.max(initial=0))
+    ordered = [int(n) for n in np.unique(wanted)]
+    while atoms.steps < horizon:
+        if atoms.steps in ordered:
+            found[atoms.steps] = atoms.absorbed
+        limit = MAX_ATOMS if atoms.steps < exact_until else ENOUGH_ATOMS
+        if atoms.places.size * operator_terms(operator) > limit:
+            atoms = merge_atoms(atoms)
+            if atoms.places.size * operator_terms(operator) > limit:
+                break
+        atoms = advance_atoms(
+            atoms, operator.gradients, operator.temperature, operator.barrier, operator.side
+        )
+        if between is not None and atoms.places.size > 1000:
+            between(atoms.steps)
+    found[atoms.steps] = atoms.absorbed
+    mass = mass_at(operator, atoms.places, atoms.weights)
+    mass[ABSORBED] += atoms.absorbed
+    done = atoms.steps
+    slice_steps = steps_per_slice(operator)
+    for n in ordered:
+        while done < n:
+            count = min(slice_steps, n - done)
+            advance(operator, mass, count)
+            done += count
+            if between is not None:
+                between(done)
+        if n not in found:
+            found[n] = float(mass[ABSORBED])
+    return np.array([found[int(n)] for n in wanted])

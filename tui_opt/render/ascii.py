@@ -1,0 +1,36 @@
+"""Plain ASCII spellings of the letters and signs that labels, titles and numbers use."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_GREEK = {
+    chr(code): name
+    for code, name in zip(
+        range(0x3B1, 0x3CA),
+        (
+            "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma sigma "
+            "tau upsilon phi chi psi omega"
+        ).split(),
+        strict=True,
+    )
+}
+_SIGNS = {
+    "±": "+/-", "×": "x", "·": "*", "−": "-", "–": "-", "—": "-", "‑": "-", "…": "...", "→": "->", "←": "<-",
+    "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "∝": "~", "∞": "inf", "√": "sqrt", "∂": "d", "∇": "grad ",
+    "Δ": "Delta", "Σ": "Sum", "Ω": "Omega", "Φ": "Phi", "Ψ": "Psi", "Γ": "Gamma", "Λ": "Lambda", "Θ": "Theta",
+    "∫": "int ", "‘": "'", "’": "'", "“": '"', "”": '"', "‖": "||", "∈": " in ", "µ": "u", "°": " deg",
+    "\u202f": "", "\u2009": "", "✓": "yes", "✗": "no", "ϵ": "epsilon", "ϕ": "phi", "ℓ": "l", "′": "'", "″": "''",
+}  # fmt: skip
+_POWERS = str.maketrans("⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ", "-+0123456789n")
+_INDICES = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+
+
+def to_ascii(text: str) -> str:
+    """Spell a text in ASCII: `10⁴` becomes `10^4`, `θ` becomes `theta`; what has no spelling becomes `?`."""
+    text = re.sub("[⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ]+", lambda power: "^" + power.group().translate(_POWERS), text)
+    text = text.translate(_INDICES)
+    text = "".join(_SIGNS.get(c, _GREEK.get(c, c)) for c in text)
+    text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return text.encode("ascii", "replace").decode("ascii")

@@ -1,0 +1,116 @@
+"""Colours and marks: a colour-blind-safe set for series and perceptual maps for heatmaps, in every colour depth."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Literal
+
+from rich.color import Color, ColorSystem
+from rich.color_triplet import ColorTriplet
+
+Colors = Literal["none", "standard", "256", "truecolor"]
+RGB = tuple[int, int, int]
+
+# Reference: Okabe and Ito, "Color Universal Design" (2008); ordered by contrast on dark and light grounds.
+SERIES_RGB: tuple[RGB, ...] = (
+    (86, 180, 233), (230, 159, 0), (0, 158, 115), (213, 94, 0), (204, 121, 167), (0, 114, 178), (240, 228, 66),
+)  # fmt: skip
+_SERIES_STANDARD = ("cyan", "yellow", "green", "red", "magenta", "blue", "bright_yellow")
+# On white paper, yellow and sky blue are too pale for a thin line.
+IMAGE_RGB: tuple[RGB, ...] = (
+    (0, 114, 178), (230, 159, 0), (0, 158, 115), (213, 94, 0), (204, 121, 167), (86, 180, 233), (90, 90, 90),
+)  # fmt: skip
+LINE_MARKS = "●■▲◆▼★"
+POINT_MARKS = "┼×○□△◇"
+ASCII_MARKS = "*ox#@%&$"
+DENSITY_RAMP = ".:-=+*#%@"
+LEVELS = 32
+
+_LIGHTNESS_CHROMA_HUE = {
+    "sequential": ((0.27, 0.11, 315.0), (0.93, 0.17, 105.0)),
+    "low": ((0.38, 0.14, 255.0), (0.95, 0.0, 255.0)),
+    "high": ((0.95, 0.0, 45.0), (0.45, 0.16, 35.0)),
+}
+# Steps of equal direction in lightness; the two halves of the diverging one meet in white.
+_STANDARD_SEQUENTIAL = ("blue", "bright_blue", "cyan", "bright_green", "bright_yellow", "bright_white")
+_STANDARD_DIVERGING = ("blue", "bright_blue", "bright_cyan", "bright_white", "bright_yellow", "bright_red", "red")
+
+
+def _oklch_to_linear(lightness: float, chroma: float, hue: float) -> tuple[float, float, float]:
+    """Linear sRGB of an OKLCH colour.
+
+    Reference: Ottosson, "A perceptual color space for image processing" (2020).
+    """
+    a, b = chroma * math.cos(math.radians(hue)), chroma * math.sin(math.radians(hue))
+    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+    return (
+        4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
+        -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
+        -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
+    )
+
+
+def _encode(linear: float) -> int:
+    linear = min(max(linear, 0.0), 1.0)
+    encoded = 12.92 * linear if linear <= 0.0031308 else 1.055 * linear ** (1 / 2.4) - 0.055
+    return round(255 * encoded)
+
+
+def _oklch(lightness: float, chroma: float, hue: float) -> RGB:
+    """The sRGB colour of this lightness and hue, with as much of the chroma as the screen can show."""
+    while chroma > 0 and not all(-1e-4 <= c <= 1 + 1e-4 for c in _oklch_to_linear(lightness, chroma, hue)):
+        chroma = max(0.0, chroma - 0.002)
+    red, green, blue = (_encode(c) for c in _oklch_to_linear(lightness, chroma, hue))
+    return red, green, blue
+
+
+def _ramp(name: str, count: int) -> list[RGB]:
+    start, end = _LIGHTNESS_CHROMA_HUE[name]
+    steps = [i / (count - 1) for i in range(count)]
+    return [_oklch(*((1 - t) * s + t * e for s, e in zip(start, end, strict=True))) for t in steps]
+
+
+@cache
+def color_map(diverging: bool, levels: int = LEVELS) -> tuple[RGB, ...]:
+    """A map whose lightness changes evenly: dark violet over teal to yellow, or blue over white to vermilion."""
+    if not diverging:
+        return tuple(_ramp("sequential", levels))
+    half = levels // 2
+    return tuple(_ramp("low", half) + _ramp("high", levels - half))
+
+
+@cache
+def map_colors(diverging: bool, colors: Colors) -> tuple[str, ...]:
+    """The map's levels as rich colour names in a colour depth; fewer levels in 16 colours, none without colour."""
+    if colors == "none":
+        return ()
+    if colors == "standard":
+        return _STANDARD_DIVERGING if diverging else _STANDARD_SEQUENTIAL
+    return tuple(color_name(rgb, colors) for rgb in color_map(diverging))
+
+
+@cache
+def color_name(rgb: RGB, colors: Colors) -> str:
+    """The name rich gives to a colour, or to the nearest in the 256."""
+    full = Color.from_triplet(ColorTriplet(*rgb))
+    if colors == "truecolor":
+        return full.name
+    return f"color({full.downgrade(ColorSystem.EIGHT_BIT).number})"
+
+
+def series_color(slot: int, colors: Colors) -> str:
+    """The colour of the series in a slot, as rich names it; empty without colour."""
+    if colors == "none":
+        return ""
+    if colors == "standard":
+        return _SERIES_STANDARD[slot % len(_SERIES_STANDARD)]
+    return color_name(SERIES_RGB[slot % len(SERIES_RGB)], colors)
+
+
+def is_light(rgb: RGB) -> bool:
+    """Whether dark marks are easier to see on this colour than light ones."""
+    red, green, blue = rgb
+    return 0.299 * red + 0.587 * green + 0.114 * blue > 140

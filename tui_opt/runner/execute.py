@@ -1,0 +1,403 @@
+"""Carry out a run: compute in one thread, supervise in the other, leave a run directory that tells the truth."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psutil
+
+from tui_opt.device import resolve_device
+from tui_opt.errors import CancelledError, ExitCode, ExperimentError, OptexploreError, StoreError, TooLargeError
+from tui_opt.expectations import Outcome, judge
+from tui_opt.result import Result
+from tui_opt.runner import files
+from tui_opt.runner.context import Context, Progress
+from tui_opt.runner.interrupts import Interrupts
+from tui_opt.runner.machine import (
+    announced_compilation,
+    available_cores,
+    available_memory,
+    kernel_cache,
+    limited_threads,
+    prepare_compilation,
+    provenance,
+)
+from tui_opt.runner.run_directory import RunDirectory, State, now
+from tui_opt.runner.sweeping import compute_sweep
+from tui_opt.scenario_file import ScenarioFile
+
+TICK = 0.1
+CONTROL_INTERVAL = 0.25
+STATUS_INTERVAL = 0.25
+HEARTBEAT_INTERVAL = 2.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that may begin: its file with the device settled, and the threads it gets."""
+
+    file: ScenarioFile
+    device: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended. `result` is there where `state` is done."""
+
+    run: RunDirectory
+    state: State
+    exit_code: int
+    elapsed: float
+    error: str | None = None
+    result: Result | None = None
+    outcomes: tuple[Outcome, ...] = ()
+
+
+def plan(file: ScenarioFile, threads: int | None = None) -> Plan:
+    """Settle device and threads, and refuse what cannot fit, before anything is written.
+
+    Raises:
+        DeviceUnavailableError: the device is not here.
+        UsageError: the experiment cannot use it.
+        TooLargeError: the estimate exceeds the memory that is free.
+    """
+    device = resolve_device(file.device, file.experiment.devices)
+    need = file.experiment.estimate(file.params).bytes
+    free = available_memory()
+    if need > free:
+        raise TooLargeError(
+            f"{file.scenario.name}/{file.experiment.name} would take about {need / 1e9:.1f} GB of memory with these "
+            f"parameters, and {free / 1e9:.1f} GB are free. Make it smaller."
+        )
+    return Plan(file, device, threads or available_cores())
+
+
+def begin(plan: Plan, store: Any) -> RunDirectory:
+    """Make the run's directory and claim it; errors as for `RunDirectory.create`."""
+    file = plan.file
+    return RunDirectory.create(store, file.scenario.name, file.experiment.name, file.to_toml(), claim=True)
+
+
+class _DirectoryRecorder:
+    """Puts what a computation says into its run directory."""
+
+    def __init__(self, run: RunDirectory, tell: Callable[[str], None]) -> None:
+        self.run = run
+        self.tell = tell
+        self.partials = 0
+
+    def message(self, text: str) -> None:
+        self.run.event("message", text=text)
+        self.run.log(text)
+        self.tell(text)
+
+    def partial(self, result: Result) -> None:
+        try:
+            self.run.write_partial(result)
+        except OSError as error:
+            self.run.log(f"No partial result was written: {error}.")
+            return
+        self.partials += 1
+
+    def load_checkpoint(self) -> dict[str, Any]:
+        path = self.run.path / "checkpoint.npz"
+        try:
+            return files.read_arrays(path) if path.exists() else {}
+        except (OSError, ValueError) as error:
+            self.message(f"The checkpoint cannot be read and is not used: {error}")
+            return {}
+
+    def save_checkpoint(self, arrays: dict[str, Any]) -> None:
+        files.write_arrays(self.run.path / "checkpoint.npz", arrays, sync=True)
+
+
+class _Computation(threading.Thread):
+    """Runs the compute function and keeps what it returned or raised."""
+
+    def __init__(self, work: Callable[[], Result]) -> None:
+        super().__init__(name="compute", daemon=True)
+        self._work = work
+        self.ended = threading.Event()
+        self.result: Result | None = None
+        self.error: BaseException | None = None
+        self.trace = ""
+
+    def run(self) -> None:
+        try:
+            self.result = self._work()
+        except BaseException as error:  # handed to the supervising thread
+            self.error = error
+            self.trace = traceback.format_exc()
+        finally:
+            self.ended.set()
+
+
+def execute(
+    run: RunDirectory,
+    plan: Plan,
+    *,
+    interrupts: Interrupts | None = None,
+    observe: Callable[[Progress, float | None], None] = lambda progress, eta: None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Ended:
+    """Carry out a claimed run to its end, whatever that is.
+
+    Args:
+        run: its directory, whose lock this process holds; released at the end.
+        plan: what to run.
+        interrupts: signals to heed.
+        observe: called a few times a second with progress and the seconds still to go, if known.
+        tell: called with each sentence the computation says.
+
+    Returns:
+        How it ended. Errors of the computation are part of that; none is raised.
+    """
+    supervisor = _Supervisor(run, plan, interrupts or Interrupts(), observe, tell)
+    try:
+        return supervisor.carry_out()
+    finally:
+        run.lock.release()
+
+
+class _Supervisor:
+    def __init__(
+        self,
+        run: RunDirectory,
+        plan: Plan,
+        interrupts: Interrupts,
+        observe: Callable[[Progress, float | None], None],
+        tell: Callable[[str], None],
+    ) -> None:
+        self.run = run
+        self.plan = plan
+        self.interrupts = interrupts
+        self.observe = observe
+        self.tell = tell
+        self.began = time.monotonic()
+        self.recorder = _DirectoryRecorder(run, tell)
+        file = plan.file
+        prepare_compilation()
+        self.context = Context(
+            f"{file.scenario.name}/{file.experiment.name}",
+            seed=file.seed,
+            device=plan.device,
+            threads=plan.threads,
+            kernels=kernel_cache(),
+            recorder=self.recorder,
+        )
+        self.created = str(run.read_status_file().get("created", now()))
+        self.started = now()
+        self.provenance = provenance(plan.device, file.experiment.dtype, plan.threads)
+        self._status_next = 0.0
+        self._heartbeat_next = 0.0
+        self._shown: tuple[Any, ...] = ()
+
+    # --- the three acts --------------------------------------------------------------------------------------------
+
+    def carry_out(self) -> Ended:
+        try:
+            self._open()
+            computation = _Computation(self._compute)
+            computation.start()
+            self._watch(computation)
+            return self._close(computation)
+        except OSError as error:
+            return self._fail(self._disk_sentence(error), traceback.format_exc())
+
+    def _open(self) -> None:
+        self.run.clear_control()
+        process = psutil.Process()
+        meta = {
+            "schema": 1,
+            "pid": process.pid,
+            "pid_started": process.create_time(),
+            "started": self.started,
+            "seed": self.plan.file.seed,
+            **self.provenance,
+        }
+        files.write_json(self.run.path / "meta.json", meta)
+        self.run.write_status(self._status("running"), sync=True)
+        self.run.event("state", state="running")
+
+    def _compute(self) -> Result:
+        file = self.plan.file
+        with limited_threads(self.plan.threads), announced_compilation(self.context.message):
+            compute = file.experiment.load_compute()
+            if file.sweep is not None:
+                return compute_sweep(file, file.sweep, compute, self.context, self.run.path / "chunks")
+            result = compute(file.params, self.context)
+            result.headline = result.headline or [n for n in file.experiment.headline if n in result.findings]
+            return result
+
+    def _watch(self, computation: _Computation) -> None:
+        control_next = 0.0
+        while not computation.ended.wait(TICK):
+            moment = time.monotonic()
+            if self.interrupts.count > 0:
+                self.context.cancel()
+            if self.interrupts.count > 1:
+                self._abandon()
+            if moment >= control_next:
+                control_next = moment + CONTROL_INTERVAL
+                if self.run.cancel_requested():
+                    self.context.cancel()
+            self._show_progress(moment)
+
+    def _close(self, computation: _Computation) -> Ended:
+        if computation.error is None and computation.result is not None:
+            return self._finish(computation.result)
+        error = computation.error
+        if isinstance(error, CancelledError):
+            self.context.checkpoint.flush()
+            return self._end("cancelled", self._cancel_code(), "Cancelled. `optexplore runs resume` goes on with it.")
+        if isinstance(error, OptexploreError):
+            return self._fail(str(error), computation.trace, error.exit_code)
+        if isinstance(error, MemoryError):
+            return self._fail("The run needs more memory than this machine has free. Make it smaller.", computation.trace)
+        if isinstance(error, OSError):
+            return self._fail(self._disk_sentence(error), computation.trace)
+        kind = type(error).__name__
+        return self._fail(f"The computation failed unexpectedly ({kind}: {error}). {self._see_log()}", computation.trace)
+
+    # --- endings ---------------------------------------------------------------------------------------------------
+
+    def _finish(self, result: Result) -> Ended:
+        file = self.plan.file
+        elapsed = time.monotonic() - self.began
+        outcomes = tuple(judge(file.expectations, result, file.sweep))
+        extra = {
+            "scenario": file.scenario.name,
+            "experiment": file.experiment.name,
+            "title": file.title,
+            "seed": file.seed,
+            "device": self.plan.device,
+            "elapsed": elapsed,
+            "created": self.created,
+            "started": self.started,
+            "ended": now(),
+            "provenance": self.provenance,
+        }
+        self.run.write_result(result, extra)
+        failed = result.findings.get("failed_points") if file.sweep is not None else None
+        code = ExitCode.SWEEP_INCOMPLETE if failed is not None and failed.value > 0 else ExitCode.OK
+        ended = self._end("done", code, None)
+        return replace(ended, result=result, outcomes=outcomes)
+
+    def _fail(self, sentence: str, trace: str, code: int = ExitCode.RUN_FAILED) -> Ended:
+        self.run.log(trace)
+        self.run.free_space()
+        return self._end("failed", code, sentence)
+
+    def _end(self, state: State, code: int, error: str | None) -> Ended:
+        elapsed = time.monotonic() - self.began
+        try:
+            self.run.write_status(self._status(state, error), sync=True)
+        except OSError as problem:
+            # The lock is about to be free, so the run shows as lost, which is the truth.
+            error = f"{error or 'The run ended.'} Its state could not be written: {problem.strerror}."
+        self.run.event("state", state=state, error=error)
+        return Ended(self.run, state, code, elapsed, error)
+
+    def _abandon(self) -> None:
+        """A second signal: do not wait for the computation to notice."""
+        self._end("cancelled", self._cancel_code(), "Cancelled without waiting for the computation to stop.")
+        os._exit(self.interrupts.exit_code)
+
+    def _cancel_code(self) -> int:
+        return self.interrupts.exit_code if self.interrupts.count else ExitCode.RUN_FAILED
+
+    def _disk_sentence(self, error: OSError) -> str:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return (
+                f"The disk of {self.run.path.parent} is full, so the result could not be kept. Free some space "
+                "(`optexplore runs prune` removes old runs) or choose another folder with --out."
+            )
+        return f"A file could not be read or written: {error.strerror or error} ({error.filename}). {self._see_log()}"
+
+    def _see_log(self) -> str:
+        return f"The details are in {self.run.path / 'log.txt'}."
+
+    # --- progress --------------------------------------------------------------------------------------------------
+
+    def _eta(self) -> float | None:
+        fraction = self.context.now.fraction
+        elapsed = time.monotonic() - self.began
+        return elapsed * (1 - fraction) / fraction if 0.02 <= fraction < 1 and elapsed > 0.5 else None
+
+    def _show_progress(self, moment: float) -> None:
+        progress = self.context.now
+        eta = self._eta()
+        self.observe(progress, eta)
+        if moment < self._status_next:
+            return
+        shown = (round(progress.fraction, 3), progress.what, self.recorder.partials)
+        if shown == self._shown and moment < self._heartbeat_next:
+            return
+        try:
+            self.run.write_status(self._status("running"), sync=False)
+        except OSError:
+            return  # a full disk is reported when it matters: at the result
+        if shown != self._shown:
+            self.run.event("progress", progress=round(progress.fraction, 4), what=progress.what)
+        self._shown = shown
+        self._status_next = moment + STATUS_INTERVAL
+        self._heartbeat_next = moment + HEARTBEAT_INTERVAL
+
+    def _status(self, state: State, error: str | None = None) -> dict[str, Any]:
+        eta = self._eta() if state == "running" else None
+        return {
+            "state": state,
+            "progress": 1.0 if state == "done" else round(self.context.now.fraction, 4),
+            "what": self.context.now.what,
+            "eta": None if eta is None else round(eta, 1),
+            "partial": self.recorder.partials,
+            "created": self.created,
+            "started": self.started,
+            "heartbeat": now(),
+            "elapsed": round(time.monotonic() - self.began, 3),
+            "error": error,
+        }
+
+
+def claim_again(run: RunDirectory) -> None:
+    """Claim a run that ended without a result, to resume it.
+
+    Raises:
+        StoreError: it is done, or somebody works on it.
+    """
+    if not run.lock.acquire():
+        raise StoreError(f"The run {run.id} is being worked on by another process.")
+    state = run.read_status_file()["state"]
+    if state == "done" and (run.path / "result.json").exists():
+        run.lock.release()
+        raise StoreError(f"The run {run.id} is done; there is nothing to resume.")
+
+
+def run_in_memory(file: ScenarioFile, threads: int | None = None) -> Result:
+    """Run a scenario file without a run directory, for scripts and notebooks.
+
+    Raises:
+        ExperimentError: the question has no answer for these parameters.
+        OptexploreError: the run cannot be made here.
+    """
+    if file.sweep is not None:
+        raise ExperimentError("A sweep keeps its points on disk; run it with `optexplore --batch`.")
+    settled = plan(file, threads)
+    prepare_compilation()
+    context = Context(
+        f"{file.scenario.name}/{file.experiment.name}",
+        seed=file.seed,
+        device=settled.device,
+        threads=settled.threads,
+        kernels=kernel_cache(),
+    )
+    with limited_threads(settled.threads):
+        return file.experiment.load_compute()(file.params, context)

@@ -1,0 +1,125 @@
+"""Files that are whole or not there: a temporary file beside the target, then a rename over it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TEMPORARY_MARK = ".tmp-"
+
+
+def write_atomic(path: Path, write: Callable[[IO[bytes]], object], *, sync: bool) -> None:
+    """Write a file so that a reader, or the next boot, finds the old one or the new one.
+
+    Args:
+        path: the target.
+        write: called with the open binary file.
+        sync: flush to the disk before the rename; left out for what may be lost, such as partial results.
+
+    Raises:
+        OSError: nothing was changed, and the temporary file is gone.
+    """
+    temporary = path.with_name(f"{TEMPORARY_MARK}{secrets.token_hex(4)}-{path.name}")
+    try:
+        with open(temporary, "xb") as file:
+            write(file)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    if sync:
+        sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Flush a directory's entries to the disk, where its file system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_text(path: Path, text: str, *, sync: bool = True) -> None:
+    """Write a text file atomically."""
+    data = text.encode("utf-8")
+    write_atomic(path, lambda file: file.write(data), sync=sync)
+
+
+def write_json(path: Path, document: Mapping[str, Any], *, sync: bool = True) -> None:
+    """Write a JSON object atomically. Numbers in it must be finite."""
+    write_text(path, json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n", sync=sync)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object, or None where the file is missing, unreadable, or holds something else."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], *, sync: bool) -> None:
+    """Write named arrays as an uncompressed NumPy archive, atomically.
+
+    Raises:
+        ValueError: an array holds Python objects, which are never written.
+    """
+    import numpy as np
+
+    for name, array in arrays.items():
+        if array.dtype.hasobject:
+            raise ValueError(f"Array {name!r} holds Python objects, which cannot be stored.")
+    # NumPy seeks back to patch sizes, so the archive goes straight to the file, never through a copy in memory.
+    write_atomic(path, lambda file: np.savez(file, **arrays), sync=sync)  # type: ignore[arg-type]
+
+
+def read_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:
+    """Arrays of an archive, all or the named ones that are there.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not a NumPy archive, is damaged, or holds Python objects.
+    """
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not hasattr(archive, "files"):
+                raise ValueError(f"{path} holds a single array, not an archive.")
+            chosen = archive.files if names is None else [n for n in names if n in archive.files]
+            return {name: archive[name] for name in chosen}
+    except (zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise ValueError(f"{path} is not a whole NumPy archive: {error}.") from None
+
+
+def tail(path: Path, most_bytes: int = 65_536) -> list[str]:
+    """The last whole lines of a text file, without reading the rest; a torn first or last line is left out."""
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, io.SEEK_END)
+            file.seek(max(0, size - most_bytes))
+            data = file.read()
+    except OSError:
+        return []
+    lines = data.split(b"\n")
+    if size > most_bytes:
+        lines = lines[1:]
+    return [line.decode("utf-8", "replace") for line in lines[:-1]]

@@ -1,0 +1,144 @@
+"""What this machine gives a run: threads, memory, the cache of compiled kernels, and a record of all that."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import platform
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tui_opt.locations import cache_dir
+
+_RECORDED = ("optexplore", "numpy", "scipy", "numba", "torch", "pydantic")
+
+
+def _cgroup_limit(name: str) -> str | None:
+    """A limit of the control group this process is in (version 2), as text."""
+    try:
+        group = Path("/proc/self/cgroup").read_text().strip().rpartition("::")[2]
+    except OSError:
+        return None
+    for folder in (Path(f"/sys/fs/cgroup{group}"), Path("/sys/fs/cgroup")):
+        try:
+            return (folder / name).read_text().strip()
+        except OSError:
+            continue
+    return None
+
+
+def available_cores() -> int:
+    """Cores this process may use: its affinity mask, or less where its control group has a quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota, _, period = (_cgroup_limit("cpu.max") or "max").partition(" ")
+    if quota.isdigit() and period.isdigit():
+        cores = min(cores, max(1, math.ceil(int(quota) / int(period))))
+    return cores
+
+
+def available_memory() -> int:
+    """Bytes a run may still take: free memory, or what its control group leaves."""
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
+    limit, used = _cgroup_limit("memory.max"), _cgroup_limit("memory.current")
+    if limit and used and limit.isdigit() and used.isdigit():
+        free = min(free, int(limit) - int(used))
+    return max(free, 0)
+
+
+@contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """Hold BLAS and OpenMP pools to `threads`; numba's and ours are given it directly."""
+    from threadpoolctl import threadpool_limits
+
+    os.environ.setdefault("NUMBA_NUM_THREADS", str(max(1, available_cores())))
+    with threadpool_limits(limits=threads):
+        yield
+
+
+def kernel_cache() -> Path:
+    """Folder of specialised kernels, made where it is missing."""
+    folder = cache_dir() / "kernels"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def prepare_compilation() -> None:
+    """Point numba's cache at the user's cache. Must come before numba is imported."""
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_dir() / "numba"))
+
+
+@contextmanager
+def announced_compilation(announce: Callable[[str], None]) -> Iterator[None]:
+    """Say once that something is being compiled, when numba really compiles and does not load from its cache."""
+    if "numba" not in sys.modules:
+        import numba  # noqa: F401  (its event module is useless before)
+    from numba.core import event
+
+    class _Listener(event.Listener):  # type: ignore[misc]
+        said = False
+
+        def on_start(self, event: Any) -> None:
+            if not self.said:
+                self.said = True
+                announce("compiling (first use only)")
+
+        def on_end(self, event: Any) -> None:
+            """Nothing to say at the end."""
+
+    listener = _Listener()
+    event.register("numba:compile", listener)
+    try:
+        yield
+    finally:
+        event.unregister("numba:compile", listener)
+
+
+@functools.cache
+def git_commit() -> str | None:
+    """Commit of the checkout the package runs from, `+` behind it if it is changed; None for an installed package."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        return commit + ("+" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(root: Path, *words: str) -> str:
+    answer = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=5, check=True)
+    return answer.stdout.strip()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what numbers depend on."""
+    found = {"python": platform.python_version()}
+    for name in _RECORDED:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def provenance(device: str, dtype: str, threads: int) -> dict[str, Any]:
+    """A record of where and with what a result was made."""
+    return {
+        "versions": versions(),
+        "git_commit": git_commit(),
+        "host": socket.gethostname(),
+        "platform": platform.platform(),
+        "device": device,
+        "dtype": dtype,
+        "threads": threads,
+    }

@@ -1,0 +1,262 @@
+"""A run directory: the one protocol of app, batch, sweeps and remote workers.
+
+    scenario.toml  status.json  meta.json  events.jsonl  log.txt  lock  control
+    partial.npz  checkpoint.npz  chunks/  arrays.npz  result.json (written last)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from tui_opt.errors import StoreError
+from tui_opt.result import Result, ResultDocument
+from tui_opt.runner import files
+from tui_opt.runner.lock import RunLock, is_locked
+
+SCHEMA = 1
+State = Literal["queued", "running", "done", "failed", "cancelled", "lost"]
+ENDED: tuple[State, ...] = ("done", "failed", "cancelled", "lost")
+_STATES: tuple[State, ...] = ("queued", "running", "done", "failed", "cancelled")
+_DOCUMENT = "__document__"
+NEW_MARK = ".new-"
+
+
+def now() -> str:
+    """The time in UTC as everybody writes it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class RunDirectory:
+    """One run on disk. Readers need no lock; whoever works on the run holds `lock`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock = RunLock(path / "lock")
+        self._append = threading.Lock()
+
+    @property
+    def id(self) -> str:
+        """The directory's name."""
+        return self.path.name
+
+    # --- beginning -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, store: Path, scenario: str, experiment: str, toml: str, *, claim: bool) -> RunDirectory:
+        """Make a run in a store, whole or not at all.
+
+        Args:
+            store: folder of run directories, made if it is missing.
+            scenario: name of the scenario.
+            experiment: name of the experiment.
+            toml: the resolved scenario file.
+            claim: hold the run's lock from the first moment, for whoever runs it at once.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        try:
+            store.mkdir(parents=True, exist_ok=True)
+            while True:
+                stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+                name = f"{stamp}-{scenario}-{experiment}-{secrets.token_hex(3)}"
+                run = cls._appear(store, name, toml, claim=claim)
+                if run is not None:
+                    return run
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StoreError(
+                f"The store {store} cannot be written: {reason}. Free some space, or choose another folder with --out."
+            ) from None
+
+    @classmethod
+    def _appear(cls, store: Path, name: str, toml: str, *, claim: bool) -> RunDirectory | None:
+        """Fill a hidden directory and rename it to its name; None where that name is taken."""
+        new = store / f"{NEW_MARK}{name}"
+        lock = RunLock(new / "lock")
+        try:
+            new.mkdir()
+            files.write_text(new / "scenario.toml", toml)
+            cls(new).write_status({"state": "queued", "created": now(), "progress": 0.0}, sync=True)
+            if claim:
+                lock.acquire()
+            os.rename(new, store / name)
+        except OSError:
+            lock.release()
+            shutil.rmtree(new, ignore_errors=True)
+            if (store / name).exists():
+                return None
+            raise
+        files.sync_directory(store)
+        run = cls(store / name)
+        # The lock belongs to the open file, so it lives on under the new name.
+        lock.path = run.lock.path
+        run.lock = lock
+        return run
+
+    # --- status ----------------------------------------------------------------------------------------------------
+
+    def write_status(self, status: Mapping[str, Any], *, sync: bool) -> None:
+        """Replace `status.json`. State changes are flushed to disk, progress is not."""
+        files.write_json(self.path / "status.json", {"schema": SCHEMA, **status}, sync=sync)
+
+    def status(self) -> dict[str, Any]:
+        """What `status.json` says, with `state` made true: `lost` where a run says it is running and nobody holds its lock.
+
+        Raises:
+            StoreError: it is missing, damaged, or written by a newer version.
+        """
+        status = self.read_status_file()
+        if status["state"] == "running" and not is_locked(self.path / "lock"):
+            # It may have ended between the two looks.
+            status = self.read_status_file()
+            if status["state"] == "running":
+                status["state"] = "lost"
+                status.setdefault("error", "Its process ended without a word. Resume it with `optexplore runs resume`.")
+        return status
+
+    def read_status_file(self) -> dict[str, Any]:
+        """`status.json` as it stands; errors as for `status`."""
+        status = files.read_json(self.path / "status.json")
+        if status is None:
+            raise StoreError(f"{self.path} is not a run: its status.json is missing or damaged.")
+        self._check_schema(status, "status.json")
+        if status.get("state") not in _STATES:
+            raise StoreError(f"{self.path} has a status.json that says no state this version knows.")
+        return status
+
+    def _check_schema(self, document: Mapping[str, Any], name: str) -> None:
+        schema = document.get("schema")
+        if not isinstance(schema, int) or isinstance(schema, bool):
+            raise StoreError(f"{self.path / name} does not say its schema, so it was not written by optexplore.")
+        if schema > SCHEMA:
+            raise StoreError(
+                f"{self.path / name} has schema {schema}, newer than the {SCHEMA} this version reads. Upgrade optexplore."
+            )
+
+    # --- log, control ----------------------------------------------------------------------------------------------
+
+    def event(self, kind: str, **details: Any) -> None:
+        """Append a line to `events.jsonl`. A full disk costs the line, not the run."""
+        line = json.dumps({"schema": SCHEMA, "time": now(), "kind": kind, **details}, ensure_ascii=False) + "\n"
+        self._append_text("events.jsonl", line)
+
+    def log(self, text: str) -> None:
+        """Append to `log.txt`."""
+        self._append_text("log.txt", text if text.endswith("\n") else text + "\n")
+
+    def _append_text(self, name: str, text: str) -> None:
+        with self._append:
+            try:
+                # One write to a file opened for appending: lines of two writers never mix.
+                descriptor = os.open(self.path / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                try:
+                    os.write(descriptor, text.encode("utf-8"))
+                finally:
+                    os.close(descriptor)
+            except OSError:
+                return
+
+    def events(self) -> list[dict[str, Any]]:
+        """The last events, newest last; torn or foreign lines are left out."""
+        found = []
+        for line in files.tail(self.path / "events.jsonl"):
+            try:
+                event = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(event, dict):
+                found.append(event)
+        return found
+
+    def request_cancel(self) -> None:
+        """Ask whoever works on this run to stop; seen within a quarter of a second."""
+        files.write_json(self.path / "control", {"schema": SCHEMA, "request": "cancel", "time": now()})
+
+    def cancel_requested(self) -> bool:
+        """Whether somebody asked for a stop."""
+        path = self.path / "control"
+        return path.exists() and (files.read_json(path) or {}).get("request") == "cancel"
+
+    def clear_control(self) -> None:
+        """Forget an old request, at the beginning of a new attempt."""
+        (self.path / "control").unlink(missing_ok=True)
+
+    # --- results ---------------------------------------------------------------------------------------------------
+
+    def write_partial(self, result: Result) -> int:
+        """Replace the partial result; returns its size in bytes."""
+        import numpy as np
+
+        document = np.frombuffer(result.document().model_dump_json().encode(), dtype=np.uint8)
+        arrays = {_DOCUMENT: document, **result.values()}
+        files.write_arrays(self.path / "partial.npz", arrays, sync=False)
+        return sum(a.nbytes for a in arrays.values())
+
+    def partial(self) -> Result | None:
+        """The newest partial result, if there is one that can be read."""
+        try:
+            arrays = files.read_arrays(self.path / "partial.npz")
+            document = ResultDocument.model_validate_json(arrays.pop(_DOCUMENT).tobytes())
+        except (OSError, ValueError, KeyError):
+            return None
+        return Result.from_document(document, arrays)
+
+    def write_result(self, result: Result, extra: Mapping[str, Any]) -> None:
+        """Write arrays, then `result.json`, whose presence means that the run is done."""
+        files.write_arrays(self.path / "arrays.npz", result.values(), sync=True)
+        document = {"schema": SCHEMA, **result.document().model_dump(mode="json"), **extra}
+        files.write_json(self.path / "result.json", document)
+        (self.path / "partial.npz").unlink(missing_ok=True)
+        (self.path / "checkpoint.npz").unlink(missing_ok=True)
+
+    def result_document(self) -> dict[str, Any]:
+        """`result.json` as it stands.
+
+        Raises:
+            StoreError: the run has no result, or a damaged or newer one.
+        """
+        path = self.path / "result.json"
+        document = files.read_json(path)
+        if document is None:
+            state = self.status()["state"]
+            if path.exists():
+                raise StoreError(f"{path} is damaged. Run it again with `optexplore --batch {self.path}/scenario.toml`.")
+            raise StoreError(f"The run {self.id} has no result: it is {state}.")
+        self._check_schema(document, "result.json")
+        return document
+
+    def result(self, arrays: tuple[str, ...] | None = None) -> Result:
+        """The stored result, with all its arrays or the named ones; errors as for `result_document`."""
+        try:
+            document = ResultDocument.model_validate(self.result_document())
+            values = files.read_arrays(self.path / "arrays.npz", arrays)
+        except (OSError, ValueError) as error:
+            raise StoreError(f"The result of {self.id} cannot be read: {error}") from None
+        return Result.from_document(document, values)
+
+    def free_space(self) -> None:
+        """Remove what a run that failed for want of space does not need."""
+        for name in ("partial.npz", "arrays.npz"):
+            (self.path / name).unlink(missing_ok=True)
+        for stray in self.path.glob(f"{files.TEMPORARY_MARK}*"):
+            stray.unlink(missing_ok=True)
+
+
+def wait_until_free(run: RunDirectory, seconds: float) -> bool:
+    """Wait for a run's lock to be free, such as after a cancel request; returns whether it is."""
+    deadline = time.monotonic() + seconds
+    while is_locked(run.path / "lock"):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True

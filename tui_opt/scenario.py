@@ -1,0 +1,175 @@
+"""Scenarios and their experiments, and the registry of those there are.
+
+Declarations are cheap: an experiment names its compute function by text, which is imported where it runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import metadata, resources
+from typing import TYPE_CHECKING, Any
+
+from tui_opt.errors import UsageError
+from tui_opt.params import Params, near_match
+
+if TYPE_CHECKING:
+    from tui_opt.result import Result
+    from tui_opt.runner.context import Context
+
+ENTRY_POINT_GROUP = "optexplore.scenarios"
+
+#: built-in scenarios in the order of the source texts, by the module that declares them.
+BUILT_IN: Mapping[str, str] = {"toy-sgd": "tui_opt.experiments.toy_sgd:SCENARIO"}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will take on the reference machine: seconds on one core, and bytes of memory at its peak."""
+
+    seconds: float
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One question asked of a scenario.
+
+    Args:
+        name: name in scenario files.
+        title: the question in a few words.
+        summary: what is computed and how, a sentence or two.
+        params: the declaration of its parameters.
+        compute: `module:function` called with (params, context), returning a `Result`.
+        estimate: cost of a run with the given parameters.
+        findings: names of the findings it can report, for checking expectations before a run; empty if they vary.
+        arrays: names of the arrays it can return, likewise.
+        headline: the findings that stand under its chart.
+        devices: kinds of device it can use, the fastest first.
+        dtype: precision of its numbers.
+    """
+
+    name: str
+    title: str
+    summary: str
+    params: type[Params]
+    compute: str
+    estimate: Callable[[Any], Estimate]
+    findings: tuple[str, ...] = ()
+    arrays: tuple[str, ...] = ()
+    headline: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ("cpu",)
+    dtype: str = "float64"
+
+    def load_compute(self) -> Callable[[Any, Context], Result]:
+        """Import the compute function; this is where the heavy libraries come in."""
+        module, _, name = self.compute.partition(":")
+        function: Callable[[Any, Context], Result] = getattr(importlib.import_module(module), name)
+        return function
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One system, with the experiments that ask about it.
+
+    Args:
+        name: name in scenario files.
+        title: what it is, in a few words.
+        experiments: in the order they are listed.
+        theory_package: package whose `<name>.md` is the theory page.
+    """
+
+    name: str
+    title: str
+    experiments: tuple[Experiment, ...]
+    theory_package: str = "tui_opt.theory"
+    by_name: Mapping[str, Experiment] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {e.name: e for e in self.experiments})
+
+    def experiment(self, name: str) -> Experiment:
+        """The experiment of that name.
+
+        Raises:
+            UsageError: there is none; the message lists those there are.
+        """
+        if name not in self.by_name:
+            known = ", ".join(self.by_name)
+            hint = near_match(name, self.by_name)
+            raise UsageError(f"{self.name} has no experiment {name!r}; it has {known}. {hint}".rstrip())
+        return self.by_name[name]
+
+    def theory(self) -> str:
+        """The theory page as Markdown, empty where there is none."""
+        page = resources.files(self.theory_package) / f"{self.name}.md"
+        return page.read_text(encoding="utf-8") if page.is_file() else ""
+
+
+@dataclass(frozen=True)
+class BrokenPlugin:
+    """A plugin that could not be used, and why."""
+
+    name: str
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Every scenario there is, and the plugins that were skipped."""
+
+    scenarios: Mapping[str, Scenario]
+    broken: tuple[BrokenPlugin, ...]
+
+    def scenario(self, name: str) -> Scenario:
+        """The scenario of that name.
+
+        Raises:
+            UsageError: there is none; the message lists those there are.
+        """
+        if name not in self.scenarios:
+            known = ", ".join(self.scenarios)
+            hint = near_match(name, self.scenarios)
+            raise UsageError(f"There is no scenario {name!r}; there are {known}. {hint}".rstrip())
+        return self.scenarios[name]
+
+
+def load_object(path: str) -> Any:
+    """The object that `module:name` names."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+@cache
+def registry() -> Registry:
+    """Built-in scenarios first, then those of installed packages by entry point; a broken plugin is skipped and reported."""
+    found: dict[str, Scenario] = {name: load_object(path) for name, path in BUILT_IN.items()}
+    broken: list[BrokenPlugin] = []
+    for entry in sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda e: (e.name, e.value)):
+        try:
+            scenario = entry.load()
+        except Exception as error:  # a plugin may fail in any way; the others must go on
+            broken.append(BrokenPlugin(entry.name, entry.value, f"{type(error).__name__}: {error}"))
+            continue
+        reason = _unusable(entry.name, scenario, found)
+        if reason:
+            broken.append(BrokenPlugin(entry.name, entry.value, reason))
+        else:
+            found[entry.name] = scenario
+    return Registry(found, tuple(broken))
+
+
+def _unusable(name: str, scenario: object, found: Mapping[str, Scenario]) -> str:
+    """Why an entry point's object cannot be a scenario, empty if it can."""
+    if not isinstance(scenario, Scenario):
+        return f"it names a {type(scenario).__name__}, not a tui_opt.scenario.Scenario."
+    if scenario.name != name:
+        return f"its entry point is called {name!r} but its scenario {scenario.name!r}."
+    if name in found:
+        return f"a scenario called {name!r} is there already."
+    if not scenario.experiments:
+        return "it has no experiments."
+    return ""

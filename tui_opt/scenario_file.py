@@ -1,0 +1,251 @@
+"""Scenario files: a TOML file that names an experiment, its parameters, a sweep, and what to expect."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from tui_opt.errors import UsageError
+from tui_opt.expectations import Expectation, read_expectations
+from tui_opt.params import ParameterErrors, Params, Problem, near_match
+from tui_opt.scenario import Experiment, Scenario, registry
+from tui_opt.sweep import Sweep, read_sweep
+
+KEYS = ("scenario", "experiment", "title", "description", "seed", "device", "size", "params", "sweep", "expect")
+SIZES = ("laptop", "gpu")
+MOST_BYTES = 10_000_000
+
+
+class ScenarioFileError(UsageError):
+    """A scenario file cannot be used; the text lists everything that is wrong with it, a line each."""
+
+    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+        self.source = source
+        self.problems = list(problems)
+        lines = [f"{source} cannot be used:"]
+        lines += ["  " + str(problem).replace("\n", "\n    ") for problem in problems]
+        super().__init__("\n".join(lines))
+
+
+@dataclass(frozen=True)
+class ScenarioFile:
+    """A checked scenario file. `source` is where it came from, for messages."""
+
+    scenario: Scenario
+    experiment: Experiment
+    params: Params
+    title: str = ""
+    description: str = ""
+    seed: int = 0
+    device: str = "auto"
+    size: str = "laptop"
+    sweep: Sweep | None = None
+    expectations: tuple[Expectation, ...] = ()
+    source: str = ""
+
+    def plain(self) -> dict[str, Any]:
+        """As TOML takes it, every parameter resolved: running it again reproduces the run."""
+        out: dict[str, Any] = {"scenario": self.scenario.name, "experiment": self.experiment.name}
+        out |= {key: text for key, text in (("title", self.title), ("description", self.description)) if text}
+        out |= {"seed": self.seed, "device": self.device, "size": self.size, "params": self.params.plain()}
+        if self.sweep is not None:
+            out["sweep"] = self.sweep.plain()
+        if self.expectations:
+            out["expect"] = [e.plain() for e in self.expectations]
+        return out
+
+    def to_toml(self) -> str:
+        """The text of an equal scenario file."""
+        return tomli_w.dumps(self.plain())
+
+    def at_point(self, values: Mapping[str, Any]) -> ScenarioFile:
+        """The same question at one point of its sweep, as a file of its own.
+
+        Raises:
+            ParameterErrors: the values do not make allowed parameters.
+        """
+        values = dict(values)
+        seed = values.pop("seed", self.seed)
+        params = self.experiment.params.check({**self.params.plain(), **values})
+        return replace(self, params=params, seed=seed, sweep=None, expectations=())
+
+
+def read_file(path: Path, overrides: Iterable[str] = ()) -> ScenarioFile:
+    """Read and check a scenario file.
+
+    Args:
+        path: the TOML file.
+        overrides: texts `key.path=value` that replace or add values, as after `--set`.
+
+    Raises:
+        ScenarioFileError: with everything that is wrong.
+    """
+    source = str(path)
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ScenarioFileError(source, [Problem("file", "is larger than 10 MB, which no scenario file is.")])
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ScenarioFileError(source, [Problem("file", f"is not UTF-8 text (byte {error.start}).")]) from None
+    except (OSError, ValueError) as error:  # ValueError: a path with a null byte
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ScenarioFileError(source, [Problem("file", f"cannot be read: {reason}.")]) from None
+    return read_text(text, source, overrides)
+
+
+def read_text(text: str, source: str = "scenario file", overrides: Iterable[str] = ()) -> ScenarioFile:
+    """Check the text of a scenario file; arguments and errors as for `read_file`."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioFileError(source, [Problem("TOML", f"{error}.")]) from None
+    except (RecursionError, ValueError) as error:  # tomllib on deep nesting and absurd numbers
+        raise ScenarioFileError(source, [Problem("TOML", f"cannot be parsed: {error}.")]) from None
+    problems = [p for override in overrides for p in apply_override(document, override)]
+    return check_document(document, source, problems)
+
+
+def apply_override(document: dict[str, Any], override: str) -> list[Problem]:
+    """Set one `key.path=value` in a document; the value is read as TOML, or as a text where it is not TOML."""
+    key, equals, text = override.partition("=")
+    key = key.strip()
+    if not equals or not all(part for part in key.split(".")):
+        return [Problem("--set", f"takes key=value, such as params.temperature=0.02, not {override!r}.")]
+    try:
+        value = tomllib.loads(f"value = {text.strip()}")["value"]
+    except (ValueError, RecursionError):
+        value = text.strip()
+    *path, last = key.split(".")
+    table = document
+    for part in path:
+        inner = table.setdefault(part, {})
+        if not isinstance(inner, dict):
+            return [Problem(f"--set {key}", f"{part!r} is not a table.")]
+        table = inner
+    table[last] = value
+    return []
+
+
+def check_document(document: Mapping[str, Any], source: str, earlier: Sequence[Problem] = ()) -> ScenarioFile:
+    """Check a parsed scenario file; errors as for `read_file`."""
+    problems = list(earlier)
+    for key, value in document.items():
+        if key not in KEYS:
+            hint = near_match(key, KEYS) or _belongs_in_params(key, document)
+            problems.append(Problem(key, f"there is no such key; there are {', '.join(KEYS)}.", value, hint))
+    problems += _head_problems(document)
+    scenario, experiment, found = _experiment(document)
+    problems += found
+    params: Params | None = None
+    sweep: Sweep | None = None
+    expectations: list[Expectation] = []
+    if experiment is not None:
+        given = document.get("params", {})
+        if not isinstance(given, dict):
+            problems.append(Problem("params", "must be a table: write [params] before the parameters.", given))
+        else:
+            try:
+                params = experiment.params.check(given)
+            except ParameterErrors as errors:
+                problems += errors.problems
+        if "sweep" in document:
+            sweep, found = read_sweep(document["sweep"], experiment.params.specs())
+            problems += found
+            if sweep is not None and params is not None:
+                problems += _first_point_problems(experiment, params, sweep)
+        if "expect" in document:
+            expectations, found = read_expectations(document["expect"], experiment, sweep)
+            problems += found
+    if problems or scenario is None or experiment is None or params is None:
+        raise ScenarioFileError(source, problems)
+    return ScenarioFile(
+        scenario=scenario,
+        experiment=experiment,
+        params=params,
+        title=document.get("title", ""),
+        description=document.get("description", ""),
+        seed=document.get("seed", 0),
+        device=document.get("device", "auto"),
+        size=document.get("size", "laptop"),
+        sweep=sweep,
+        expectations=tuple(expectations),
+        source=source,
+    )
+
+
+def _belongs_in_params(key: str, document: Mapping[str, Any]) -> str:
+    try:
+        experiment = registry().scenario(document["scenario"]).experiment(document["experiment"])
+    except (UsageError, KeyError, TypeError):
+        return ""
+    return "It is a parameter: put it under [params]." if key in experiment.params.specs() else ""
+
+
+def _head_problems(document: Mapping[str, Any]) -> list[Problem]:
+    problems = []
+    for key in ("title", "description", "device", "size"):
+        if key in document and not isinstance(document[key], str):
+            problems.append(Problem(key, "must be a text.", document[key]))
+    seed = document.get("seed", 0)
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        problems.append(Problem("seed", "must be a whole number from 0 to 2^63 - 1.", seed))
+    size = document.get("size", "laptop")
+    if isinstance(size, str) and size not in SIZES:
+        problems.append(Problem("size", f"must be one of {', '.join(SIZES)}, not {size!r}.", size, near_match(size, SIZES)))
+    device = document.get("device", "auto")
+    if isinstance(device, str) and not is_device_name(device):
+        allowed = "must be auto, cpu, cuda, or cuda:N with N the number of a device"
+        problems.append(Problem("device", f"{allowed}, not {device!r}.", device, near_match(device, ("auto", "cpu", "cuda"))))
+    return problems
+
+
+def is_device_name(text: str) -> bool:
+    """Whether a text can name a device: `auto`, `cpu`, `cuda`, `cuda:N`."""
+    kind, colon, number = text.partition(":")
+    return text in ("auto", "cpu", "cuda") or (kind == "cuda" and bool(colon) and number.isascii() and number.isdigit())
+
+
+def _experiment(document: Mapping[str, Any]) -> tuple[Scenario | None, Experiment | None, list[Problem]]:
+    problems = []
+    known = registry()
+    for key, example in (("scenario", ", ".join(known.scenarios)), ("experiment", "its name")):
+        if key not in document:
+            problems.append(Problem(key, f"is missing; give {example}."))
+        elif not isinstance(document[key], str):
+            problems.append(Problem(key, "must be a text.", document[key]))
+    if problems:
+        return None, None, problems
+    try:
+        scenario = known.scenario(document["scenario"])
+    except UsageError as error:
+        return None, None, [Problem("scenario", str(error), document["scenario"])]
+    try:
+        return scenario, scenario.experiment(document["experiment"]), []
+    except UsageError as error:
+        return scenario, None, [Problem("experiment", str(error), document["experiment"])]
+
+
+def _first_point_problems(experiment: Experiment, params: Params, sweep: Sweep) -> list[Problem]:
+    """Every value of every axis must be allowed on its own; rules that tie parameters are checked point by point later."""
+    problems: dict[str, Problem] = {}
+    plain = params.plain()
+    for axis in sweep.axes:
+        if axis.name == "seed":
+            for value in axis.values:
+                if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+                    problems.setdefault("seed", Problem("sweep.seed", "must be whole numbers from 0 to 2^63 - 1.", value))
+            continue
+        for value in axis.values[:1000]:
+            try:
+                experiment.params.check({**plain, axis.name: value})
+            except ParameterErrors as errors:
+                for p in errors.problems:
+                    if p.key.startswith(f"params.{axis.name}"):
+                        key = p.key.replace("params.", "sweep.", 1)
+                        problems.setdefault(key, Problem(key, p.message, p.given, p.hint))
+    return list(problems.values())

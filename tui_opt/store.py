@@ -1,0 +1,248 @@
+"""A store: a folder of run directories, with an index that makes lists fast. The directories are the truth."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tui_opt.errors import StoreError, UsageError
+from tui_opt.runner.lock import is_locked
+from tui_opt.runner.run_directory import NEW_MARK, RunDirectory
+
+INDEX = ".index.sqlite"
+INDEX_VERSION = 1
+_LASTING = ("done", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A line of a store's list. `error` is the run's own sentence, or why its directory cannot be read."""
+
+    id: str
+    run_dir: str
+    scenario: str
+    experiment: str
+    state: str
+    progress: float
+    created: str
+    started: str | None
+    elapsed: float | None
+    error: str | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON takes it; `error` only where there is one."""
+        out = asdict(self)
+        if self.error is None:
+            del out["error"]
+        return out
+
+
+class Store:
+    """Runs under one folder. Reading never writes anything but the index, and works where even that cannot be written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    def rows(self) -> list[RunRow]:
+        """All runs, oldest first. Damaged and foreign directories are rows of state `unreadable`; files are ignored."""
+        found = dict(self._stamps())
+        known = self._indexed()
+        fresh: list[tuple[str, str, RunRow]] = []
+        rows = []
+        for name, stamp in found.items():
+            row = known[name][1] if name in known and known[name][0] == stamp else None
+            if row is None:
+                row = self._read(name)
+                fresh.append((name, stamp, row))
+            if row.state == "running" and not is_locked(self.path / name / "lock"):
+                row = self._read(name)
+            rows.append(row)
+        self._remember(fresh, [name for name in known if name not in found])
+        return sorted(rows, key=lambda row: (row.created, row.id))
+
+    def _stamps(self) -> Iterator[tuple[str, str]]:
+        """Each directory with a stamp that changes whenever its status is replaced."""
+        try:
+            entries = list(os.scandir(self.path))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StoreError(f"The store {self.path} cannot be read: {error.strerror}.") from None
+        for entry in entries:
+            if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
+                continue
+            try:
+                status = os.stat(os.path.join(entry.path, "status.json"))
+                # A rename brings a new inode, so a clock that was set back cannot hide a change.
+                yield entry.name, f"{status.st_ino}/{status.st_mtime_ns}/{status.st_size}"
+            except OSError:
+                yield entry.name, "none"
+
+    def _read(self, name: str) -> RunRow:
+        run = RunDirectory(self.path / name)
+        scenario, experiment = _names(name)
+        try:
+            status = run.status()
+        except StoreError as error:
+            return RunRow(name, str(run.path), scenario, experiment, "unreadable", 0.0, "", None, None, str(error))
+        return RunRow(
+            id=name,
+            run_dir=str(run.path),
+            scenario=scenario,
+            experiment=experiment,
+            state=str(status["state"]),
+            progress=_number(status.get("progress")) or 0.0,
+            created=str(status.get("created", "")),
+            started=status.get("started") if isinstance(status.get("started"), str) else None,
+            elapsed=_number(status.get("elapsed")),
+            error=str(status["error"]) if status.get("error") else None,
+        )
+
+    def find(self, beginning: str) -> RunDirectory:
+        """The run whose id is, or begins or ends with, the given text; the ending after the last dash is enough.
+
+        Raises:
+            UsageError: there is no such run, or more than one.
+        """
+        names = [name for name, _ in self._stamps()]
+        chosen = [n for n in names if n == beginning] or [n for n in names if n.startswith(beginning)]
+        chosen = chosen or [n for n in names if n.endswith(f"-{beginning}")]
+        if len(chosen) == 1 and beginning:
+            return RunDirectory(self.path / chosen[0])
+        if not chosen:
+            raise UsageError(f"There is no run {beginning!r} in {self.path}. `optexplore runs list` shows those there are.")
+        shown = ", ".join(sorted(chosen)[:5]) + (", …" if len(chosen) > 5 else "")
+        raise UsageError(f"{beginning!r} could be any of {len(chosen)} runs: {shown}. Give more of the id.")
+
+    # --- removing --------------------------------------------------------------------------------------------------
+
+    def remove(self, run: RunDirectory) -> None:
+        """Delete a run.
+
+        Raises:
+            UsageError: a process is working on it.
+            StoreError: it cannot be deleted.
+        """
+        if is_locked(run.path / "lock"):
+            raise UsageError(f"The run {run.id} is being worked on. Cancel it first: optexplore runs cancel {run.id}")
+        # Out of sight in one step, so that a crash half-way leaves no half run in the list.
+        doomed = run.path.with_name(f"{NEW_MARK}removed-{run.id}")
+        try:
+            os.rename(run.path, doomed)
+            shutil.rmtree(doomed)
+        except OSError as error:
+            raise StoreError(f"The run {run.id} cannot be removed: {error.strerror}.") from None
+
+    def prune(self, *, keep: int, states: Iterable[str], dry: bool) -> list[RunRow]:
+        """Delete the oldest runs of the given states beyond the newest `keep`, and the remains of unfinished writes.
+
+        Returns:
+            The runs deleted, or those that would be with `dry`.
+        """
+        wanted = set(states)
+        candidates = [row for row in self.rows() if row.state in wanted]
+        doomed = candidates[: max(0, len(candidates) - keep)]
+        if dry:
+            return doomed
+        for row in doomed:
+            with contextlib.suppress(UsageError):  # claimed by somebody since it was listed
+                self.remove(RunDirectory(self.path / row.id))
+        for stray in self.path.glob(f"{NEW_MARK}*"):
+            if not is_locked(stray / "lock"):
+                shutil.rmtree(stray, ignore_errors=True)
+        return doomed
+
+    def size(self) -> int:
+        """Bytes of all files in the store."""
+        total = 0
+        for folder, _, names in os.walk(self.path):
+            for name in names:
+                with contextlib.suppress(OSError):
+                    total += os.lstat(os.path.join(folder, name)).st_size
+        return total
+
+    # --- the index -------------------------------------------------------------------------------------------------
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path / INDEX, timeout=0.5, isolation_level=None)
+        # A rollback journal, because write-ahead logging needs shared memory that network file systems lack.
+        connection.execute("PRAGMA synchronous = OFF")
+        if connection.execute("PRAGMA user_version").fetchone()[0] != INDEX_VERSION:
+            connection.execute("DROP TABLE IF EXISTS runs")
+            connection.execute("CREATE TABLE IF NOT EXISTS runs (name TEXT PRIMARY KEY, stamp TEXT, row TEXT)")
+            connection.execute(f"PRAGMA user_version = {INDEX_VERSION}")
+        return connection
+
+    def _indexed(self) -> dict[str, tuple[str, RunRow]]:
+        """What the index knows; nothing where it is missing, damaged or busy."""
+        if not (self.path / INDEX).exists():
+            return {}
+        try:
+            with contextlib.closing(self._connect()) as connection:
+                entries = connection.execute("SELECT name, stamp, row FROM runs").fetchall()
+                return {
+                    name: (stamp, RunRow(*_moved(json.loads(row), self.path / name)))
+                    for name, stamp, row in entries
+                }
+        except sqlite3.OperationalError:
+            return {}  # busy or read-only
+        except (sqlite3.DatabaseError, ValueError, TypeError):
+            with contextlib.suppress(OSError):
+                (self.path / INDEX).unlink()
+            return {}
+
+    def _remember(self, fresh: list[tuple[str, str, RunRow]], gone: list[str]) -> None:
+        """Keep rows that will not change by themselves: a running one turns lost without a trace in its directory."""
+        lasting = [
+            (name, stamp, json.dumps(list(asdict(row).values())))
+            for name, stamp, row in fresh
+            if row.state in _LASTING or row.state == "running"
+        ]
+        if not lasting and not gone:
+            return
+        try:
+            with contextlib.closing(self._connect()) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", lasting)
+                connection.executemany("DELETE FROM runs WHERE name = ?", [(name,) for name in gone])
+                connection.execute("COMMIT")
+        except sqlite3.OperationalError:
+            return
+        except sqlite3.DatabaseError:
+            with contextlib.suppress(OSError):
+                (self.path / INDEX).unlink()
+
+
+def _moved(values: list[Any], path: Path) -> list[Any]:
+    """A remembered row with the place it is at now: a store may be moved or seen from another machine."""
+    return [values[0], str(path), *values[2:]]
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _names(directory: str) -> tuple[str, str]:
+    """Scenario and experiment from a run directory's name, `<stamp>-<scenario>-<experiment>-<id>`.
+
+    Both may hold dashes, so the scenario file would say for sure; a list must not open thousands of them. The registry
+    knows the names there are.
+    """
+    from tui_opt.scenario import registry
+
+    _, _, rest = directory.partition("-")
+    middle, _, _ = rest.rpartition("-")
+    for name in registry().scenarios:
+        if middle.startswith(f"{name}-"):
+            return name, middle.removeprefix(f"{name}-")
+    scenario, _, experiment = middle.rpartition("-")
+    return scenario, experiment
