@@ -14,6 +14,9 @@ from tui_opt.sweep import Sweep, same_value
 if TYPE_CHECKING:
     from tui_opt.result import Array, Result
 
+_NUMBERS = ("value", "tolerance", "relative", "min", "max", "claimed")
+#: findings of a sweep as a whole.
+SWEEP_FINDINGS = ("points", "failed_points")
 VERDICTS = ("reproduced", "corrected", "not-reproduced")
 _KEYS = (
     "finding", "array", "index", "at", "value", "tolerance", "relative", "min", "max",
@@ -86,26 +89,62 @@ class Outcome:
     why: str = ""
 
 
-def read_expectations(given: Any, experiment: Experiment, sweep: Sweep | None) -> tuple[list[Expectation], list[Problem]]:
-    """Expectations from the `[[expect]]` tables of a scenario file, with every problem found."""
+def read_expectations(
+    given: Any, experiment: Experiment, *, swept: bool
+) -> tuple[dict[int, Expectation], list[Problem]]:
+    """Expectations from the `[[expect]]` tables of a scenario file, with every problem of each by itself.
+
+    Args:
+        given: the tables.
+        experiment: whose findings and arrays they name.
+        swept: whether the file has a sweep, which makes arrays of findings and adds findings of its own.
+
+    Returns:
+        The expectations that make sense, by their place in the file, and the problems of the others.
+    """
     if not isinstance(given, list) or not all(isinstance(entry, dict) for entry in given):
-        return [], [Problem("expect", "must be an array of tables: write [[expect]] before each.", given)]
-    expectations: list[Expectation] = []
+        return {}, [Problem("expect", "must be an array of tables: write [[expect]] before each.", given)]
+    findings, arrays = experiment.findings, experiment.arrays
+    if swept:
+        findings, arrays = findings and (*findings, *SWEEP_FINDINGS), ()
+    expectations: dict[int, Expectation] = {}
     problems: list[Problem] = []
     for i, entry in enumerate(given):
-        key = f"expect[{i}]"
-        found = _entry_problems(key, entry, experiment, sweep)
+        found = _entry_problems(f"expect[{i}]", entry, findings, arrays, experiment.name)
         problems += found
         if not found:
             values = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
-            for name in ("value", "tolerance", "relative", "min", "max", "claimed"):
+            for name in _NUMBERS:
                 if name in values:
                     values[name] = float(values[name])
-            expectations.append(Expectation(**values))
+            expectations[i] = Expectation(**values)
     return expectations, problems
 
 
-def _entry_problems(key: str, entry: Mapping[str, Any], experiment: Experiment, sweep: Sweep | None) -> list[Problem]:
+def point_problems(expectations: Mapping[int, Expectation], sweep: Sweep | None) -> list[Problem]:
+    """What is wrong with the sweep points that expectations name, by their place in the file."""
+    problems = []
+    for i, expectation in expectations.items():
+        at = expectation.at
+        problem = ""
+        if expectation.finding is None:
+            continue  # the dims of an array are known only when it is there
+        if at is None and (sweep is None or sweep.size == 1 or expectation.finding in SWEEP_FINDINGS):
+            continue
+        at = at or {}
+        if sweep is None:
+            problem = "picks a point of a sweep, and this file has no [sweep]."
+        elif sweep.find(at) is None or not set(at) <= {axis.name for axis in sweep.axes}:
+            axes = ", ".join(f"{a.name} ({len(a.values)} values)" for a in sweep.axes)
+            problem = f"is not a point of the sweep over {axes}."
+        if problem:
+            problems.append(Problem(f"expect[{i}].at", problem, dict(at)))
+    return problems
+
+
+def _entry_problems(
+    key: str, entry: Mapping[str, Any], findings: Sequence[str], arrays: Sequence[str], asked: str
+) -> list[Problem]:
     problems = [
         Problem(f"{key}.{k}", f"there is no such key; there are {', '.join(_KEYS)}.", v, near_match(k, _KEYS))
         for k, v in entry.items()
@@ -117,15 +156,15 @@ def _entry_problems(key: str, entry: Mapping[str, Any], experiment: Experiment, 
 
     if ("finding" in entry) == ("array" in entry):
         wrong("", "needs exactly one of `finding` and `array`.")
-    for name, known in (("finding", experiment.findings), ("array", experiment.arrays)):
+    for name, known in (("finding", findings), ("array", arrays)):
         value = entry.get(name)
         if name in entry and not isinstance(value, str):
             wrong(name, "must be a name.")
-        elif isinstance(value, str) and known and value not in known and sweep is None:
-            wrong(name, f"{experiment.name} has no {name} of that name; it has {', '.join(known)}.", near_match(value, known))
-    for name in ("value", "tolerance", "relative", "min", "max", "claimed"):
+        elif isinstance(value, str) and known and value not in known:
+            wrong(name, f"{asked} has no {name} of that name; it has {', '.join(known)}.", near_match(value, known))
+    for name in _NUMBERS:
         value = entry.get(name)
-        if name in entry and (isinstance(value, bool) or not isinstance(value, int | float)):
+        if name in entry and not _is_number(value):
             wrong(name, "must be a number.")
         elif name in ("tolerance", "relative") and name in entry and not (0 <= value < math.inf):  # type: ignore[operator]
             wrong(name, "must be a finite number of at least 0.")
@@ -145,12 +184,17 @@ def _entry_problems(key: str, entry: Mapping[str, Any], experiment: Experiment, 
     at = entry.get("at")
     if at is not None and not isinstance(at, dict):
         wrong("at", "must be a table such as {temperature = 0.02}.")
-    elif at is not None and sweep is not None and sweep.find(at) is None and "array" not in entry:
-        axes = ", ".join(f"{a.name} ({len(a.values)} values)" for a in sweep.axes)
-        wrong("at", f"is not a point of the sweep over {axes}.")
-    elif at is not None and sweep is None and "array" not in entry:
-        wrong("at", "picks a point of a sweep, and this file has no [sweep].")
     return problems
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
 
 
 def judge(expectations: Iterable[Expectation], result: Result, sweep: Sweep | None = None) -> list[Outcome]:
@@ -167,7 +211,8 @@ def _judge_one(expectation: Expectation, result: Result, sweep: Sweep | None) ->
 
 
 def _measure(expectation: Expectation, result: Result, sweep: Sweep | None) -> tuple[float, float | None]:
-    if expectation.finding is not None and sweep is None:
+    swept = sweep is not None and expectation.finding not in SWEEP_FINDINGS
+    if expectation.finding is not None and not swept:
         if expectation.finding not in result.findings:
             hint = near_match(expectation.finding, result.findings)
             raise LookupError(f"This result has no finding {expectation.finding!r}. {hint}".rstrip())
@@ -176,14 +221,8 @@ def _measure(expectation: Expectation, result: Result, sweep: Sweep | None) -> t
     name = expectation.finding or expectation.array or ""
     array = _named_array(result, name)
     index = expectation.index
-    at = expectation.at or {}
-    if sweep is not None and (at or expectation.finding is not None):
-        point = sweep.find({k: v for k, v in at.items() if any(a.name == k for a in sweep.axes)})
-        if point is None:
-            raise LookupError(f"{expectation.target} is not a point of the sweep.")
-        index = sweep.index(point) + index
-    elif at:
-        index = _index_at(array, at, result, name)
+    if expectation.at is not None or expectation.finding is not None:
+        index = _index_at(array, expectation, result, sweep)
     value = _element(array, index, name)
     stderr_array = result.arrays.get(f"{name}_stderr")
     stderr = None
@@ -198,20 +237,34 @@ def _named_array(result: Result, name: str) -> Array:
     return result.arrays[name]
 
 
-def _index_at(array: Array, at: Mapping[str, Any], result: Result, name: str) -> tuple[int, ...]:
-    """The element whose coordinates are the given values."""
+def _index_at(
+    array: Array, expectation: Expectation, result: Result, sweep: Sweep | None
+) -> tuple[int, ...]:
+    """The element that `at` picks by the coordinates of its dims; what dims it leaves out, `index` has entries for."""
+    at = expectation.at or {}
+    name = expectation.finding or expectation.array
+    if unknown := [dim for dim in at if dim not in array.dims]:
+        hint = near_match(unknown[0], array.dims)
+        raise LookupError(f"{name} has no dim {unknown[0]!r}; it has {', '.join(array.dims)}. {hint}".rstrip())
+    coordinates = {axis.name: list(axis.values) for axis in sweep.axes} if sweep is not None else {}
+    given = list(expectation.index)
     index = []
     for dim, n in zip(array.dims, array.values.shape, strict=True):
         if dim not in at:
-            if n == 1:
+            if given:
+                index.append(given.pop(0))
+            elif n == 1:
                 index.append(0)
-                continue
-            raise LookupError(f"{name} has the dim {dim!r}: say which of its {n} values with `at` or `index`.")
-        coordinates = result.arrays[dim].values.tolist() if dim in result.arrays else list(range(n))
-        matches = [i for i, c in enumerate(coordinates) if same_value(c, at[dim])]
+            else:
+                raise LookupError(f"{name} has the dim {dim!r}: say which of its {n} values with `at` or `index`.")
+            continue
+        along = coordinates.get(dim) or (result.arrays[dim].values.tolist() if dim in result.arrays else range(n))
+        matches = [i for i, c in enumerate(along) if same_value(c, at[dim])]
         if not matches:
             raise LookupError(f"{name} has no element at {dim} = {at[dim]}.")
         index.append(matches[0])
+    if given:
+        raise LookupError(f"{name} has {array.values.ndim} dims, fewer than `at` and `index` name together.")
     return tuple(index)
 
 

@@ -23,6 +23,12 @@ from tui_opt.expressions import ExpressionError, parse
 ParamKind = Literal["real", "integer", "flag", "choice", "text", "expression"]
 
 
+#: a problem's text is cut beyond this, so that a value of megabytes cannot bury the message.
+MOST_TEXT = 2_000
+#: words longer than this are nobody's misspelling.
+_LONGEST_WORD = 100
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing that is wrong with what a user wrote.
@@ -40,7 +46,8 @@ class Problem:
     hint: str = ""
 
     def __str__(self) -> str:
-        return " ".join(part for part in (f"{self.key}: {self.message}", self.hint) if part)
+        text = " ".join(part for part in (f"{_printable(self.key)}: {self.message}", self.hint) if part)
+        return text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + "…"
 
 
 class ParameterErrors(ValueError):
@@ -53,8 +60,16 @@ class ParameterErrors(ValueError):
 
 def near_match(word: str, allowed: Iterable[str]) -> str:
     """A `Did you mean …?` for a misspelt word, or nothing where no allowed word is close."""
+    if len(word) > _LONGEST_WORD:
+        return ""
     close = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.6)
     return f"Did you mean {close[0]!r}?" if close else ""
+
+
+def _printable(key: str) -> str:
+    """A key as it may be shown on a terminal: control characters escaped, absurd lengths cut."""
+    shown = key if len(key) <= 200 else key[:200] + "…"
+    return shown if shown.isprintable() else repr(shown)
 
 
 # --- declaring ------------------------------------------------------------------------------------------------------
@@ -191,6 +206,23 @@ class Params(BaseModel):
         Raises:
             ParameterErrors: with every problem found, in the order of declaration.
         """
+        made, problems = cls._made(given, prefix)
+        if made is not None and not problems:
+            for rule in cls.rules:
+                problems.extend(Problem(prefix + p.key, p.message, p.given, p.hint) for p in rule(made))
+        if problems or made is None:
+            raise ParameterErrors(problems)
+        return made
+
+    @classmethod
+    def value_problems(cls, name: str, value: Any, key: str) -> list[Problem]:
+        """What is wrong with one parameter's value by itself, whatever the others are; `key` is for the messages."""
+        _, problems = cls._made({name: value}, "")
+        return [Problem(key + p.key.removeprefix(name), p.message, p.given, p.hint) for p in problems]
+
+    @classmethod
+    def _made(cls, given: Mapping[str, Any], prefix: str) -> tuple[Params | None, list[Problem]]:
+        """The parameters before any rule is applied, and the problems of each value by itself."""
         problems: list[Problem] = []
         specs = cls.specs()
         for name in given:
@@ -212,12 +244,7 @@ class Params(BaseModel):
         for name, spec in specs.items():
             if name in given and name not in wrong:
                 problems.extend(spec.problems(f"{prefix}{name}", _tuples(given[name])))
-        if made is not None and not problems:
-            for rule in cls.rules:
-                problems.extend(Problem(prefix + p.key, p.message, p.given, p.hint) for p in rule(made))
-        if problems or made is None:
-            raise ParameterErrors(problems)
-        return made
+        return made, problems
 
     def plain(self) -> dict[str, Any]:
         """The values as TOML takes them; parameters without a value are left out."""
@@ -288,6 +315,11 @@ class ParamSpec:
             base += f", or {word!r}"
         return base
 
+    @property
+    def allowed_sentence(self) -> str:
+        """`allowed` as a sentence of its own."""
+        return f"{self.allowed[0].upper()}{self.allowed[1:]}."
+
     def bounds_text(self) -> str:
         """The bounds in words, empty where there are none."""
         parts = []
@@ -325,9 +357,16 @@ class ParamSpec:
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, float) or (isinstance(value, int) and abs(value) >= 10**6):
-        return f"{value:g}"
-    text = repr(value)
+    """A value as a message shows it, whatever it is."""
+    if isinstance(value, float):
+        rounded = f"{value:g}"
+        return rounded if float(rounded) == value or math.isnan(value) else repr(value)
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return "a whole number of more than 64 bits"  # it may have more digits than Python agrees to write
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):
+        return "something too deeply nested or too long to show"
     return text if len(text) <= 60 else text[:57] + "…"
 
 
@@ -394,6 +433,10 @@ def _worded(key: str, spec: ParamSpec, given: Any, errors: Sequence[Any]) -> Pro
         hint = near_match(given, spec.choices + spec.words)
     own = [str(e["ctx"]["error"]) for e in errors if e["type"] == "value_error" and "ctx" in e]
     special = [text for text in own if not text.startswith(("must be a number", "must be a whole number"))]
+    if isinstance(given, list | tuple) and spec.many:
+        entries = [part for e in errors for part in e["loc"][1:] if isinstance(part, int)]
+        if entries:
+            key, given = f"{key}[{min(entries)}]", given[min(entries)]
     if special:
         return Problem(key, f"{special[0]}; it must be {spec.allowed}.", given, hint)
     return Problem(key, f"must be {spec.allowed}, not {_short(given)}.", given, hint)

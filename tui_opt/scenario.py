@@ -49,6 +49,7 @@ class Experiment:
         headline: the findings that stand under its chart.
         devices: kinds of device it can use, the fastest first.
         dtype: precision of its numbers.
+        warm: parameters of a tiny run that compiles every kernel it uses, for `optexplore doctor --warm`.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Experiment:
     headline: tuple[str, ...] = ()
     devices: tuple[str, ...] = ("cpu",)
     dtype: str = "float64"
+    warm: Mapping[str, Any] = field(default_factory=dict)
 
     def load_compute(self) -> Callable[[Any, Context], Result]:
         """Import the compute function; this is where the heavy libraries come in."""

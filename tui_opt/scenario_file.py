@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
 from tui_opt.errors import UsageError
-from tui_opt.expectations import Expectation, read_expectations
+from tui_opt.expectations import Expectation, point_problems, read_expectations
 from tui_opt.params import ParameterErrors, Params, Problem, near_match
 from tui_opt.scenario import Experiment, Scenario, registry
 from tui_opt.sweep import Sweep, read_sweep
@@ -19,6 +19,8 @@ from tui_opt.sweep import Sweep, read_sweep
 KEYS = ("scenario", "experiment", "title", "description", "seed", "device", "size", "params", "sweep", "expect")
 SIZES = ("laptop", "gpu")
 MOST_BYTES = 10_000_000
+_MOST_SHOWN = 50
+_MOST_CHECKED = 1_000
 
 
 class ScenarioFileError(UsageError):
@@ -28,7 +30,9 @@ class ScenarioFileError(UsageError):
         self.source = source
         self.problems = list(problems)
         lines = [f"{source} cannot be used:"]
-        lines += ["  " + str(problem).replace("\n", "\n    ") for problem in problems]
+        lines += ["  " + str(problem).replace("\n", "\n    ") for problem in problems[:_MOST_SHOWN]]
+        if len(problems) > _MOST_SHOWN:
+            lines.append(f"  … and {len(problems) - _MOST_SHOWN:,} more problems.")
         super().__init__("\n".join(lines))
 
 
@@ -46,7 +50,7 @@ class ScenarioFile:
     size: str = "laptop"
     sweep: Sweep | None = None
     expectations: tuple[Expectation, ...] = ()
-    source: str = ""
+    source: str = field(default="", compare=False)
 
     def plain(self) -> dict[str, Any]:
         """As TOML takes it, every parameter resolved: running it again reproduces the run."""
@@ -87,9 +91,11 @@ def read_file(path: Path, overrides: Iterable[str] = ()) -> ScenarioFile:
     """
     source = str(path)
     try:
-        if path.stat().st_size > MOST_BYTES:
+        with open(path, "rb") as file:  # its size is not asked for: it may be a pipe, or a device that never ends
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
             raise ScenarioFileError(source, [Problem("file", "is larger than 10 MB, which no scenario file is.")])
-        text = path.read_bytes().decode("utf-8")
+        text = data.decode("utf-8-sig")  # some editors put a mark before the text
     except UnicodeDecodeError as error:
         raise ScenarioFileError(source, [Problem("file", f"is not UTF-8 text (byte {error.start}).")]) from None
     except (OSError, ValueError) as error:  # ValueError: a path with a null byte
@@ -107,11 +113,16 @@ def read_text(text: str, source: str = "scenario file", overrides: Iterable[str]
     except (RecursionError, ValueError) as error:  # tomllib on deep nesting and absurd numbers
         raise ScenarioFileError(source, [Problem("TOML", f"cannot be parsed: {error}.")]) from None
     problems = [p for override in overrides for p in apply_override(document, override)]
-    return check_document(document, source, problems)
+    try:
+        return check_document(document, source, problems)
+    except RecursionError:
+        raise ScenarioFileError(source, [Problem("TOML", "nests tables or lists too deeply.")]) from None
 
 
 def apply_override(document: dict[str, Any], override: str) -> list[Problem]:
     """Set one `key.path=value` in a document; the value is read as TOML, or as a text where it is not TOML."""
+    if not _is_text(override):
+        return [Problem("--set", f"is not UTF-8 text: {override!r}.")]
     key, equals, text = override.partition("=")
     key = key.strip()
     if not equals or not all(part for part in key.split(".")):
@@ -131,6 +142,15 @@ def apply_override(document: dict[str, Any], override: str) -> list[Problem]:
     return []
 
 
+def _is_text(given: str) -> bool:
+    """Whether a command line's word is text; bytes that are not arrive as lone surrogates."""
+    try:
+        given.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def check_document(document: Mapping[str, Any], source: str, earlier: Sequence[Problem] = ()) -> ScenarioFile:
     """Check a parsed scenario file; errors as for `read_file`."""
     problems = list(earlier)
@@ -143,6 +163,7 @@ def check_document(document: Mapping[str, Any], source: str, earlier: Sequence[P
     problems += found
     params: Params | None = None
     sweep: Sweep | None = None
+    sweep_problems: list[Problem] = []
     expectations: list[Expectation] = []
     if experiment is not None:
         given = document.get("params", {})
@@ -154,13 +175,16 @@ def check_document(document: Mapping[str, Any], source: str, earlier: Sequence[P
             except ParameterErrors as errors:
                 problems += errors.problems
         if "sweep" in document:
-            sweep, found = read_sweep(document["sweep"], experiment.params.specs())
-            problems += found
-            if sweep is not None and params is not None:
-                problems += _first_point_problems(experiment, params, sweep)
+            sweep, sweep_problems = read_sweep(document["sweep"], experiment.params.specs())
+            if sweep is not None:
+                sweep_problems += _value_problems(experiment, sweep)
+            problems += sweep_problems
         if "expect" in document:
-            expectations, found = read_expectations(document["expect"], experiment, sweep)
+            entries, found = read_expectations(document["expect"], experiment, swept="sweep" in document)
+            expectations = list(entries.values())
             problems += found
+            if not sweep_problems:
+                problems += point_problems(entries, sweep)
     if problems or scenario is None or experiment is None or params is None:
         raise ScenarioFileError(source, problems)
     return ScenarioFile(
@@ -192,7 +216,7 @@ def _head_problems(document: Mapping[str, Any]) -> list[Problem]:
         if key in document and not isinstance(document[key], str):
             problems.append(Problem(key, "must be a text.", document[key]))
     seed = document.get("seed", 0)
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+    if not _is_seed(seed):
         problems.append(Problem("seed", "must be a whole number from 0 to 2^63 - 1.", seed))
     size = document.get("size", "laptop")
     if isinstance(size, str) and size not in SIZES:
@@ -230,22 +254,22 @@ def _experiment(document: Mapping[str, Any]) -> tuple[Scenario | None, Experimen
         return scenario, None, [Problem("experiment", str(error), document["experiment"])]
 
 
-def _first_point_problems(experiment: Experiment, params: Params, sweep: Sweep) -> list[Problem]:
-    """Every value of every axis must be allowed on its own; rules that tie parameters are checked point by point later."""
+def _value_problems(experiment: Experiment, sweep: Sweep) -> list[Problem]:
+    """Every value of every axis must be allowed by itself; rules that tie parameters are checked point by point later."""
     problems: dict[str, Problem] = {}
-    plain = params.plain()
     for axis in sweep.axes:
-        if axis.name == "seed":
-            for value in axis.values:
-                if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-                    problems.setdefault("seed", Problem("sweep.seed", "must be whole numbers from 0 to 2^63 - 1.", value))
-            continue
-        for value in axis.values[:1000]:
-            try:
-                experiment.params.check({**plain, axis.name: value})
-            except ParameterErrors as errors:
-                for p in errors.problems:
-                    if p.key.startswith(f"params.{axis.name}"):
-                        key = p.key.replace("params.", "sweep.", 1)
-                        problems.setdefault(key, Problem(key, p.message, p.given, p.hint))
+        key = f"sweep.{axis.name}"
+        for value in axis.values[:_MOST_CHECKED]:
+            if axis.name != "seed":
+                found = experiment.params.value_problems(axis.name, value, key)
+            elif _is_seed(value):
+                found = []
+            else:
+                found = [Problem(key, "must be whole numbers from 0 to 2^63 - 1.", value)]
+            for problem in found:
+                problems.setdefault(problem.key, problem)
     return list(problems.values())
+
+
+def _is_seed(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63

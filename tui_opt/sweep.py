@@ -76,8 +76,13 @@ class Sweep:
 
 def same_value(a: Any, b: Any) -> bool:
     """Whether two parameter values are the same; numbers to 12 digits."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
     if isinstance(a, int | float) and isinstance(b, int | float):
-        return math.isclose(a, b, rel_tol=1e-12, abs_tol=0.0)
+        try:
+            return math.isclose(a, b, rel_tol=1e-12, abs_tol=0.0)
+        except OverflowError:  # a whole number beyond every float
+            return a == b
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
         return len(a) == len(b) and all(same_value(x, y) for x, y in zip(a, b, strict=True))
     return bool(a == b)
@@ -95,19 +100,22 @@ def read_sweep(given: Any, specs: Mapping[str, ParamSpec]) -> tuple[Sweep | None
             known = ", ".join(specs)
             problems.append(Problem(key, f"there is no such parameter; there are {known}.", entry, near_match(name, specs)))
             continue
-        values, found = _axis_values(key, entry, specs.get(name))
+        whole = name == "seed" or specs[name].kind == "integer"
+        values, found = _axis_values(key, entry, whole=whole)
         problems += found
         if values:
             axes.append(SweepAxis(name, tuple(values)))
-    points = math.prod(len(a.values) for a in axes)
-    if points > MOST_POINTS:
-        problems.append(Problem("sweep", f"has {points:,} points; at most {MOST_POINTS:,} are allowed. Use fewer values."))
+        points = math.prod(len(a.values) for a in axes)
+        if points > MOST_POINTS:  # and further axes only make it worse
+            text = f"has at least {points:,} points; at most {MOST_POINTS:,} are allowed. Use fewer values."
+            problems.append(Problem("sweep", text))
+            break
     if problems or not axes:
         return None, problems
     return Sweep(tuple(axes)), []
 
 
-def _axis_values(key: str, entry: Any, spec: ParamSpec | None) -> tuple[list[Any], list[Problem]]:
+def _axis_values(key: str, entry: Any, *, whole: bool) -> tuple[list[Any], list[Problem]]:
     if isinstance(entry, list):
         if not entry:
             return [], [Problem(key, "must not be an empty list.", entry)]
@@ -121,7 +129,7 @@ def _axis_values(key: str, entry: Any, spec: ParamSpec | None) -> tuple[list[Any
     ]
     low, high, num, log = entry.get("from"), entry.get("to"), entry.get("num"), entry.get("log", False)
     for name, value in (("from", low), ("to", high)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if not _is_finite_number(value):
             problems.append(Problem(f"{key}.{name}", "must be a finite number.", value))
     if isinstance(num, bool) or not isinstance(num, int) or not 1 <= num <= MOST_POINTS:
         problems.append(Problem(f"{key}.num", f"must be a whole number from 1 to {MOST_POINTS:,}.", num))
@@ -131,7 +139,16 @@ def _axis_values(key: str, entry: Any, spec: ParamSpec | None) -> tuple[list[Any
         return [], problems
     if log and (low <= 0 or high <= 0):
         return [], [Problem(key, "a logarithmic range needs `from` and `to` above 0.", entry)]
-    return _spaced(float(low), float(high), num, log, whole=spec is not None and spec.kind == "integer"), []
+    return _spaced(float(low), float(high), num, log, whole=whole), []
+
+
+def _is_finite_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False
 
 
 def _spaced(low: float, high: float, num: int, log: bool, *, whole: bool) -> list[Any]:
@@ -139,8 +156,9 @@ def _spaced(low: float, high: float, num: int, log: bool, *, whole: bool) -> lis
     if num == 1:
         values = [low]
     elif log:
-        ratio = math.log(high / low)
-        values = [low * math.exp(ratio * i / (num - 1)) for i in range(num - 1)] + [high]
+        # The quotient of the ends may overflow, the difference of their logarithms cannot.
+        start, width = math.log(low), math.log(high) - math.log(low)
+        values = [low] + [math.exp(start + width * i / (num - 1)) for i in range(1, num - 1)] + [high]
     else:
         values = [low + (high - low) * i / (num - 1) for i in range(num - 1)] + [high]
     if whole:

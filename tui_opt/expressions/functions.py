@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import Final, NamedTuple
 
-UNARY: Final = frozenset(
-    """neg abs sign step relu exp expm1 log log2 log10 log1p sqrt cbrt sin cos tan asin acos atan
-    sinh cosh tanh asinh acosh atanh erf sigmoid softplus""".split()
-)
-BINARY: Final = frozenset("add sub mul div pow min max atan2 hypot gate".split())
+_SHAPES: Final = {"neg", "abs", "sign", "step", "relu", "sqrt", "cbrt", "erf", "sigmoid", "softplus"}
+_LOGARITHMIC: Final = {"exp", "expm1", "log", "log2", "log10", "log1p"}
+_CIRCULAR: Final = {"sin", "cos", "tan", "asin", "acos", "atan"}
+_HYPERBOLIC: Final = {"sinh", "cosh", "tanh", "asinh", "acosh", "atanh"}
+
+UNARY: Final = frozenset(_SHAPES | _LOGARITHMIC | _CIRCULAR | _HYPERBOLIC)
+BINARY: Final = frozenset({"add", "sub", "mul", "div", "pow", "min", "max", "atan2", "hypot", "gate"})
 
 
 class Function(NamedTuple):

@@ -81,11 +81,7 @@ def _syntax_error(text: str, translation: Translation, error: SyntaxError) -> Ex
     offset = max(0, (error.offset or 1) - 1)  # characters, 1-based
     reached = len(translation.python[:offset].encode())
     start = translation.columns[min(reached, len(translation.columns) - 1)]
-    start = min(start, len(text.rstrip()))
-    if start >= len(text.rstrip()):
-        return ExpressionError("The expression ends too early; an operand is missing.", text, start, start)
-    message = "An operand or an operator is missing or misplaced here"
-    return ExpressionError(f"{message}; {ALLOWED}.", text, start, start + 1)
+    return ExpressionError(f"The grammar breaks here; {ALLOWED}.", text, start, start + 1)
 
 
 class _Reader:
@@ -110,7 +106,7 @@ class _Reader:
         if depth > MAX_DEPTH:
             raise self._error(f"The expression is nested more than {MAX_DEPTH} deep. {_GROUP}", tree)
         match tree:
-            case ast.Constant(value=value) if type(value) in (int, float):
+            case ast.Constant(value=int() | float() as value):
                 return self.graph.constant(float(value))
             case ast.Name():
                 return self._name(tree)
@@ -123,6 +119,8 @@ class _Reader:
                 return self.graph.apply(_OPERATORS[type(op)], first, self._node(right, depth + 1))
             case ast.Call():
                 return self._call(tree, depth)
+            case ast.Tuple(elts=[]):
+                raise self._error("These brackets are empty; write what belongs inside.", tree)
             case ast.Tuple():
                 message = "A comma separates arguments of a function only; write a decimal as 0.5."
                 raise self._error(message, tree)

@@ -6,10 +6,11 @@ tiny language whose words are all known to be harmless; `^` leaves it as `**`.
 
 from __future__ import annotations
 
+import itertools
 import keyword
 import math
 import re
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple
 
 from tui_opt.expressions.errors import ExpressionError
 from tui_opt.expressions.functions import FUNCTIONS
@@ -72,6 +73,7 @@ def scan(source: str) -> Translation:
         raise ExpressionError("The expression is empty; write for example (W-2)^2.", source, 0, len(source))
     _check_neighbours(source, tokens)
     _check_brackets(source, tokens)
+    _check_operands(source, tokens)
     python: list[str] = []
     columns: list[int] = []
     for token in tokens:
@@ -105,17 +107,17 @@ def _token(source: str, start: int) -> Token:
         return Token("number", number.group(), start, number.end())
     if source[start].isidentifier():
         end = start + 1
-        while end < len(source) and source[start : end + 1].isidentifier():
+        while end < len(source) and ("a" + source[end]).isidentifier():
             end += 1
         _check_word(source, start, end)
         return Token("name", source[start:end], start, end)
-    for operator in _OPERATORS:
-        if source.startswith(operator, start):
-            if source.startswith("//", start):
-                message = "'//' (floor division) is not allowed; write '/' for a quotient."
-                raise ExpressionError(message, source, start, start + 2)
-            return Token("operator", operator, start, start + len(operator))
-    _refuse_character(source, start)
+    if source.startswith("//", start):
+        message = "'//' (floor division) is not allowed; write '/' for a quotient."
+        raise ExpressionError(message, source, start, start + 2)
+    operator = next((text for text in _OPERATORS if source.startswith(text, start)), None)
+    if operator is None:
+        raise _refused_character(source, start)
+    return Token("operator", operator, start, start + len(operator))
 
 
 def _check_number(source: str, start: int, end: int) -> None:
@@ -142,7 +144,7 @@ def _check_word(source: str, start: int, end: int) -> None:
         raise ExpressionError(f"'{word}' is not allowed here; {ALLOWED}.", source, start, end)
 
 
-def _refuse_character(source: str, start: int) -> NoReturn:
+def _refused_character(source: str, start: int) -> ExpressionError:
     character = source[start]
     end = start + 1
     if character in _SUPERSCRIPTS:
@@ -150,17 +152,17 @@ def _refuse_character(source: str, start: int) -> NoReturn:
             end += 1
         power = "".join(_SUPERSCRIPTS[digit] for digit in source[start:end])
         message = f"Superscripts are not read as powers; write ^{_brief(power)} instead."
-        raise ExpressionError(message, source, start, end)
+        return ExpressionError(message, source, start, end)
     advice = _ADVICE.get(character)
     if advice:
-        raise ExpressionError(advice[0].upper() + advice[1:] + ".", source, start, end)
+        return ExpressionError(advice[0].upper() + advice[1:] + ".", source, start, end)
     shown = f"'{character}'" if character.isprintable() else f"U+{ord(character):04X}"
-    raise ExpressionError(f"The character {shown} is not allowed; {ALLOWED}.", source, start, end)
+    return ExpressionError(f"The character {shown} is not allowed; {ALLOWED}.", source, start, end)
 
 
 def _check_neighbours(source: str, tokens: list[Token]) -> None:
     """Two operands side by side: a missing '*', or a function without its brackets."""
-    for left, right in zip(tokens, tokens[1:], strict=False):
+    for left, right in itertools.pairwise(tokens):
         opens = right.text == "("
         ends_operand = left.kind != "operator" or left.text == ")"
         starts_operand = right.kind != "operator" or (opens and left.kind != "name")
@@ -193,6 +195,23 @@ def _check_brackets(source: str, tokens: list[Token]) -> None:
     if opened:
         message = "This bracket is never closed; add a ')'."
         raise ExpressionError(message, source, opened[-1].start, opened[-1].end)
+
+
+def _check_operands(source: str, tokens: list[Token]) -> None:
+    """Every operator, comma and bracket has an operand where it needs one."""
+    before: Token | None = None
+    for token in tokens:
+        wants_operand = before is None or (before.kind == "operator" and before.text != ")")
+        if wants_operand and token.kind == "operator" and token.text not in ("(", "+", "-"):
+            empty = before is not None and before.text == "(" and token.text == ")"
+            if not empty:
+                message = f"An operand is missing before '{token.text}'."
+                raise ExpressionError(message, source, token.start, token.end)
+        before = token
+    last = tokens[-1]
+    if last.kind == "operator" and last.text != ")":
+        message = f"The expression ends too early; an operand is missing after '{last.text}'."
+        raise ExpressionError(message, source, last.start, last.end)
 
 
 def _brief(text: str) -> str:

@@ -37,7 +37,8 @@ def evaluate_terms(gradients: TermField, w: FloatArray) -> FloatArray:
         values = np.ascontiguousarray(gradients(w), dtype=np.float64)
     if values.ndim != 2 or values.shape[1] != w.size or values.shape[0] < 1:
         raise ValueError(
-            f"gradients(w) returned shape {values.shape} for {w.size} values of w; it must return one row per "
+            f"gradients(w) returned shape {values.shape} for {w.size} values of w; it must return one row "
+            "per "
             f"datapoint, shape (datapoints, {w.size})."
         )
     return values

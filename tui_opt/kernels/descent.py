@@ -41,7 +41,8 @@ class NewtonPaths:
 def newton(gradient: Field, curvature: Field, start: FloatArray, factor: float, steps: int) -> NewtonPaths:
     """Iterate W <- W - k L'(W) / L''(W), k dimensionless.
 
-    At a zero of the curvature the step is not finite: the path is NaN from there on and `failed_step` says where.
+    At a zero of the curvature the step is not finite: the path is NaN from there on and `failed_step` says
+        where.
     A place where both derivatives vanish is kept: it is stationary.
     Newton's method goes to the nearest stationary point, a maximum as readily as a minimum.
     """
@@ -102,7 +103,11 @@ class OrbitEnd:
 
 
 def orbit_end(
-    path: FloatArray, gradient_at_end: float, curvature_at_end: float, max_period: int = 32, tolerance: float = 1e-7
+    path: FloatArray,
+    gradient_at_end: float,
+    curvature_at_end: float,
+    max_period: int = 32,
+    tolerance: float = 1e-7,
 ) -> OrbitEnd:
     """Classify the last part of one path.
 

@@ -8,21 +8,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from tui_opt.kernels.callables import FloatArray, TermField, evaluate_terms
-from tui_opt.kernels.transfer import ABSORBED, TransferOperator, advance, mass_at, steps_per_slice
+from tui_opt.kernels.transfer import ABSORBED, LOST, TransferOperator, advance, mass_at, steps_per_slice
 
 MAX_ATOMS = 1 << 20
 """Atoms carried when that reaches a requested number of steps exactly."""
 ENOUGH_ATOMS = 1 << 14
 """Atoms carried otherwise: enough for a point start not to feel the cells."""
+MAX_EXACT_STEPS = 200
+"""Steps after which even a few atoms are handed over: a step on cells is far cheaper than a call of the gradients."""
 
 
 @dataclass
 class Atoms:
-    """Distinct weighted places of walkers after `steps` steps, with what has been absorbed and lost until then.
+    """Distinct weighted places of walkers after `steps` steps, with what has been absorbed and lost until
+    then.
 
     Attributes:
         places: [a], not yet absorbed.
-        weights: [a], in numbers of N^-steps when exact; kept as probabilities.
+        weights: [a], probabilities.
         absorbed: probability of having passed the barrier.
         lost: probability of a place that is not a number.
         steps: steps taken.
@@ -78,14 +81,15 @@ def escape_probabilities(
 ) -> FloatArray:
     """Probability of having passed the barrier within each of `steps` steps.
 
-    The walkers are followed exactly as long as their distinct places are few (and to the last requested number of
-    steps that 2^20 of them reach), then handed to the cells.
+    The walkers are followed exactly as long as their distinct places are few (and to the last requested
+    number of steps that 2^20 of them reach), then handed to the cells.
 
     Args:
         operator: the chain on cells.
         start: where all walkers begin.
         steps: numbers of steps, in any order, each 0 or more.
-        between: called with the number of steps done, every few tens of milliseconds; what it raises ends the work.
+        between: called with the number of steps done, every few tens of milliseconds; what it raises ends the
+            work.
 
     Returns: P[len(steps)].
     Raises: ValueError for a negative number of steps.
@@ -93,27 +97,9 @@ def escape_probabilities(
     wanted = np.asarray(steps, dtype=np.int64)
     if wanted.size and wanted.min() < 0:
         raise ValueError(f"steps contains {wanted.min()}; each must be 0 or more.")
-    found: dict[int, float] = {}
-    atoms = single_atom(start)
-    exact_until = _exact_horizon(operator, wanted)
-    horizon = int(wanted.max(initial=0))
     ordered = [int(n) for n in np.unique(wanted)]
-    while atoms.steps < horizon:
-        if atoms.steps in ordered:
-            found[atoms.steps] = atoms.absorbed
-        limit = MAX_ATOMS if atoms.steps < exact_until else ENOUGH_ATOMS
-        if atoms.places.size * operator_terms(operator) > limit:
-            atoms = merge_atoms(atoms)
-            if atoms.places.size * operator_terms(operator) > limit:
-                break
-        atoms = advance_atoms(
-            atoms, operator.gradients, operator.temperature, operator.barrier, operator.side
-        )
-        if between is not None and atoms.places.size > 1000:
-            between(atoms.steps)
-    found[atoms.steps] = atoms.absorbed
-    mass = mass_at(operator, atoms.places, atoms.weights)
-    mass[ABSORBED] += atoms.absorbed
+    atoms, found = _exact_phase(operator, start, ordered, between)
+    mass = state_of(operator, atoms)
     done = atoms.steps
     slice_steps = steps_per_slice(operator)
     for n in ordered:
@@ -126,3 +112,78 @@ def escape_probabilities(
         if n not in found:
             found[n] = float(mass[ABSORBED])
     return np.array([found[int(n)] for n in wanted])
+
+
+def state_of(operator: TransferOperator, atoms: Atoms) -> FloatArray:
+    """The state vector mass[cells + 2] that holds the atoms and what they have lost."""
+    mass = mass_at(operator, atoms.places, atoms.weights)
+    mass[ABSORBED] += atoms.absorbed
+    mass[LOST] += atoms.lost
+    return mass
+
+
+@dataclass(frozen=True)
+class HalvedEstimate:
+    """A number from the full and the halved grid.
+
+    Attributes:
+        value: from all cells.
+        difference: |value - value with half the cells|; an upper estimate of the error of `value`, which
+            converges between first and second order.
+        extrapolated: (4 value - halved) / 3, exact where the error is second order.
+    """
+
+    value: FloatArray
+    difference: FloatArray
+    extrapolated: FloatArray
+
+
+def with_halved_grid(measure: Callable[[int], FloatArray], cells: int) -> HalvedEstimate:
+    """Run `measure(cells)` and `measure(cells // 2)` and compare: the accuracy of any result of the operator."""
+    value = np.asarray(measure(cells), dtype=np.float64)
+    halved = np.asarray(measure(cells // 2), dtype=np.float64)
+    return HalvedEstimate(value, np.abs(value - halved), (4 * value - halved) / 3)
+
+
+def follow_exactly(operator: TransferOperator, start: float, limit: int = ENOUGH_ATOMS) -> list[Atoms]:
+    """Atoms after 0, 1, 2, ... exact steps from `start`, as long as there are at most `limit` of them."""
+    stages = [single_atom(start)]
+    while len(stages) <= MAX_EXACT_STEPS and stages[-1].places.size:
+        atoms = _affordable(operator, stages[-1], limit)
+        if atoms.places.size * operator.terms > limit:
+            break
+        stages.append(_step(operator, atoms))
+    return stages
+
+
+def _exact_phase(
+    operator: TransferOperator, start: float, ordered: list[int], between: Callable[[int], None] | None
+) -> tuple[Atoms, dict[int, float]]:
+    """Follow atoms to the last requested step within MAX_ATOMS, and beyond it as long as there are few."""
+    found: dict[int, float] = {}
+    atoms = single_atom(start)
+    horizon = ordered[-1] if ordered else 0
+    branching = np.log(max(operator.terms, 2))
+    exact_until = max((n for n in ordered if n * branching <= np.log(MAX_ATOMS) + 1e-9), default=0)
+    while True:
+        if atoms.steps in ordered:
+            found[atoms.steps] = atoms.absorbed
+        if atoms.steps >= min(horizon, MAX_EXACT_STEPS):
+            break
+        limit = MAX_ATOMS if atoms.steps < exact_until else ENOUGH_ATOMS
+        atoms = _affordable(operator, atoms, limit)
+        if atoms.places.size * operator.terms > limit:
+            break
+        atoms = _step(operator, atoms)
+        if between is not None and atoms.places.size > 1000:
+            between(atoms.steps)
+    return atoms, found
+
+
+def _affordable(operator: TransferOperator, atoms: Atoms, limit: int) -> Atoms:
+    """Merge equal places, but only when another step would exceed the limit: sorting costs more than a step."""
+    return merge_atoms(atoms) if atoms.places.size * operator.terms > limit else atoms
+
+
+def _step(operator: TransferOperator, atoms: Atoms) -> Atoms:
+    return advance_atoms(atoms, operator.gradients, operator.temperature, operator.barrier, operator.side)

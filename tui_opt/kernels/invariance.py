@@ -1,7 +1,9 @@
-"""Which sets no sequence of SGD updates leaves: the absorbing barrier of a pit, and what can be reached before it.
+"""Which sets no sequence of SGD updates leaves: the absorbing barrier of a pit, and what can be reached
+before it.
 
-All maps are f_j(W) = W - T g_j(W). Intervals are mapped by sampling with a parabola through each sampled extremum,
-so a set is known to the accuracy of a few thousand nodes with curvature, not proven by interval arithmetic.
+All maps are f_j(W) = W - T g_j(W). Intervals are mapped by sampling with a parabola through each sampled
+extremum, so a set is known to the accuracy of a few thousand nodes with curvature, not proven by interval
+arithmetic.
 """
 
 from __future__ import annotations
@@ -34,11 +36,12 @@ class Reach:
 
 
 def absorbing_barrier(gradients: TermField, temperature: float, pit: float, other: float) -> Barrier:
-    """Find the barrier b nearest to `pit`, towards the minimum `other`, beyond which no sequence of updates returns.
+    """Find the barrier b nearest to `pit`, towards the minimum `other`, beyond which no sequence of updates
+    returns.
 
-    Beyond b, up to everything the walkers can then reach (landings past `other` included), every map must answer
-    with a place that is still beyond b. For the smallest such b some datapoint's gradient is zero there, so b is a
-    stationary point of one datapoint's loss.
+    Beyond b, up to everything the walkers can then reach (landings past `other` included), every map must
+    answer with a place that is still beyond b. For the smallest such b some datapoint's gradient is zero
+    there, so b is a stationary point of one datapoint's loss.
 
     Args:
         gradients: g_j, w[n] -> [j, n].
@@ -46,8 +49,8 @@ def absorbing_barrier(gradients: TermField, temperature: float, pit: float, othe
         pit: the minimum of L that is left.
         other: the neighbouring minimum of L behind the barrier.
 
-    Returns: the barrier, or None with a reason: updates come back from beyond, or no place exists from which all
-        datapoints push on.
+    Returns: the barrier, or None with a reason: updates come back from beyond, or no place exists from which
+        all datapoints push on.
     Raises: ValueError when pit and other coincide or are not finite.
     """
     temperature = require_temperature(temperature)
@@ -72,7 +75,8 @@ def absorbing_barrier(gradients: TermField, temperature: float, pit: float, othe
                 return Barrier(side * zone)
     return Barrier(
         None,
-        f"At temperature {temperature:g} updates from beyond the maximum can overshoot the minimum at {other:g} and "
+        f"At temperature {temperature:g} updates from beyond the maximum can overshoot the minimum at "
+        f"{other:g} and "
         "come back; a smaller temperature has a barrier.",
     )
 
@@ -90,13 +94,15 @@ def reachable_interval(
         max_width: in units of |barrier - start|: a wider interval is cut there (`clipped`), which is where
             diverging walkers are lost.
 
-    Returns: the interval, slightly wider than the hull of what is reached and mapped into itself (the part beyond
-        the barrier aside) unless it is clipped.
+    Returns: the interval, slightly wider than the hull of what is reached and mapped into itself (the part
+        beyond the barrier aside) unless it is clipped.
     Raises: ValueError when start and barrier coincide or are not finite.
     """
     temperature = require_temperature(temperature)
     if not (np.isfinite(start) and np.isfinite(barrier)) or start == barrier:
-        raise ValueError(f"start is {start} and barrier is {barrier}; they must be two different finite places.")
+        raise ValueError(
+            f"start is {start} and barrier is {barrier}; they must be two different finite places."
+        )
     side = 1.0 if barrier > start else -1.0
     maps = _Maps(gradients, temperature, side)
     wall = side * barrier
@@ -158,10 +164,12 @@ class _Maps:
     def grow(
         self, low: float, high: float, ceiling: float, floor: float = -np.inf, max_width: float = 1e6
     ) -> tuple[float, float] | None:
-        """Enlarge [low, high] until the maps answer from within; what lies beyond ceiling or floor is cut off.
+        """Enlarge [low, high] until the maps answer from within; what lies beyond ceiling or floor is cut
+        off.
 
-        The interval is enlarged by a little more than it has to be, ever more so, because the hull of a contraction
-        would be approached in infinitely many steps. None when it does not close within max_width.
+        The interval is enlarged by a little more than it has to be, ever more so, because the hull of a
+        contraction would be approached in infinitely many steps. None when it does not close within
+        max_width.
         """
         first = high
         for sweep in range(MAX_SWEEPS):

@@ -19,8 +19,10 @@ def run_probability(length: int, draws: int, success: float) -> float:
         success: probability of success per draw, in [0, 1]: 1/N for one of N datapoints.
 
     Returns: the probability, to about 1e-15 of itself.
-    Reference: Feller (1968), An Introduction to Probability Theory I, XIII.7; the recurrence below is its first
-        difference: a first run ends at draw m exactly when it follows a failure at m - length, before which there
+    Reference: Feller (1968), An Introduction to Probability Theory I, XIII.7; the recurrence below is its
+        first
+        difference: a first run ends at draw m exactly when it follows a failure at m - length, before which
+            there
         was no run.
     """
     if length < 0 or draws < 0:
@@ -60,7 +62,9 @@ def mean_wait(length: int, success: float) -> float:
     Reference: Feller (1968), XIII.7, equation (7.7).
     """
     if length < 0 or not 0.0 <= success <= 1.0:
-        raise ValueError(f"length is {length} and success is {success}; they must be at least 0 and in [0, 1].")
+        raise ValueError(
+            f"length is {length} and success is {success}; they must be at least 0 and in [0, 1]."
+        )
     if length == 0 or success == 1.0:
         return float(length)
     with np.errstate(all="ignore"):
@@ -72,7 +76,8 @@ def mean_wait(length: int, success: float) -> float:
 class RunLength:
     """Consecutive steps on one datapoint that pass a barrier.
 
-    `steps` is None when they never do, `reason` then says why; `path[n]` are the places visited, the start included.
+    `steps` is None when they never do, `reason` then says why; `path[n]` are the places visited, the start
+    included.
     """
 
     steps: int | None
@@ -102,7 +107,9 @@ def run_length(
     """
     temperature = require_temperature(temperature)
     if not (np.isfinite(start) and np.isfinite(barrier)) or start == barrier:
-        raise ValueError(f"start is {start} and barrier is {barrier}; they must be two different finite places.")
+        raise ValueError(
+            f"start is {start} and barrier is {barrier}; they must be two different finite places."
+        )
     side = 1.0 if barrier > start else -1.0
     path = [float(start)]
     reason = f"The barrier is not passed within {limit} steps."

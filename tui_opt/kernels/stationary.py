@@ -34,9 +34,9 @@ def stationary_points(
     """Find every stationary point of a loss on [w_min, w_max], in increasing order of w.
 
     A grid is halved wherever a cubic through its nodes misses the derivative, so features a few times
-    narrower than the starting spacing are resolved too; sign changes are then refined to rounding (Brent), and
-    derivatives that touch zero without a change of sign are found at the zeros of the curvature. Places where the
-    derivative is exactly zero or mere rounding noise over several nodes are plateaus, not points.
+    narrower than the starting spacing are resolved too; sign changes are then refined to rounding (Brent),
+    and derivatives that touch zero without a change of sign are found at the zeros of the curvature. Places
+    where the derivative is exactly zero or mere rounding noise over several nodes are plateaus, not points.
 
     Args:
         gradient: first derivative, w[n] -> [n].
@@ -48,7 +48,9 @@ def stationary_points(
     Raises: ValueError for an empty interval or fewer than 3 points.
     """
     if not (np.isfinite(w_min) and np.isfinite(w_max) and w_min < w_max):
-        raise ValueError(f"The interval is [{w_min}, {w_max}]; both ends must be finite and w_min below w_max.")
+        raise ValueError(
+            f"The interval is [{w_min}, {w_max}]; both ends must be finite and w_min below w_max."
+        )
     if points < 3:
         raise ValueError(f"points is {points}; at least 3 grid nodes are needed.")
     w, g, c = _resolved_grid(gradient, curvature, np.linspace(w_min, w_max, points))
@@ -79,7 +81,8 @@ class Pit:
 
 
 def sharpest_pit(points: list[StationaryPoint]) -> Pit | None:
-    """The minimum of largest curvature that has another minimum beside it; None when there are not two minima.
+    """The minimum of largest curvature that has another minimum beside it; None when there are not two
+    minima.
 
     Sharpness, not loss, decides what SGD leaves. With neighbours on both sides the nearer maximum is taken.
     """
@@ -137,7 +140,9 @@ def _with_extrema(
     )
 
 
-def _crossings(gradient: Field, w: FloatArray, g: FloatArray, floor: float) -> list[tuple[float, Kind | None]]:
+def _crossings(
+    gradient: Field, w: FloatArray, g: FloatArray, floor: float
+) -> list[tuple[float, Kind | None]]:
     """Zeros with a change of sign, and isolated zero nodes. A None kind is left to the curvature."""
     sign = np.sign(g)
     noise = _noise_runs(sign, np.abs(g) <= floor)
@@ -202,7 +207,9 @@ def _root(function: Field, low: float, high: float) -> float:
         return value
 
     try:
-        return float(brentq(at, low, high, xtol=1e-15 * max(1.0, abs(low), abs(high)), rtol=8.9e-16, maxiter=200))
+        return float(
+            brentq(at, low, high, xtol=1e-15 * max(1.0, abs(low), abs(high)), rtol=8.9e-16, maxiter=200)
+        )
     except (ArithmeticError, RuntimeError, ValueError):
         return float("nan")
 

@@ -1,9 +1,11 @@
 """The transfer operator of the exact SGD chain on cells (Ulam's method), with absorption beyond a barrier.
 
-State vector: mass[cells + 2]; the last two entries are bookkeeping cells, `absorbed` (passed the barrier) and `lost`
+State vector: mass[cells + 2]; the last two entries are bookkeeping cells, `absorbed` (passed the barrier) and
+    `lost`
 (left the cells on the other side, or met a gradient that is not finite). All entries stay >= 0 exactly.
 
-Reference: Ulam (1960), A Collection of Mathematical Problems, VI.4; Froyland (2001), Extracting dynamical behaviour
+Reference: Ulam (1960), A Collection of Mathematical Problems, VI.4; Froyland (2001), Extracting dynamical
+    behaviour
 via Markov models, section 2.
 """
 
@@ -39,7 +41,8 @@ class TransferOperator:
         absorbed: [cells], probability of passing the barrier in one step.
         lost: [cells], probability of leaving on the other side or to no number.
         drift: [cells], largest |T g_j| at the middle of the cell: how far one step can move at most.
-        gradients, temperature: of the chain.
+        gradients, temperature, terms: of the chain; terms is the number of datapoints.
+        gather_start, gather_cell, gather_weight: the transpose of `inside`, as `advance` reads it.
     Rows of (inside, absorbed, lost) sum to 1 exactly in double precision.
     """
 
@@ -51,6 +54,7 @@ class TransferOperator:
     drift: FloatArray
     gradients: TermField
     temperature: float
+    terms: int
     gather_start: NDArray[np.int32]
     gather_cell: NDArray[np.int32]
     gather_weight: FloatArray
@@ -73,8 +77,8 @@ def transfer_operator(
 ) -> TransferOperator:
     """Build the operator on equal cells over everything reachable from `start` before `barrier`.
 
-    The far end of the cells is where nothing reachable lies beyond (or 100 times |barrier - start| away, where
-    diverging walkers are lost).
+    The far end of the cells is where nothing reachable lies beyond (or 100 times |barrier - start| away,
+    where diverging walkers are lost).
 
     Args:
         gradients: g_j, w[n] -> [j, n].
@@ -93,9 +97,9 @@ def operator_on_edges(
 ) -> TransferOperator:
     """Build the operator on given cells.
 
-    The mass of a cell is spread evenly over it. Each cell is cut into `PIECES`, whose images under each map are
-    intervals between exactly mapped end points; a piece's mass is spread evenly over its image. So the error is
-    that of even spreading, second order in the width of the cells, and not that of sampling points.
+    The mass of a cell is spread evenly over it. Each cell is cut into `PIECES`, whose images under each map
+    are intervals between exactly mapped end points; a piece's mass is spread evenly over its image. So the
+    error is that of even spreading, second order in the width of the cells, and not that of sampling points.
 
     Args:
         gradients: g_j, w[n] -> [j, n].
@@ -124,7 +128,8 @@ def operator_on_edges(
     with np.errstate(all="ignore"):
         drift = temperature * np.abs(evaluate_terms(gradients, 0.5 * (edges[1:] + edges[:-1]))).max(axis=0)
     inside = table[:, :cells].tocsr()
-    # Stepping gathers: mass_after[k] = sum over sources i, so every entry is written once and no thread waits.
+    # Stepping gathers: mass_after[k] = sum over sources i, so every entry is written once and no thread
+    # waits.
     gather = inside.T.tocsr()
     return TransferOperator(
         edges=edges,
@@ -135,6 +140,7 @@ def operator_on_edges(
         drift=np.where(np.isfinite(drift), drift, np.inf),
         gradients=gradients,
         temperature=temperature,
+        terms=terms,
         gather_start=gather.indptr.astype(np.int32),
         gather_cell=gather.indices.astype(np.int32),
         gather_weight=gather.data,
@@ -171,8 +177,8 @@ def advance(operator: TransferOperator, mass: FloatArray, steps: int) -> None:
     """Advance a state vector by `steps` steps, in place. The GIL is released.
 
     Args:
-        mass: [cells + 2], float64, C-contiguous, owned by the caller: stopping after any call and resuming from
-            the same array gives the same numbers.
+        mass: [cells + 2], float64, C-contiguous, owned by the caller: stopping after any call and resuming
+            from the same array gives the same numbers.
         steps: number of steps; `steps_per_slice` says how many keep a call short.
 
     Raises: ValueError when mass has another shape.
@@ -270,7 +276,8 @@ def _deposit_images(images, edges, pieces, side):  # type: ignore[no-untyped-def
 def _with_exact_row_sums(table: sparse.csr_matrix) -> sparse.csr_matrix:
     """Round entries to multiples of 2^-52 and put each row's remainder on its largest entry.
 
-    Sums of such multiples up to 1 are exact in double precision, so no mass leaks whatever the number of steps.
+    Sums of such multiples up to 1 are exact in double precision, so no mass leaks whatever the number of
+    steps.
     """
     table.sum_duplicates()
     table.data = np.rint(table.data / _QUANTUM) * _QUANTUM

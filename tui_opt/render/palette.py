@@ -34,7 +34,15 @@ _LIGHTNESS_CHROMA_HUE = {
 }
 # Steps of equal direction in lightness; the two halves of the diverging one meet in white.
 _STANDARD_SEQUENTIAL = ("blue", "bright_blue", "cyan", "bright_green", "bright_yellow", "bright_white")
-_STANDARD_DIVERGING = ("blue", "bright_blue", "bright_cyan", "bright_white", "bright_yellow", "bright_red", "red")
+_STANDARD_DIVERGING = (
+    "blue",
+    "bright_blue",
+    "bright_cyan",
+    "bright_white",
+    "bright_yellow",
+    "bright_red",
+    "red",
+)
 
 
 def _oklch_to_linear(lightness: float, chroma: float, hue: float) -> tuple[float, float, float]:

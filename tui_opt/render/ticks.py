@@ -82,16 +82,22 @@ def tick_labels(values: Sequence[float], *, log: bool) -> list[str]:
     largest = max((abs(v) for v in values), default=0.0)
     if largest == 0:
         return ["0" for _ in values]
-    if log:
+    if log and values[-1] >= 10 * values[0]:
         return [_shortest(v) for v in values]
     spacing = min((b - a for a, b in zip(values, values[1:], strict=False)), default=largest)
     if _SMALLEST_PLAIN <= largest < _LARGEST_PLAIN:
         labels = _with_decimals(values, 0, spacing)
     else:
         labels = _with_decimals(values, math.floor(math.log10(largest)), spacing)
-    if max(len(label) for label in labels) > _LONGEST_LABEL:
-        return [_shortest(v) for v in values]
+    if max(len(label) for label in labels) > _LONGEST_LABEL or len(set(labels)) < len(labels):
+        return _distinct(values)
     return labels
+
+
+def _distinct(values: Sequence[float]) -> list[str]:
+    """The shortest labels that tell the ticks apart."""
+    attempts = ([_shortest(v) for v in values], [f"{v:.10g}" for v in values])
+    return next((a for a in attempts if len(set(a)) == len(a)), [f"{v:.16g}" for v in values])
 
 
 def _is_power_of_ten(value: float) -> bool:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Literal
 
 from tui_opt.params import (
     Many,
-    ManyWhole,
     OneOrMany,
     OneOrManyWhole,
     Params,
@@ -46,6 +45,11 @@ def _start_or_minimum(default: float | str) -> Any:
 def _barrier() -> Any:
     text = "Where a walker counts as escaped; `auto` is the place beyond which no sequence of updates returns."
     return real("auto", low=-1e6, high=1e6, unit="W", symbol="b", group="question", help=text)
+
+
+def _search(end: str, default: float) -> Any:
+    text = f"{end} end of the interval in which minima are looked for."
+    return real(default, low=-1e6, high=1e6, unit="W", group="range", help=text)
 
 
 def _ordered_interval(params: Any) -> Iterable[Problem]:
@@ -97,11 +101,14 @@ class RunLengthParams(Params):
         100, low=1, high=10_000_000, symbol="n", log=True, group="question", help="Draws in which the run must occur."
     )
     term: Whole = whole(0, low=0, high=10_000, group="question", help="Index of the datapoint descended repeatedly.")
-    start: Real | Literal["minimum"] = real(
-        "minimum", low=-1e6, high=1e6, unit="W", symbol="W₀", group="question",
-        help="Where the run begins; `minimum` is the bottom of the pit of the deepest single datapoint, as in the source.",
+    start: Real | Literal["minimum", "datapoint-minimum"] = real(
+        "datapoint-minimum", low=-1e6, high=1e6, unit="W", symbol="W₀", group="question",
+        help="Where the run begins; `minimum` is the bottom of the pit of the mean loss, `datapoint-minimum` that of the "
+        "one datapoint which makes the pit, as in the source.",
     )  # fmt: skip
     barrier: Real | Literal["auto"] = _barrier()
+    w_min: Real = _search("Left", -10.0)
+    w_max: Real = _search("Right", 10.0)
 
 
 def _term_exists(params: RunLengthParams) -> Iterable[Problem]:
@@ -110,14 +117,14 @@ def _term_exists(params: RunLengthParams) -> Iterable[Problem]:
         yield Problem("term", f"must be from 0 to {most}, the index of one of the losses.", params.term)
 
 
-RunLengthParams.rules = (_term_exists,)
+RunLengthParams.rules = (_term_exists, _ordered_interval)
 
 
 class EscapeParams(Params):
     """Probability and mean number of steps of escape from the pit."""
 
     losses: tuple[str, ...] = losses()
-    temperature: OneOrMany = temperature(tuple(round(0.01 + 0.0005 * i, 4) for i in range(31)))
+    temperature: OneOrMany = temperature(tuple(round(0.01 + 0.001 * i, 3) for i in range(16)))
     steps: OneOrManyWhole = whole(
         (100, 1000, 10_000), low=1, high=10_000_000, symbol="n", log=True, group="question",
         help="Numbers of steps after which the escaped share is asked for.",
@@ -129,6 +136,10 @@ class EscapeParams(Params):
     )
     walkers: Whole = whole(20_000, low=1, high=100_000_000, log=True, group="method", help="Walkers per temperature.")
     cells: Whole = whole(4000, low=16, high=1_000_000, log=True, group="method", help="Cells of the transfer operator.")
+    w_min: Real = _search("Left", -10.0)
+    w_max: Real = _search("Right", 10.0)
+
+    rules: ClassVar = (_ordered_interval,)
 
 
 class EscapeLawParams(Params):
@@ -141,15 +152,8 @@ class EscapeLawParams(Params):
     cells: Whole = whole(4000, low=16, high=1_000_000, log=True, group="method", help="Cells of the transfer operator.")
     start: Real | Literal["minimum"] = _start_or_minimum("minimum")
     barrier: Real | Literal["auto"] = _barrier()
+    w_min: Real = _search("Left", -10.0)
+    w_max: Real = _search("Right", 10.0)
 
+    rules: ClassVar = (_ordered_interval,)
 
-__all__ = [
-    "PAIR",
-    "WELL",
-    "EscapeLawParams",
-    "EscapeParams",
-    "LandscapeParams",
-    "ManyWhole",
-    "RunLengthParams",
-    "TrajectoryParams",
-]

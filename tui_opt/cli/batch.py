@@ -1,0 +1,167 @@
+"""`--batch`: run scenario files in the foreground."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from tui_opt.cli.present import FigureChoice, print_result
+from tui_opt.cli.screen import results
+from tui_opt.errors import ExitCode, UsageError
+from tui_opt.locations import runs_dir
+from tui_opt.runner.context import Progress
+from tui_opt.runner.execute import Ended, Plan, begin, execute, plan
+from tui_opt.runner.interrupts import Interrupts
+from tui_opt.runner.report import run_document
+from tui_opt.scenario_file import ScenarioFile, read_file
+
+LINE_INTERVAL = 5.0
+
+
+class ProgressLine:
+    """Progress on stderr: a line that is redrawn on a terminal, a new line now and then elsewhere."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._live = sys.stderr.isatty()
+        self._next = time.monotonic() + (0.3 if self._live else LINE_INTERVAL)
+        self._drawn = False
+
+    def show(self, progress: Progress, eta: float | None) -> None:
+        """Draw, if it is time to."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + (0.2 if self._live else LINE_INTERVAL)
+        rest = f"  {duration(eta)} to go" if eta is not None else ""
+        text = f"{self._label}  {progress.fraction:4.0%}{rest}  {progress.what}"
+        if self._live:
+            sys.stderr.write(f"\r\x1b[K{text[:_columns()]}")
+            self._drawn = True
+        else:
+            sys.stderr.write(text.rstrip() + "\n")
+        sys.stderr.flush()
+
+    def say(self, text: str) -> None:
+        """A sentence of the computation."""
+        self.clear()
+        sys.stderr.write(f"{self._label}  {text}\n")
+        sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the line away again."""
+        if self._drawn:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._drawn = False
+
+
+def _columns() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns - 1
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: `0.4 s`, `3:05`, `1:02:03`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def read_all(paths: tuple[Path, ...], overrides: tuple[str, ...]) -> list[ScenarioFile]:
+    """Read every file before any is run.
+
+    Raises:
+        UsageError: with the problems of all of them.
+    """
+    files: list[ScenarioFile] = []
+    problems: list[str] = []
+    for path in paths:
+        try:
+            files.append(read_file(path, overrides))
+        except UsageError as error:
+            problems.append(str(error))
+    if problems:
+        raise UsageError("\n".join(problems))
+    return files
+
+
+@click.command("batch")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, e.g. params.temperature=0.02.")
+@click.option("--out", type=click.Path(path_type=Path), help="Store for the run directories. [default: ~/optexplore]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per file.")
+@click.option("--check", is_flag=True, help="Exit with 4 where an expectation does not hold.")
+@click.option("--figures", type=click.Choice(["first", "all", "none"]), default="first", show_default=True, help="Charts to draw.")
+@click.option("--threads", type=click.IntRange(1, 4096), help="Threads to use. [default: the cores there are]")
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+def batch_command(
+    files: tuple[Path, ...],
+    overrides: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+    check: bool,
+    figures: FigureChoice,
+    threads: int | None,
+    quiet: bool,
+) -> None:
+    """Run scenario files without the app. Results go to stdout, progress to stderr.
+
+    Exit codes: 0 ok, 1 a run failed, 2 bad usage or scenario file, 3 device unavailable, 4 an expectation does not hold
+    (--check), 5 part of a sweep failed, 130 and 143 interrupted.
+    """
+    store = out or runs_dir()
+    plans = [plan(file, threads) for file in read_all(files, overrides)]
+    worst = int(ExitCode.OK)
+    with Interrupts() as interrupts:
+        for settled in plans:
+            ended = run_one(settled, store, interrupts, quiet=quiet)
+            show_one(settled, ended, as_json=as_json, figures=figures)
+            worst = worst or ended.exit_code
+            if check and ended.state == "done" and not all(o.holds for o in ended.outcomes):
+                worst = worst or ExitCode.EXPECTATION_FAILED
+            if interrupts.count:
+                worst = interrupts.exit_code
+                break
+    sys.exit(worst)
+
+
+def run_one(settled: Plan, store: Path, interrupts: Interrupts, *, quiet: bool) -> Ended:
+    """Run one file with its progress on stderr."""
+    line = ProgressLine(f"{settled.file.scenario.name} {settled.file.experiment.name}")
+    run = begin(settled, store)
+    try:
+        return execute(
+            run,
+            settled,
+            interrupts=interrupts,
+            observe=(lambda progress, eta: None) if quiet else line.show,
+            tell=(lambda text: None) if quiet else line.say,
+        )
+    finally:
+        line.clear()
+
+
+def show_one(settled: Plan, ended: Ended, *, as_json: bool, figures: FigureChoice) -> None:
+    """Print one ended run: its result on stdout, what went wrong on stderr."""
+    if as_json:
+        click.echo(json.dumps(run_document(settled, ended), ensure_ascii=False, allow_nan=False))
+    elif ended.result is not None:
+        file = settled.file
+        console = results()
+        console.print(f"{file.title or file.experiment.title}", style="bold", markup=False)
+        console.print()
+        print_result(console, ended.result, ended.outcomes, figures=figures)
+        console.print(f"\n{duration(ended.elapsed)}  {ended.run.path}", style="dim", markup=False, soft_wrap=True)
+    if ended.error:
+        click.echo(f"optexplore: {settled.file.source}: {ended.error}", err=True)
+    for outcome in ended.outcomes:
+        if not outcome.holds and not as_json and outcome.why:
+            click.echo(f"optexplore: {settled.file.source}: {outcome.why}", err=True)
+

@@ -1,0 +1,101 @@
+"""`verify`: the ledger of claims."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from tui_opt.cli.batch import read_all, run_one
+from tui_opt.cli.screen import results, width
+from tui_opt.errors import ExitCode, UsageError
+from tui_opt.locations import shipped_scenarios
+from tui_opt.runner.execute import plan
+from tui_opt.runner.interrupts import Interrupts
+from tui_opt.runner.verify import Claim, claims_of, shared_questions, shipped_files
+
+MOST_COLUMNS = 160
+
+
+@click.command("verify")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--gpu", is_flag=True, help="Also run files marked size = \"gpu\".")
+@click.option("--scenario", help="Only shipped files of this scenario.")
+@click.option("--out", type=click.Path(path_type=Path), help="Keep the runs in this store. [default: they are not kept]")
+@click.option("--threads", type=click.IntRange(1, 4096), help="Threads to use. [default: the cores there are]")
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+def verify_command(
+    files: tuple[Path, ...],
+    as_json: bool,
+    gpu: bool,
+    scenario: str | None,
+    out: Path | None,
+    threads: int | None,
+    quiet: bool,
+) -> None:
+    """Run scenario files (those that ship with optexplore, or those given) and check what they claim.
+
+    Claims of equal parameters share one run. Exit code 4 where a claim does not hold.
+    """
+    chosen = read_all(files or _shipped(scenario), ())
+    chosen = [file for file in chosen if gpu or file.size != "gpu"]
+    plans = [(group, plan(group[0], threads)) for group in shared_questions(chosen)]
+    claims: list[Claim] = []
+    failed = False
+    with tempfile.TemporaryDirectory(prefix="optexplore-verify-") as scratch, Interrupts() as interrupts:
+        for group, settled in plans:
+            ended = run_one(settled, out or Path(scratch), interrupts, quiet=quiet)
+            if interrupts.count:
+                raise SystemExit(interrupts.exit_code)
+            if ended.result is None:
+                failed = True
+                click.echo(f"optexplore: {group[0].source}: {ended.error}", err=True)
+            claims += claims_of(group, ended)
+    if as_json:
+        click.echo(json.dumps([_with_short_path(claim) for claim in claims], ensure_ascii=False, allow_nan=False))
+    else:
+        print_ledger(claims)
+    if not all(claim.outcome.holds for claim in claims):
+        sys.exit(ExitCode.EXPECTATION_FAILED)
+    sys.exit(ExitCode.RUN_FAILED if failed else ExitCode.OK)
+
+
+def _shipped(scenario: str | None) -> tuple[Path, ...]:
+    folder = shipped_scenarios()
+    found = [path for path in shipped_files(folder) if scenario in (None, path.parent.name)]
+    if not found:
+        known = ", ".join(sorted({path.parent.name for path in shipped_files(folder)}))
+        raise UsageError(f"No scenario files ship for {scenario!r}; there are some for {known}.")
+    return tuple(found)
+
+
+def _short_path(source: str) -> str:
+    folder = shipped_scenarios()
+    path = Path(source)
+    if path.is_relative_to(folder):
+        return str(path.relative_to(folder))
+    return os.path.relpath(path) if not os.path.relpath(path).startswith("..") else str(path)
+
+
+def _with_short_path(claim: Claim) -> dict[str, object]:
+    return claim.plain() | {"file": _short_path(claim.file)}
+
+
+def print_ledger(claims: list[Claim]) -> None:
+    """Print the claims as a table, with a summary below it."""
+    from tui_opt.render.text import ledger_table
+
+    console = results()
+    console.print(ledger_table([(_short_path(c.file), c.outcome) for c in claims], width=min(width(), MOST_COLUMNS)))
+    verdicts: dict[str, int] = {}
+    for claim in claims:
+        verdict = claim.outcome.expectation.verdict
+        verdicts[verdict] = verdicts.get(verdict, 0) + 1
+    held = sum(claim.outcome.holds for claim in claims)
+    parts = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+    console.print(f"\n{held} of {len(claims)} claims hold ({parts}).", markup=False)

@@ -1,0 +1,147 @@
+"""Monte Carlo of the escape: walkers in chunks that own their random streams, kept as they finish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tui_opt.experiments.toy_sgd.system import FloatArray, System, Way
+from tui_opt.kernels.emit import specialise
+from tui_opt.kernels.walkers import BLOCK, first_passage
+from tui_opt.runner.context import Context
+
+# A specialised kernel takes a second or two to compile once; below this many walker steps the tape is faster.
+WORTH_COMPILING = 5e8
+STEPS_IN_A_SLICE = 1e7
+MOST_CHUNKS = 256
+LEAST_CHUNK = 4 * BLOCK
+
+Kernel = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a number of walkers did.
+
+    Attributes:
+        walkers: how many there were.
+        escaped: [n], how many had passed the barrier within each of the asked numbers of steps.
+        passed: how many passed it at all.
+        passage_sum, passage_squares: of the steps they took.
+        lost: how many left the numbers (diverged).
+    """
+
+    walkers: int
+    escaped: FloatArray
+    passed: float
+    passage_sum: float
+    passage_squares: float
+    lost: float
+
+    @classmethod
+    def empty(cls, questions: int) -> Sample:
+        """No walkers yet."""
+        return cls(0, np.zeros(questions), 0.0, 0.0, 0.0, 0.0)
+
+    def __add__(self, other: Sample) -> Sample:
+        return Sample(
+            self.walkers + other.walkers,
+            self.escaped + other.escaped,
+            self.passed + other.passed,
+            self.passage_sum + other.passage_sum,
+            self.passage_squares + other.passage_squares,
+            self.lost + other.lost,
+        )
+
+    def packed(self) -> FloatArray:
+        """As one array, for a checkpoint."""
+        rest = [self.passed, self.passage_sum, self.passage_squares, self.lost]
+        return np.concatenate([[self.walkers], self.escaped, rest])
+
+    @classmethod
+    def unpacked(cls, values: FloatArray) -> Sample:
+        """The reverse of `packed`."""
+        passed, total, squares, lost = (float(v) for v in values[-4:])
+        return cls(int(values[0]), values[1:-4], passed, total, squares, lost)
+
+    @property
+    def mean_passage(self) -> tuple[float, float] | None:
+        """Mean first-passage step and its standard error; None unless every walker escaped, or it would be biased."""
+        if self.passed < self.walkers or self.walkers < 2:
+            return None
+        mean = self.passage_sum / self.walkers
+        variance = max(0.0, self.passage_squares / self.walkers - mean**2)
+        return mean, float(np.sqrt(variance / (self.walkers - 1)))
+
+
+def chunks(walkers: int) -> Iterator[tuple[int, int]]:
+    """(first walker, number of walkers) of each chunk: whole blocks, so that streams never depend on the cut."""
+    size = max(LEAST_CHUNK, -(-walkers // (MOST_CHUNKS * BLOCK)) * BLOCK)
+    return ((first, min(size, walkers - first)) for first in range(0, walkers, size))
+
+
+def passage_kernel(system: System, ctx: Context, walker_steps: float) -> Kernel:
+    """The specialised kernel where so many steps are worth compiling one, else the tape."""
+    if ctx.kernels is not None and walker_steps >= WORTH_COMPILING:
+        return specialise(system.gradient_tape, ctx.kernels)
+
+    def by_tape(*arguments: object) -> None:
+        first_passage(system.gradient_program, *arguments)
+
+    return by_tape
+
+
+def sample_escapes(
+    kernel: Kernel,
+    way: Way,
+    temperature: float,
+    steps: tuple[int, ...],
+    walkers: int,
+    ctx: Context,
+    label: str,
+    report: Callable[[int], None],
+) -> Sample:
+    """Walk them all; finished chunks are found in the checkpoint again.
+
+    Args:
+        kernel: advances walkers in place.
+        way: start and barrier.
+        temperature: T.
+        steps: numbers of steps after which escapes are counted.
+        walkers: how many.
+        ctx: context of the run.
+        label: names this sample's random stream and checkpoint pieces.
+        report: called with the walkers done so far.
+    """
+    key = ctx.key(label)
+    horizon = max(steps)
+    direction = 1 if way.side > 0 else -1
+
+    def walk(chunk: tuple[int, int]) -> Sample:
+        first, count = chunk
+        kept = ctx.checkpoint.get(f"{label}/{first}")
+        if kept is not None:
+            return Sample.unpacked(kept)
+        w = np.full(count, way.start)
+        passage = np.full(count, -1, dtype=np.int64)
+        slice_steps = max(1, int(STEPS_IN_A_SLICE / count))
+        for done in range(0, horizon, slice_steps):
+            ctx.check()
+            now = min(slice_steps, horizon - done)
+            kernel(w, passage, first, done, now, temperature, way.barrier, direction, key)
+            if np.all(passage >= 0):
+                break
+        passed = passage[passage >= 0].astype(np.float64)
+        escaped = np.array([np.count_nonzero((passage >= 0) & (passage <= n)) for n in steps], dtype=np.float64)
+        lost = float(np.count_nonzero(~np.isfinite(w)))
+        sample = Sample(count, escaped, float(passed.size), float(passed.sum()), float((passed**2).sum()), lost)
+        ctx.checkpoint.put(f"{label}/{first}", sample.packed())
+        return sample
+
+    total = Sample.empty(len(steps))
+    for sample in ctx.map(walk, chunks(walkers)):
+        total += sample
+        report(total.walkers)
+    return total

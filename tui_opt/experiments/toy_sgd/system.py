@@ -1,0 +1,187 @@
+"""The system of toy-sgd: user-written losses as functions of arrays, their pit, and the way out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_opt.errors import ExperimentError
+from tui_opt.expressions import Expression, Tape, assemble, parse
+from tui_opt.kernels.invariance import absorbing_barrier
+from tui_opt.kernels.stationary import Pit, StationaryPoint, minima, sharpest_pit, stationary_points
+from tui_opt.kernels.tape import Program, evaluate
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class System:
+    """Losses l_j(W), one per datapoint, with their exact derivatives. Functions take w[n] and return [n] or [j, n]."""
+
+    expressions: tuple[Expression, ...]
+
+    @classmethod
+    def from_texts(cls, losses: Sequence[str]) -> System:
+        """The system of user-written losses in W."""
+        return cls(tuple(parse(text, ("W",)) for text in losses))
+
+    @property
+    def terms(self) -> int:
+        """Number of datapoints."""
+        return len(self.expressions)
+
+    @cached_property
+    def gradient_tape(self) -> Tape:
+        """A tape with one output per datapoint: g_j."""
+        return assemble([e.derivative("W") for e in self.expressions])
+
+    @cached_property
+    def _loss_program(self) -> Program:
+        return Program(assemble(self.expressions))
+
+    @cached_property
+    def gradient_program(self) -> Program:
+        """The tape of the g_j, loaded."""
+        return Program(self.gradient_tape)
+
+    @cached_property
+    def _curvature_program(self) -> Program:
+        return Program(assemble([e.derivative("W").derivative("W") for e in self.expressions]))
+
+    def loss_terms(self, w: FloatArray) -> FloatArray:
+        """l_j(w), [j, n]."""
+        return evaluate(self._loss_program, np.ascontiguousarray(w)[None, :])
+
+    def gradients(self, w: FloatArray) -> FloatArray:
+        """g_j(w), [j, n]."""
+        return evaluate(self.gradient_program, np.ascontiguousarray(w)[None, :])
+
+    def curvatures(self, w: FloatArray) -> FloatArray:
+        """l_j''(w), [j, n]."""
+        return evaluate(self._curvature_program, np.ascontiguousarray(w)[None, :])
+
+    def loss(self, w: FloatArray) -> FloatArray:
+        """L(w), the mean over datapoints."""
+        return np.asarray(self.loss_terms(w).mean(axis=0))
+
+    def gradient(self, w: FloatArray) -> FloatArray:
+        """G(w) = L'(w)."""
+        return np.asarray(self.gradients(w).mean(axis=0))
+
+    def curvature(self, w: FloatArray) -> FloatArray:
+        """L''(w)."""
+        return np.asarray(self.curvatures(w).mean(axis=0))
+
+    def gradient_variance(self, w: FloatArray) -> FloatArray:
+        """S²(w), the population variance of the g_j (divided by their number)."""
+        return np.asarray(self.gradients(w).var(axis=0))
+
+    def stationary(self, w_min: float, w_max: float) -> list[StationaryPoint]:
+        """Every stationary point of L on an interval."""
+        return stationary_points(self.gradient, self.curvature, w_min, w_max)
+
+    def stationary_of(self, term: int, w_min: float, w_max: float) -> list[StationaryPoint]:
+        """Every stationary point of one datapoint's loss on an interval."""
+
+        def gradient(w: FloatArray) -> FloatArray:
+            return np.asarray(self.gradients(w)[term])
+
+        def curvature(w: FloatArray) -> FloatArray:
+            return np.asarray(self.curvatures(w)[term])
+
+        return stationary_points(gradient, curvature, w_min, w_max)
+
+
+@dataclass(frozen=True)
+class Way:
+    """A start and the barrier a walker must pass."""
+
+    start: float
+    barrier: float
+
+    @property
+    def side(self) -> float:
+        """1 where the way out leads to larger W, -1 where to smaller."""
+        return 1.0 if self.barrier > self.start else -1.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """Where walkers start and where they count as escaped, as the user asked it."""
+
+    system: System
+    start: float | str
+    barrier: float | str
+    w_min: float
+    w_max: float
+
+    @cached_property
+    def points(self) -> list[StationaryPoint]:
+        """Stationary points of L in the range that is searched."""
+        return self.system.stationary(self.w_min, self.w_max)
+
+    @cached_property
+    def pit(self) -> Pit:
+        """The pit: the sharpest minimum of L with another one beside it.
+
+        Raises:
+            ExperimentError: L has fewer than two minima in the range.
+        """
+        found = sharpest_pit(self.points)
+        if found is None:
+            wells = minima(self.points)
+            where = f"a single minimum, at W = {wells[0].w:.6g}," if wells else "no minimum"
+            raise ExperimentError(
+                f"There is no pit to escape from: the mean loss has {where} between W = {self.w_min:g} and "
+                f"{self.w_max:g}. Change the losses, widen w_min and w_max, or give start and barrier as numbers."
+            )
+        return found
+
+    @cached_property
+    def starting_place(self) -> float:
+        """Where the walkers start."""
+        if self.start == "minimum":
+            return self.pit.w
+        if self.start == "datapoint-minimum":
+            return self._datapoint_minimum()
+        return float(self.start)
+
+    def _datapoint_minimum(self) -> float:
+        """The minimum of a single datapoint's loss nearest to the pit; the datapoint with the sharpest makes the pit."""
+        found: list[StationaryPoint] = []
+        for term in range(self.system.terms):
+            wells = minima(self.system.stationary_of(term, self.w_min, self.w_max))
+            near = [w for w in wells if abs(w.w - self.pit.w) < abs(self.pit.maximum - self.pit.w)]
+            found += near
+        if not found:
+            raise ExperimentError(
+                f"No single datapoint has a minimum at the pit of the mean loss (W = {self.pit.w:.6g}); set start to "
+                "`minimum` or to a number."
+            )
+        return max(found, key=lambda point: point.curvature).w
+
+    def way(self, temperature: float) -> Way:
+        """Start and barrier at a temperature.
+
+        Raises:
+            ExperimentError: there is no pit, or no barrier at this temperature.
+        """
+        start = self.starting_place
+        if self.barrier != "auto":
+            barrier = float(self.barrier)
+            if barrier == start:
+                raise ExperimentError(f"start and barrier are both {start:g}; they must be two different places.")
+            return Way(start, barrier)
+        found = absorbing_barrier(self.system.gradients, temperature, self.pit.w, self.pit.other)
+        if found.w is None:
+            raise ExperimentError(f"There is no barrier at temperature {temperature:g}: {found.reason}")
+        if (found.w - start) * (found.w - self.pit.w) <= 0:
+            raise ExperimentError(
+                f"The start W = {start:g} lies beyond the barrier at {found.w:.6g} already, seen from the pit at "
+                f"{self.pit.w:.6g}. Start inside the pit, or give the barrier as a number."
+            )
+        return Way(start, found.w)

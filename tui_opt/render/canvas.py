@@ -1,0 +1,171 @@
+"""A canvas of terminal cells on which plotext draws curves and marks; axes and legends are not its business."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tui_opt.render.reduce import bins, clip_segments
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from tui_opt.render.reduce import Floats
+
+BLANK = " "
+NO_INK = -1
+_FIRST_COLOR = 16  # below it plotext writes other escape codes
+_INKS = 256 - _FIRST_COLOR
+_PLOTEXT = threading.Lock()  # plotext keeps one figure per process
+_ESCAPE = re.compile(r"\x1b\[([0-9;]*)m")
+_BRAILLE_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])  # rows from the top
+
+
+@dataclass
+class Cells:
+    """What stands in each cell: a character and the number of its ink, rows from the top."""
+
+    chars: list[list[str]]
+    inks: list[list[int]]
+
+    @classmethod
+    def blank(cls, columns: int, rows: int) -> Cells:
+        """Empty cells."""
+        return cls([[BLANK] * columns for _ in range(rows)], [[NO_INK] * columns for _ in range(rows)])
+
+
+@dataclass(frozen=True)
+class _Signal:
+    x: list[float]
+    y: list[float]
+    marker: str | list[str]
+    ink: int
+    joined: bool
+
+
+class Canvas:
+    """Collects curves and marks over the unit square and lets plotext draw them in one go.
+
+    Args:
+        columns, rows: size in cells.
+        unicode: draw curves with braille dots, two by four in a cell; with one character a cell otherwise.
+    """
+
+    def __init__(self, columns: int, rows: int, *, unicode: bool) -> None:
+        self.columns, self.rows, self.unicode = columns, rows, unicode
+        self._signals: list[_Signal] = []
+
+    @property
+    def dots(self) -> tuple[int, int]:
+        """Columns and rows of the smallest dots a curve is made of."""
+        return (2 * self.columns, 4 * self.rows) if self.unicode else (self.columns, self.rows)
+
+    def curve(self, u: Floats, v: Floats, ink: int, mark: str) -> None:
+        """Join points; NaN breaks the curve, and what lies outside the unit square is cut off.
+
+        Args:
+            u, v: places of the points, 0 at the left and the bottom, 1 at the right and the top.
+            ink: number of the ink, from 0.
+            mark: the character to draw with where there is no braille.
+        """
+        marker = "braille" if self.unicode else mark
+        across, up = self.dots
+        u0, v0, u1, v1 = clip_segments(u, v)
+        breaks = np.flatnonzero((u0[1:] != u1[:-1]) | (v0[1:] != v1[:-1])) + 1
+        for begin, end in zip([0, *breaks], [*breaks, len(u0)], strict=True):
+            if end > begin:
+                x = bins(np.append(u0[begin:end], u1[end - 1]), across)
+                y = bins(np.append(v0[begin:end], v1[end - 1]), up)
+                self._add(x, y, across, up, marker, ink, joined=True)
+        # A point between two gaps, or the only one, joins nothing and is still a point.
+        known = np.isfinite(u) & np.isfinite(v)
+        alone = known & ~np.append(False, known[:-1]) & ~np.append(known[1:], False)
+        alone &= (u >= 0) & (u <= 1) & (v >= 0) & (v <= 1)
+        self._add(bins(u[alone], across), bins(v[alone], up), across, up, marker, ink)
+
+    def raster(self, taken: NDArray[np.bool_], ink: int, mark: str) -> None:
+        """Set dots.
+
+        Args:
+            taken: shape of `dots` turned round (rows, columns), row 0 at the bottom.
+            ink: number of the ink.
+            mark: the character to draw with where there is no braille.
+        """
+        top_first = taken[::-1]
+        if not self.unicode:
+            rows, columns = np.nonzero(top_first)
+            self.stamp(columns, self.rows - 1 - rows, [mark] * len(rows), ink)
+            return
+        blocks = top_first.reshape(self.rows, 4, self.columns, 2)
+        codes = (blocks * _BRAILLE_BITS[None, :, None, :]).sum(axis=(1, 3))
+        rows, columns = np.nonzero(codes)
+        chars = [chr(0x2800 + code) for code in codes[rows, columns].tolist()]
+        self.stamp(columns, self.rows - 1 - rows, chars, ink)
+
+    def stamp(self, columns: NDArray[Any], rows: NDArray[Any], chars: Sequence[str], ink: int) -> None:
+        """Put characters into cells, row 0 at the bottom."""
+        self._add(columns, rows, self.columns, self.rows, list(chars), ink)
+
+    def _add(
+        self,
+        x: NDArray[Any],
+        y: NDArray[Any],
+        across: int,
+        up: int,
+        marker: str | list[str],
+        ink: int,
+        *,
+        joined: bool = False,
+    ) -> None:
+        if len(x):
+            # plotext's axes run from 0 at the middle of the first bin to 1 at the middle of the last.
+            xs, ys = x / max(across - 1, 1), y / max(up - 1, 1)
+            self._signals.append(_Signal(xs.tolist(), ys.tolist(), marker, ink, joined))
+
+    def draw(self) -> Cells:
+        """Draw everything, later over earlier."""
+        if not self._signals:
+            return Cells.blank(self.columns, self.rows)
+        import plotext
+
+        with _PLOTEXT:
+            try:
+                plotext.clear_figure()
+                plotext.limit_size(False, False)
+                plotext.plotsize(self.columns, self.rows)
+                plotext.theme("clear")
+                plotext.frame(False)
+                plotext.xticks([], [])
+                plotext.yticks([], [])
+                plotext.xlim(0, 1)
+                plotext.ylim(0, 1)
+                for signal in self._signals:
+                    draw = plotext.plot if signal.joined else plotext.scatter
+                    color = _FIRST_COLOR + signal.ink % _INKS
+                    draw(signal.x, signal.y, marker=signal.marker, color=color)
+                drawing = plotext.build()
+            finally:
+                plotext.clear_figure()
+        return _read(drawing, self.columns, self.rows)
+
+
+def _read(drawing: str, columns: int, rows: int) -> Cells:
+    cells = Cells.blank(columns, rows)
+    for row, line in enumerate(drawing.split("\n")[:rows]):
+        column, ink = 0, NO_INK
+        for i, part in enumerate(_ESCAPE.split(line)):
+            if i % 2:
+                ink = int(part.rpartition(";")[2]) - _FIRST_COLOR if part.startswith("38;5;") else NO_INK
+                continue
+            for char in part:
+                if char != BLANK and column < columns:
+                    cells.chars[row][column] = char
+                    cells.inks[row][column] = ink
+                column += 1
+    return cells

@@ -1,0 +1,169 @@
+"""Data cut down to what a plot can show, so that a million points cost what a thousand do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Segments = tuple[Floats, Floats, Floats, Floats]
+
+_CHUNK_SAMPLES = 2_000_000
+_FARTHEST = (
+    1e9  # in units of the plot; beyond it a direction is all that is left, and differences stay finite
+)
+
+
+def column_extremes(x: Floats, y: Floats, edges: Floats) -> tuple[Floats, Floats]:
+    """Keep the smallest and the largest y of each column of a curve, and its first and last points.
+
+    A line through the kept points covers the pixels that a line through all of them covers.
+
+    Args:
+        x: shape (n,), rising.
+        y: shape (n,); NaN is a gap, and a column without a number stays a gap.
+        edges: shape (columns + 1,), rising: the borders of the columns in units of x. Points outside are dropped but
+            for the nearest on either side, from which the curve enters the plot.
+
+    Returns:
+        x and y of at most `2 * columns + 4` points, still rising in x; the input itself where it is no longer than that.
+    """
+    columns = len(edges) - 1
+    if len(x) <= 2 * columns + 4:
+        return x, y
+    cuts = np.searchsorted(x, edges)
+    cuts[-1] = np.searchsorted(x, edges[-1], side="right")
+    filled = np.flatnonzero(np.diff(cuts))
+    first, last = max(int(cuts[0]) - 1, 0), min(int(cuts[-1]), len(x) - 1)
+    if not filled.size:
+        return x[[first, last]], y[[first, last]]
+    starts, stop = cuts[filled], int(cuts[-1])
+    low = np.fmin.reduceat(y[:stop], starts)
+    high = np.fmax.reduceat(y[:stop], starts)
+    ends = np.append(starts[1:], stop) - 1
+    falling = y[starts] > y[ends]
+    pairs = np.stack([np.where(falling, high, low), np.where(falling, low, high)], axis=1)
+    places = np.stack([x[starts], x[ends]], axis=1)
+    return (
+        np.concatenate([x[first : first + 1], places.ravel(), x[last : last + 1]]),
+        np.concatenate([y[first : first + 1], pairs.ravel(), y[last : last + 1]]),
+    )
+
+
+def clip_segments(u: Floats, v: Floats) -> Segments:
+    """The parts of a polyline inside the unit square.
+
+    Args:
+        u, v: shape (n,), in units of the plot; NaN breaks the line.
+
+    Returns:
+        Starts and ends `u0, v0, u1, v1` of the segments that are left, in order.
+
+    Reference: Liang and Barsky, "A new concept and method for line clipping" (1984).
+    """
+    u, v = np.clip(u, -_FARTHEST, _FARTHEST), np.clip(v, -_FARTHEST, _FARTHEST)
+    whole = np.isfinite(u[:-1]) & np.isfinite(v[:-1]) & np.isfinite(u[1:]) & np.isfinite(v[1:])
+    u0, v0, u1, v1 = u[:-1][whole], v[:-1][whole], u[1:][whole], v[1:][whole]
+    enter, leave = np.zeros_like(u0), np.ones_like(u0)
+    for start, end in ((u0, u1), (v0, v1)):
+        step = end - start
+        moves = step != 0
+        safe = np.where(moves, step, 1.0)
+        at_low, at_high = -start / safe, (1 - start) / safe
+        outside = (start < 0) | (start > 1)
+        enter = np.where(moves, np.maximum(enter, np.minimum(at_low, at_high)), np.where(outside, 2.0, enter))
+        leave = np.where(moves, np.minimum(leave, np.maximum(at_low, at_high)), leave)
+    kept = enter <= leave
+    u0, v0, u1, v1, enter, leave = (a[kept] for a in (u0, v0, u1, v1, enter, leave))
+    du, dv = u1 - u0, v1 - v0
+    ends_inside = leave == 1  # keeps the end of one segment bit for bit the start of the next
+    return (
+        np.where(enter == 0, u0, np.clip(u0 + enter * du, 0, 1)),
+        np.where(enter == 0, v0, np.clip(v0 + enter * dv, 0, 1)),
+        np.where(ends_inside, u1, np.clip(u0 + leave * du, 0, 1)),
+        np.where(ends_inside, v1, np.clip(v0 + leave * dv, 0, 1)),
+    )
+
+
+def bins(u: Floats, count: int) -> NDArray[np.int64]:
+    """The bin of each number of the unit interval, of `count` equal ones; 1 belongs to the last."""
+    picked: NDArray[np.int64] = np.clip(np.floor(u * count), 0, count - 1).astype(np.int64)
+    return picked
+
+
+def point_counts(u: Floats, v: Floats, columns: int, rows: int) -> NDArray[np.int64]:
+    """How many points lie in each cell of a grid over the unit square, shape (rows, columns), row 0 at v = 0."""
+    inside = (u >= 0) & (u <= 1) & (v >= 0) & (v <= 1)
+    flat = bins(v[inside], rows) * columns + bins(u[inside], columns)
+    counts: NDArray[np.int64] = np.bincount(flat, minlength=rows * columns).reshape(rows, columns)
+    return counts
+
+
+def path_counts(u: Floats, v: Floats, columns: int, rows: int) -> NDArray[np.int64]:
+    """How often a polyline passes each cell of a grid over the unit square, shape (rows, columns), row 0 at v = 0.
+
+    Each segment counts once in every cell it is sampled in, at least one sample per cell along its longer side.
+    A path so wild that every cell is taken early is cut short: its picture is full already.
+    """
+    u0, v0, u1, v1 = clip_segments(u, v)
+    counts = np.zeros(rows * columns, dtype=np.int64)
+    if len(u0) == 0:
+        return counts.reshape(rows, columns)
+    lengths = np.maximum(np.abs(u1 - u0) * columns, np.abs(v1 - v0) * rows)
+    samples = np.ceil(lengths).astype(np.int64) + 1
+    chunk_of = np.cumsum(samples) // _CHUNK_SAMPLES
+    for begin, end in _runs(chunk_of):
+        counts += _sampled(*(a[begin:end] for a in (u0, v0, u1, v1)), samples[begin:end], columns, rows)
+        if counts.all():
+            break
+    return counts.reshape(rows, columns)
+
+
+def _runs(values: NDArray[np.int64]) -> list[tuple[int, int]]:
+    cuts = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
+    return list(zip(cuts[:-1], cuts[1:], strict=True))
+
+
+def _sampled(
+    u0: Floats, v0: Floats, u1: Floats, v1: Floats, samples: NDArray[np.int64], columns: int, rows: int
+) -> NDArray[np.int64]:
+    segment = np.repeat(np.arange(len(samples)), samples)
+    step = np.arange(len(segment)) - np.repeat(np.cumsum(samples) - samples, samples)
+    t = step / np.maximum(samples - 1, 1)[segment]
+    cell = bins(v0[segment] + t * (v1 - v0)[segment], rows) * columns
+    cell += bins(u0[segment] + t * (u1 - u0)[segment], columns)
+    new = np.ones(len(cell), dtype=bool)
+    new[1:] = (cell[1:] != cell[:-1]) | (segment[1:] != segment[:-1])
+    counts: NDArray[np.int64] = np.bincount(cell[new], minlength=rows * columns)
+    return counts
+
+
+def resample_edges(values: NDArray[Any], edges: Floats, targets: Floats) -> Floats:
+    """Average a matrix's columns over other columns, ignoring NaN.
+
+    Args:
+        values: shape (rows, n).
+        edges: shape (n + 1,), rising: the borders of the n columns.
+        targets: shape (m + 1,), rising: the borders of the wanted columns.
+
+    Returns:
+        Shape (rows, m): the mean over the given columns whose centre lies in a wanted one; where there is none, the
+        column that holds the wanted one's centre; NaN outside `edges` and where all are NaN.
+    """
+    centres, wanted = (edges[:-1] + edges[1:]) / 2, (targets[:-1] + targets[1:]) / 2
+    cuts = np.searchsorted(centres, targets)
+    many = np.diff(cuts) > 1
+    holder = np.clip(np.searchsorted(edges, wanted, side="right") - 1, 0, len(centres) - 1)
+    out = values[:, holder].astype(np.float64)
+    if many.any():
+        stop = int(cuts[-1])
+        finite = np.isfinite(values[:, :stop])
+        begins = np.minimum(cuts[:-1], stop - 1)
+        total = np.add.reduceat(np.where(finite, values[:, :stop], 0.0), begins, axis=1)
+        number = np.add.reduceat(finite.astype(np.int64), begins, axis=1)
+        mean = np.where(number > 0, total / np.maximum(number, 1), np.nan)
+        out[:, many] = mean[:, many]
+    out[:, (wanted < edges[0]) | (wanted > edges[-1])] = np.nan
+    return out

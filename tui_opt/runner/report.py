@@ -1,0 +1,73 @@
+"""A run as the JSON object that scripts read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tui_opt.expectations import Outcome
+from tui_opt.result import nonfinite_name
+from tui_opt.runner.execute import Ended, Plan
+from tui_opt.runner.run_directory import SCHEMA
+
+
+def number(name: str, value: float | None) -> dict[str, Any]:
+    """A number under a name; one that is not finite is null with its name beside it."""
+    if value is None or math.isfinite(value):
+        return {name: value}
+    return {name: None, f"{name}_nonfinite": nonfinite_name(value)}
+
+
+def outcome_document(outcome: Outcome) -> dict[str, Any]:
+    """An expectation with what was measured and whether it holds."""
+    out: dict[str, Any] = {}
+    for key, value in outcome.expectation.plain().items():
+        out |= number(key, value) if isinstance(value, float) else {key: value}
+    out |= number("measured", outcome.measured)
+    if outcome.stderr is not None:
+        out |= number("stderr", outcome.stderr)
+    out["holds"] = outcome.holds
+    return out | ({"why": outcome.why} if outcome.why else {})
+
+
+def run_document(plan: Plan, ended: Ended) -> dict[str, Any]:
+    """What `--json` prints for one scenario file."""
+    file = plan.file
+    out: dict[str, Any] = {
+        "schema": SCHEMA,
+        "scenario": file.scenario.name,
+        "experiment": file.experiment.name,
+        "title": file.title,
+        "params": file.params.plain(),
+        "seed": file.seed,
+        "device": plan.device,
+        "status": ended.state,
+        "elapsed": ended.elapsed,
+        "run_dir": str(ended.run.path),
+        "findings": [],
+        "tables": {},
+        "arrays": {},
+        "figures": [],
+        "expectations": outcomes_document(ended.outcomes),
+        "warnings": [],
+        "provenance": {},
+    }
+    if file.sweep is not None:
+        out["sweep"] = file.sweep.plain()
+    if ended.error:
+        out["error"] = ended.error
+    if ended.state == "done":
+        out |= stored_parts(ended.run.result_document())
+    return out
+
+
+def stored_parts(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a stored result that reports repeat."""
+    parts = ("findings", "tables", "arrays", "figures", "warnings", "provenance")
+    return {part: document[part] for part in parts if part in document}
+
+
+def outcomes_document(outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
+    """All expectations of a run."""
+    return [outcome_document(outcome) for outcome in outcomes]
