@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result as Invoked
+from click.testing import CliRunner
+from click.testing import Result as Invoked
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,7 +39,7 @@ EXTRA = {
     "device": "cpu",
     "elapsed": 1.25,
     "created": "2024-01-02T03:04:05.000Z",
-    "provenance": {"versions": {"python": "3.11", "numpy": "2"}, "host": "here", "threads": 2, "git_commit": None},
+    "provenance": {"versions": {"python": "3.11", "numpy": "2"}, "host": "here", "git_commit": None},
 }  # fmt: skip
 
 
@@ -81,17 +82,17 @@ def store_run(store: Path, result: Result) -> RunDirectory:
     return run
 
 
-@pytest.fixture()
+@pytest.fixture
 def store(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-@pytest.fixture()
+@pytest.fixture
 def run(store: Path) -> RunDirectory:
     return store_run(store, awkward_result())
 
 
-@pytest.fixture()
+@pytest.fixture
 def export(tmp_path: Path, store: Path) -> Callable[..., Invoked]:
     """The command, in a folder of its own; errors that `main` would print are raised."""
 
@@ -367,10 +368,10 @@ def test_hostile_names_cannot_escape(store: Path, export: Callable[..., Invoked]
         result.add_table(name, ("c",), [(i,)])
         result.add_finding(name, i)
     run = store_run(store, result)
-    before = {p for p in tmp_path.rglob("*")}
+    before = set(tmp_path.rglob("*"))
     invoked = export(run, "--to", "deep/x", "--format", "csv", "--format", "netcdf")
     assert invoked.exit_code == 0, invoked.exception
-    fresh = {p for p in tmp_path.rglob("*")} - before - {tmp_path / "deep", tmp_path / "deep" / "x"}
+    fresh = set(tmp_path.rglob("*")) - before - {tmp_path / "deep", tmp_path / "deep" / "x"}
     assert {p.parent for p in fresh} == {tmp_path / "deep" / "x"}
     # Nothing overwrote anything else: a file per array, table, and one for the findings and netCDF.
     assert len({p.name.casefold() for p in fresh}) == 8 + 8 + 2
@@ -460,15 +461,19 @@ def test_a_full_disk_is_a_sentence_and_keeps_the_old_file(
 def test_a_disk_that_is_really_full(
     run: RunDirectory, export: Callable[..., Invoked], tmp_path: Path
 ) -> None:
-    """A limit on the size of files stands for the full disk where none can be made: EFBIG in place of ENOSPC."""
+    """A limit on the size of files stands for a full disk, with EFBIG in place of ENOSPC."""
     script = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200)); "
-        f"sys.argv = ['optexplore', 'export', {str(run.path)!r}, '--to', {str(tmp_path / 'x')!r}, '--format', 'npz']; "
+        "sys.argv = ['optexplore', 'export', sys.argv[1], '--to', sys.argv[2], '--format', 'npz']; "
         "from tui_opt.cli import main; main()"
     )
     ended = subprocess.run(
-        [sys.executable, "-B", "-c", script], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-B", "-c", script, str(run.path), str(tmp_path / "x")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert ended.returncode == 1
     assert "cannot be written: File too large" in ended.stderr
@@ -517,18 +522,18 @@ def test_a_damaged_array_is_not_copied(
 
 
 def test_a_large_array_needs_little_memory(store: Path, tmp_path: Path) -> None:
-    """40 MB of numbers under a limit of 24 MB beyond what the process had before: it is never held in memory at once."""
+    """40 MB of numbers, under a limit of 24 MB beyond what the process had before."""
     result = Result()
     result.add_array("z", np.zeros((500, 10_000)), ("y", "x"))
     run = store_run(store, result)
     script = (
         "import resource, sys; from pathlib import Path; import numpy; "
-        "from tui_opt.export import export, open_run, tidy; from tui_opt.runner.run_directory import RunDirectory\n"
-        "from tui_opt.export import mapped, names\n"
-        "stored = open_run(RunDirectory(Path(sys.argv[1])), partial=False)\n"
+        "from tui_opt.export import export, mapped, open_run, tidy\n"
+        "from tui_opt.runner.run_directory import RunDirectory\n"
         "data = [l for l in open('/proc/self/status') if l.startswith('VmData')][0]\n"
         "most = int(data.split()[1]) * 1024 + 24_000_000\n"
         "resource.setrlimit(resource.RLIMIT_DATA, (most, most))\n"
+        "stored = open_run(RunDirectory(Path(sys.argv[1])), partial=False)\n"
         "rows = tidy.array_rows({'z': stored.result.arrays['z']}, stored.result.arrays)\n"
         "print(sum(1 for _ in zip(rows, range(300_000))))\n"
         "for path in export(stored, Path(sys.argv[2]), ['npz']): print(path.stat().st_size > 40_000_000)\n"

@@ -1,12 +1,12 @@
 """Explore the dynamics of optimization, from scripts and notebooks.
 
-    import tui_opt
-    result = tui_opt.run("toy-sgd", "escape", temperature=0.02, steps=[100])
-    result.findings["escape_probability"].value
+import tui_opt
+result = tui_opt.run("toy-sgd", "escape", temperature=0.02, steps=[100])
+result.findings["escape_probability"].value
 
-    for run in tui_opt.runs():            # what earlier runs left in the store
-        print(run.id, run.state)
-    result = tui_opt.load("20260101T1200")  # a run by the beginning of its id, or by its directory
+for run in tui_opt.runs():            # what earlier runs left in the store
+    print(run.id, run.state)
+result = tui_opt.load("20260101T1200")  # a run by the beginning of its id, or by its directory
 """
 
 from __future__ import annotations
@@ -52,7 +52,13 @@ def run(scenario: str, experiment: str, *, seed: int = 0, device: str = "auto", 
     from tui_opt.runner.execute import run_in_memory
     from tui_opt.scenario_file import check_document
 
-    document = {"scenario": scenario, "experiment": experiment, "seed": seed, "device": device, "params": params}
+    document = {
+        "scenario": scenario,
+        "experiment": experiment,
+        "seed": seed,
+        "device": device,
+        "params": params,
+    }
     return run_in_memory(check_document(document, f"{scenario} {experiment}"))
 
 

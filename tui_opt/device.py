@@ -28,7 +28,11 @@ def _visible(rows: Sequence[tuple[str, str, Gpu]]) -> list[Gpu]:
         return [gpu for _, _, gpu in rows]
     chosen: list[Gpu] = []
     for entry in (part.strip() for part in setting.split(",")):
-        match = [g for index, uuid, g in rows if entry and (entry == index or (not entry.isdigit() and uuid.startswith(entry)))]
+        match = [
+            g
+            for index, uuid, g in rows
+            if entry and (entry == index or (not entry.isdigit() and uuid.startswith(entry)))
+        ]
         if not match:
             break
         gpu = match[0]
@@ -42,7 +46,11 @@ def gpus() -> tuple[Gpu, ...]:
     query = "--query-gpu=index,uuid,name,memory.total,memory.free"
     try:
         answer = subprocess.run(
-            ["nvidia-smi", query, "--format=csv,noheader,nounits"], capture_output=True, text=True, timeout=10, check=True
+            ["nvidia-smi", query, "--format=csv,noheader,nounits"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return ()
@@ -76,7 +84,9 @@ def resolve_device(wanted: str, supported: Sequence[str]) -> str:
                 return "cpu"
             if kind == "cuda" and gpus():
                 return f"cuda:{max(gpus(), key=lambda g: g.memory_free).index}"
-        raise DeviceUnavailableError("This experiment needs a GPU, and this machine has none that can be used.")
+        raise DeviceUnavailableError(
+            "This experiment needs a GPU, and this machine has none that can be used."
+        )
     _, _, number = wanted.partition(":")
     index = int(number or 0)
     if index >= len(gpus()):
@@ -86,5 +96,7 @@ def resolve_device(wanted: str, supported: Sequence[str]) -> str:
             "Set device to auto or cpu, or look at `optexplore doctor`."
         )
     if "cuda" not in supported:
-        raise UsageError(f"This experiment computes on the CPU only; set device to auto or cpu, not {wanted}.")
+        raise UsageError(
+            f"This experiment computes on the CPU only; set device to auto or cpu, not {wanted}."
+        )
     return f"cuda:{index}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from tui_opt.params import Problem, near_match
 from tui_opt.scenario import Experiment
@@ -113,7 +113,7 @@ def read_expectations(
         found = _entry_problems(f"expect[{i}]", entry, findings, arrays, experiment.name)
         problems += found
         if not found:
-            values = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
+            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
             for name in _NUMBERS:
                 if name in values:
                     values[name] = float(values[name])
@@ -161,7 +161,11 @@ def _entry_problems(
         if name in entry and not isinstance(value, str):
             wrong(name, "must be a name.")
         elif isinstance(value, str) and known and value not in known:
-            wrong(name, f"{asked} has no {name} of that name; it has {', '.join(known)}.", near_match(value, known))
+            wrong(
+                name,
+                f"{asked} has no {name} of that name; it has {', '.join(known)}.",
+                near_match(value, known),
+            )
     for name in _NUMBERS:
         value = entry.get(name)
         if name in entry and not _is_number(value):
@@ -237,15 +241,15 @@ def _named_array(result: Result, name: str) -> Array:
     return result.arrays[name]
 
 
-def _index_at(
-    array: Array, expectation: Expectation, result: Result, sweep: Sweep | None
-) -> tuple[int, ...]:
+def _index_at(array: Array, expectation: Expectation, result: Result, sweep: Sweep | None) -> tuple[int, ...]:
     """The element that `at` picks by the coordinates of its dims; what dims it leaves out, `index` has entries for."""
     at = expectation.at or {}
     name = expectation.finding or expectation.array
     if unknown := [dim for dim in at if dim not in array.dims]:
         hint = near_match(unknown[0], array.dims)
-        raise LookupError(f"{name} has no dim {unknown[0]!r}; it has {', '.join(array.dims)}. {hint}".rstrip())
+        raise LookupError(
+            f"{name} has no dim {unknown[0]!r}; it has {', '.join(array.dims)}. {hint}".rstrip()
+        )
     coordinates = {axis.name: list(axis.values) for axis in sweep.axes} if sweep is not None else {}
     given = list(expectation.index)
     index = []
@@ -256,9 +260,13 @@ def _index_at(
             elif n == 1:
                 index.append(0)
             else:
-                raise LookupError(f"{name} has the dim {dim!r}: say which of its {n} values with `at` or `index`.")
+                raise LookupError(
+                    f"{name} has the dim {dim!r}: say which of its {n} values with `at` or `index`."
+                )
             continue
-        along = coordinates.get(dim) or (result.arrays[dim].values.tolist() if dim in result.arrays else range(n))
+        along = coordinates.get(dim) or (
+            result.arrays[dim].values.tolist() if dim in result.arrays else range(n)
+        )
         matches = [i for i, c in enumerate(along) if same_value(c, at[dim])]
         if not matches:
             raise LookupError(f"{name} has no element at {dim} = {at[dim]}.")
@@ -271,7 +279,9 @@ def _index_at(
 def _element(array: Array, index: Sequence[int], name: str) -> float:
     if len(index) != array.values.ndim:
         shape = "×".join(map(str, array.values.shape))
-        raise LookupError(f"{name} is an array of {shape}, which needs {array.values.ndim} indices, not {len(index)}.")
+        raise LookupError(
+            f"{name} is an array of {shape}, which needs {array.values.ndim} indices, not {len(index)}."
+        )
     try:
         return float(array.values[tuple(index)])
     except IndexError:

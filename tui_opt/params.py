@@ -72,7 +72,7 @@ def _printable(key: str) -> str:
     return shown if shown.isprintable() else repr(shown)
 
 
-# --- declaring ------------------------------------------------------------------------------------------------------
+# --- declaring ----------------------------------------------------------------------------------------------
 
 
 def _extra(**entries: Any) -> dict[str, Any]:
@@ -105,7 +105,13 @@ def real(
         help: a sentence.
     """
     bounds = {"ge": low, "le": high, "gt": above, "lt": below}
-    extra = _extra(unit=unit, symbol=symbol, log=log, group=group, bounds={k: v for k, v in bounds.items() if v is not None})
+    extra = _extra(
+        unit=unit,
+        symbol=symbol,
+        log=log,
+        group=group,
+        bounds={k: v for k, v in bounds.items() if v is not None},
+    )
     return Field(default, description=help, json_schema_extra=extra)
 
 
@@ -129,7 +135,9 @@ def choice(default: Any, *, group: str = "", help: str) -> Any:
     return Field(default, description=help, json_schema_extra=_extra(group=group))
 
 
-def expressions(default: Sequence[str], *, variables: Sequence[str], least: int = 1, group: str = "", help: str) -> Any:
+def expressions(
+    default: Sequence[str], *, variables: Sequence[str], least: int = 1, group: str = "", help: str
+) -> Any:
     """A list of user-written expressions in the named variables."""
     extra = _extra(group=group, variables=list(variables), least=least)
     return Field(tuple(default), description=help, json_schema_extra=extra)
@@ -179,13 +187,15 @@ OneOrMany = Real | Many
 OneOrManyWhole = Whole | ManyWhole
 
 
-# --- the base class ------------------------------------------------------------------------------------------------
+# --- the base class -----------------------------------------------------------------------------------------
 
 
 class Params(BaseModel):
     """Base of every experiment's parameters. Frozen; unknown names are errors; every error is reported at once."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True, arbitrary_types_allowed=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, validate_default=True, arbitrary_types_allowed=False
+    )
 
     #: rules that tie several parameters together: each yields the problems it finds.
     rules: ClassVar[tuple[Callable[[Any], Iterable[Problem]], ...]] = ()
@@ -227,23 +237,21 @@ class Params(BaseModel):
         specs = cls.specs()
         for name in given:
             if name not in specs:
-                known = ", ".join(specs)
-                problems.append(
-                    Problem(f"{prefix}{name}", f"there is no such parameter; there are {known}.", given[name], near_match(name, specs))
-                )
-        wrong: set[str] = set()
+                text = f"there is no such parameter; there are {', '.join(specs)}."
+                problems.append(Problem(f"{prefix}{name}", text, given[name], near_match(name, specs)))
+        values = {name: _tuples(given[name]) for name in specs if name in given}
+        made: Params | None = None
+        complaints: dict[Any, list[Any]] = {}
         try:
-            made = cls.model_validate({name: _tuples(given[name]) for name in specs if name in given})
+            made = cls.model_validate(values)
         except ValidationError as error:
-            made = None
-            for name, spec in specs.items():
-                messages = [e for e in error.errors(include_url=False) if e["loc"] and e["loc"][0] == name]
-                if messages:
-                    wrong.add(name)
-                    problems.append(_worded(f"{prefix}{name}", spec, given.get(name), messages))
+            for complaint in error.errors(include_url=False):
+                complaints.setdefault(complaint["loc"][0], []).append(complaint)
         for name, spec in specs.items():
-            if name in given and name not in wrong:
-                problems.extend(spec.problems(f"{prefix}{name}", _tuples(given[name])))
+            if name in complaints:
+                problems.append(_worded(f"{prefix}{name}", spec, given.get(name), complaints[name]))
+            elif name in values:
+                problems.extend(spec.problems(f"{prefix}{name}", values[name]))
         return made, problems
 
     def plain(self) -> dict[str, Any]:
@@ -261,7 +269,7 @@ def _lists(value: Any) -> Any:
     return value
 
 
-# --- what a parameter is -------------------------------------------------------------------------------------------
+# --- what a parameter is ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -308,7 +316,14 @@ class ParamSpec:
             bounds = self.bounds_text()
             base += f" {bounds}" if bounds else ""
         if self.many:
-            entries = base.removeprefix("one of ") if self.kind == "choice" else base.split(" ", 1)[1].replace("number", "numbers").replace("expression", "expressions").replace("text", "texts")
+            entries = (
+                base.removeprefix("one of ")
+                if self.kind == "choice"
+                else base.split(" ", 1)[1]
+                .replace("number", "numbers")
+                .replace("expression", "expressions")
+                .replace("text", "texts")
+            )
             lists = f"a list of {entries}"
             base = f"{base}, or {lists}" if self.one else lists
         for word in self.words:
@@ -323,7 +338,12 @@ class ParamSpec:
     def bounds_text(self) -> str:
         """The bounds in words, empty where there are none."""
         parts = []
-        for value, words in ((self.above, "above"), (self.low, "at least"), (self.below, "below"), (self.high, "at most")):
+        for value, words in (
+            (self.above, "above"),
+            (self.low, "at least"),
+            (self.below, "below"),
+            (self.high, "at most"),
+        ):
             if value is not None:
                 parts.append(f"{words} {_short(value)}")
         return " and ".join(parts)

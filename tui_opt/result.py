@@ -81,7 +81,9 @@ class Table(BaseModel):
     def _rows_fit(self) -> Table:
         for row in self.rows:
             if len(row) != len(self.columns):
-                raise ValueError(f"A row of {len(row)} values does not fit {len(self.columns)} columns: {row!r}.")
+                raise ValueError(
+                    f"A row of {len(row)} values does not fit {len(self.columns)} columns: {row!r}."
+                )
         return self
 
     @model_serializer

@@ -16,7 +16,18 @@ from tui_opt.params import ParameterErrors, Params, Problem, near_match
 from tui_opt.scenario import Experiment, Scenario, registry
 from tui_opt.sweep import Sweep, read_sweep
 
-KEYS = ("scenario", "experiment", "title", "description", "seed", "device", "size", "params", "sweep", "expect")
+KEYS = (
+    "scenario",
+    "experiment",
+    "title",
+    "description",
+    "seed",
+    "device",
+    "size",
+    "params",
+    "sweep",
+    "expect",
+)
 SIZES = ("laptop", "gpu")
 MOST_BYTES = 10_000_000
 _MOST_SHOWN = 50
@@ -91,13 +102,19 @@ def read_file(path: Path, overrides: Iterable[str] = ()) -> ScenarioFile:
     """
     source = str(path)
     try:
-        with open(path, "rb") as file:  # its size is not asked for: it may be a pipe, or a device that never ends
+        with open(
+            path, "rb"
+        ) as file:  # its size is not asked for: it may be a pipe, or a device that never ends
             data = file.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
-            raise ScenarioFileError(source, [Problem("file", "is larger than 10 MB, which no scenario file is.")])
+            raise ScenarioFileError(
+                source, [Problem("file", "is larger than 10 MB, which no scenario file is.")]
+            )
         text = data.decode("utf-8-sig")  # some editors put a mark before the text
     except UnicodeDecodeError as error:
-        raise ScenarioFileError(source, [Problem("file", f"is not UTF-8 text (byte {error.start}).")]) from None
+        raise ScenarioFileError(
+            source, [Problem("file", f"is not UTF-8 text (byte {error.start}).")]
+        ) from None
     except (OSError, ValueError) as error:  # ValueError: a path with a null byte
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ScenarioFileError(source, [Problem("file", f"cannot be read: {reason}.")]) from None
@@ -168,7 +185,9 @@ def check_document(document: Mapping[str, Any], source: str, earlier: Sequence[P
     if experiment is not None:
         given = document.get("params", {})
         if not isinstance(given, dict):
-            problems.append(Problem("params", "must be a table: write [params] before the parameters.", given))
+            problems.append(
+                Problem("params", "must be a table: write [params] before the parameters.", given)
+            )
         else:
             try:
                 params = experiment.params.check(given)
@@ -220,18 +239,28 @@ def _head_problems(document: Mapping[str, Any]) -> list[Problem]:
         problems.append(Problem("seed", "must be a whole number from 0 to 2^63 - 1.", seed))
     size = document.get("size", "laptop")
     if isinstance(size, str) and size not in SIZES:
-        problems.append(Problem("size", f"must be one of {', '.join(SIZES)}, not {size!r}.", size, near_match(size, SIZES)))
+        problems.append(
+            Problem(
+                "size", f"must be one of {', '.join(SIZES)}, not {size!r}.", size, near_match(size, SIZES)
+            )
+        )
     device = document.get("device", "auto")
     if isinstance(device, str) and not is_device_name(device):
         allowed = "must be auto, cpu, cuda, or cuda:N with N the number of a device"
-        problems.append(Problem("device", f"{allowed}, not {device!r}.", device, near_match(device, ("auto", "cpu", "cuda"))))
+        problems.append(
+            Problem(
+                "device", f"{allowed}, not {device!r}.", device, near_match(device, ("auto", "cpu", "cuda"))
+            )
+        )
     return problems
 
 
 def is_device_name(text: str) -> bool:
     """Whether a text can name a device: `auto`, `cpu`, `cuda`, `cuda:N`."""
     kind, colon, number = text.partition(":")
-    return text in ("auto", "cpu", "cuda") or (kind == "cuda" and bool(colon) and number.isascii() and number.isdigit())
+    return text in ("auto", "cpu", "cuda") or (
+        kind == "cuda" and bool(colon) and number.isascii() and number.isdigit()
+    )
 
 
 def _experiment(document: Mapping[str, Any]) -> tuple[Scenario | None, Experiment | None, list[Problem]]:

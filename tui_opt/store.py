@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +20,13 @@ from tui_opt.runner.run_directory import NEW_MARK, RunDirectory
 
 INDEX = ".index.sqlite"
 INDEX_VERSION = 1
-_LASTING = ("done", "failed", "cancelled")
+#: a running one is looked at again at every list: it turns lost without a trace in its directory.
+_REMEMBERED = ("done", "failed", "cancelled", "running")
+_PASSING = (
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM,
+)  # fmt: skip
+_GRACE = 60.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    # --- reading ---------------------------------------------------------------------------------------------------
+    # --- reading --------------------------------------------------------------------------------------------
 
     def rows(self) -> list[RunRow]:
         """All runs, oldest first. Damaged and foreign directories are rows of state `unreadable`; files are ignored."""
@@ -93,7 +101,9 @@ class Store:
         try:
             status = run.status()
         except StoreError as error:
-            return RunRow(name, str(run.path), scenario, experiment, "unreadable", 0.0, "", None, None, str(error))
+            return RunRow(
+                name, str(run.path), scenario, experiment, "unreadable", 0.0, "", None, None, str(error)
+            )
         return RunRow(
             id=name,
             run_dir=str(run.path),
@@ -119,11 +129,13 @@ class Store:
         if len(chosen) == 1 and beginning:
             return RunDirectory(self.path / chosen[0])
         if not chosen:
-            raise UsageError(f"There is no run {beginning!r} in {self.path}. `optexplore runs list` shows those there are.")
+            raise UsageError(
+                f"There is no run {beginning!r} in {self.path}. `optexplore runs list` shows those there are."
+            )
         shown = ", ".join(sorted(chosen)[:5]) + (", …" if len(chosen) > 5 else "")
         raise UsageError(f"{beginning!r} could be any of {len(chosen)} runs: {shown}. Give more of the id.")
 
-    # --- removing --------------------------------------------------------------------------------------------------
+    # --- removing -------------------------------------------------------------------------------------------
 
     def remove(self, run: RunDirectory) -> None:
         """Delete a run.
@@ -132,15 +144,19 @@ class Store:
             UsageError: a process is working on it.
             StoreError: it cannot be deleted.
         """
-        if is_locked(run.path / "lock"):
-            raise UsageError(f"The run {run.id} is being worked on. Cancel it first: optexplore runs cancel {run.id}")
-        # Out of sight in one step, so that a crash half-way leaves no half run in the list.
         doomed = run.path.with_name(f"{NEW_MARK}removed-{run.id}")
         try:
+            if not run.lock.acquire(timeout=0.1):
+                raise UsageError(
+                    f"The run {run.id} is being worked on. Cancel it first: optexplore runs cancel {run.id}"
+                )
+            # Out of sight in one step, so that a crash half-way leaves no half run in the list.
             os.rename(run.path, doomed)
             shutil.rmtree(doomed)
         except OSError as error:
             raise StoreError(f"The run {run.id} cannot be removed: {error.strerror}.") from None
+        finally:
+            run.lock.release()
 
     def prune(self, *, keep: int, states: Iterable[str], dry: bool) -> list[RunRow]:
         """Delete the oldest runs of the given states beyond the newest `keep`, and the remains of unfinished writes.
@@ -157,7 +173,7 @@ class Store:
             with contextlib.suppress(UsageError):  # claimed by somebody since it was listed
                 self.remove(RunDirectory(self.path / row.id))
         for stray in self.path.glob(f"{NEW_MARK}*"):
-            if not is_locked(stray / "lock"):
+            if _is_abandoned(stray):
                 shutil.rmtree(stray, ignore_errors=True)
         return doomed
 
@@ -170,7 +186,7 @@ class Store:
                     total += os.lstat(os.path.join(folder, name)).st_size
         return total
 
-    # --- the index -------------------------------------------------------------------------------------------------
+    # --- the index ------------------------------------------------------------------------------------------
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path / INDEX, timeout=0.5, isolation_level=None)
@@ -178,7 +194,9 @@ class Store:
         connection.execute("PRAGMA synchronous = OFF")
         if connection.execute("PRAGMA user_version").fetchone()[0] != INDEX_VERSION:
             connection.execute("DROP TABLE IF EXISTS runs")
-            connection.execute("CREATE TABLE IF NOT EXISTS runs (name TEXT PRIMARY KEY, stamp TEXT, row TEXT)")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS runs (name TEXT PRIMARY KEY, stamp TEXT, row TEXT)"
+            )
             connection.execute(f"PRAGMA user_version = {INDEX_VERSION}")
         return connection
 
@@ -193,19 +211,18 @@ class Store:
                     name: (stamp, RunRow(*_moved(json.loads(row), self.path / name)))
                     for name, stamp, row in entries
                 }
-        except sqlite3.OperationalError:
-            return {}  # busy or read-only
-        except (sqlite3.DatabaseError, ValueError, TypeError):
-            with contextlib.suppress(OSError):
-                (self.path / INDEX).unlink()
-            return {}
+        except sqlite3.DatabaseError as error:
+            self._discard_index(error)
+        except (ValueError, TypeError, LookupError):
+            self._discard_index()
+        return {}
 
     def _remember(self, fresh: list[tuple[str, str, RunRow]], gone: list[str]) -> None:
-        """Keep rows that will not change by themselves: a running one turns lost without a trace in its directory."""
+        """Keep what was read, and forget the runs that are gone."""
         lasting = [
             (name, stamp, json.dumps(list(asdict(row).values())))
             for name, stamp, row in fresh
-            if row.state in _LASTING or row.state == "running"
+            if row.state in _REMEMBERED and name.isprintable()
         ]
         if not lasting and not gone:
             return
@@ -215,11 +232,20 @@ class Store:
                 connection.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", lasting)
                 connection.executemany("DELETE FROM runs WHERE name = ?", [(name,) for name in gone])
                 connection.execute("COMMIT")
-        except sqlite3.OperationalError:
+        except sqlite3.DatabaseError as error:
+            self._discard_index(error)
+
+    def _discard_index(self, error: sqlite3.DatabaseError | None = None) -> None:
+        """Remove an index that cannot be used, unless it only cannot be used now. The next list writes a new one."""
+        if (
+            error is not None
+            and getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in _PASSING
+        ):
             return
-        except sqlite3.DatabaseError:
+        # The journal goes first: left behind, it would be played back into the next index.
+        for name in (f"{INDEX}-journal", INDEX):
             with contextlib.suppress(OSError):
-                (self.path / INDEX).unlink()
+                (self.path / name).unlink()
 
 
 def _moved(values: list[Any], path: Path) -> list[Any]:
@@ -228,7 +254,25 @@ def _moved(values: list[Any], path: Path) -> list[Any]:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """A finite number, or None for anything else that a status file may hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _is_abandoned(hidden: Path) -> bool:
+    """Whether an unfinished directory is the rest of a crash: nobody holds its lock, and it was not made just now."""
+    try:
+        age = abs(
+            time.time() - hidden.stat().st_mtime
+        )  # a clock that was set back must not protect it for ever
+    except OSError:
+        return False
+    return age > _GRACE and not is_locked(hidden / "lock")
 
 
 def _names(directory: str) -> tuple[str, str]:

@@ -91,14 +91,20 @@ def same_value(a: Any, b: Any) -> bool:
 def read_sweep(given: Any, specs: Mapping[str, ParamSpec]) -> tuple[Sweep | None, list[Problem]]:
     """A sweep from the `[sweep]` table of a scenario file, with every problem found."""
     if not isinstance(given, dict):
-        return None, [Problem("sweep", "must be a table: name = [values] or {from=, to=, num=, log=}.", given)]
+        return None, [
+            Problem("sweep", "must be a table: name = [values] or {from=, to=, num=, log=}.", given)
+        ]
     axes: list[SweepAxis] = []
     problems: list[Problem] = []
     for name, entry in given.items():
         key = f"sweep.{name}"
         if name not in specs and name != "seed":
             known = ", ".join(specs)
-            problems.append(Problem(key, f"there is no such parameter; there are {known}.", entry, near_match(name, specs)))
+            problems.append(
+                Problem(
+                    key, f"there is no such parameter; there are {known}.", entry, near_match(name, specs)
+                )
+            )
             continue
         whole = name == "seed" or specs[name].kind == "integer"
         values, found = _axis_values(key, entry, whole=whole)
@@ -123,7 +129,12 @@ def _axis_values(key: str, entry: Any, *, whole: bool) -> tuple[list[Any], list[
     if not isinstance(entry, dict):
         return [], [Problem(key, "must be a list of values or a table {from=, to=, num=, log=}.", entry)]
     problems = [
-        Problem(f"{key}.{k}", f"there is no such key; there are {', '.join(_RANGE_KEYS)}.", v, near_match(k, _RANGE_KEYS))
+        Problem(
+            f"{key}.{k}",
+            f"there is no such key; there are {', '.join(_RANGE_KEYS)}.",
+            v,
+            near_match(k, _RANGE_KEYS),
+        )
         for k, v in entry.items()
         if k not in _RANGE_KEYS
     ]

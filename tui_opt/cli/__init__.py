@@ -78,8 +78,12 @@ def _version(ctx: click.Context, parameter: click.Parameter, value: bool) -> Non
         ctx.exit()
 
 
-@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version.")
+@click.group(
+    cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
 @click.option("--batch", "files", metavar="FILE...", help="Run scenario files without the app.")
 @click.pass_context
 def command_line(ctx: click.Context, files: str | None) -> None:
@@ -128,5 +132,7 @@ def _unexpected(error: Exception) -> int:
         where = f"The details are in {path}."
     except OSError as problem:
         where = f"The details could not be written to {path}: {problem.strerror}."
-    click.echo(f"optexplore: something unexpected went wrong ({type(error).__name__}: {error}). {where}", err=True)
+    click.echo(
+        f"optexplore: something unexpected went wrong ({type(error).__name__}: {error}). {where}", err=True
+    )
     return ExitCode.RUN_FAILED

@@ -39,7 +39,7 @@ class ProgressLine:
         rest = f"  {duration(eta)} to go" if eta is not None else ""
         text = f"{self._label}  {progress.fraction:4.0%}{rest}  {progress.what}"
         if self._live:
-            sys.stderr.write(f"\r\x1b[K{text[:_columns()]}")
+            sys.stderr.write(f"\r\x1b[K{text[: _columns()]}")
             self._drawn = True
         else:
             sys.stderr.write(text.rstrip() + "\n")
@@ -94,12 +94,28 @@ def read_all(paths: tuple[Path, ...], overrides: tuple[str, ...]) -> list[Scenar
 
 @click.command("batch")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, e.g. params.temperature=0.02.")
-@click.option("--out", type=click.Path(path_type=Path), help="Store for the run directories. [default: ~/optexplore]")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key, e.g. params.temperature=0.02.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Store for the run directories. [default: ~/optexplore]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per file.")
 @click.option("--check", is_flag=True, help="Exit with 4 where an expectation does not hold.")
-@click.option("--figures", type=click.Choice(["first", "all", "none"]), default="first", show_default=True, help="Charts to draw.")
-@click.option("--threads", type=click.IntRange(1, 4096), help="Threads to use. [default: the cores there are]")
+@click.option(
+    "--figures",
+    type=click.Choice(["first", "all", "none"]),
+    default="first",
+    show_default=True,
+    help="Charts to draw.",
+)
+@click.option(
+    "--threads", type=click.IntRange(1, 4096), help="Threads to use. [default: the cores there are]"
+)
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def batch_command(
     files: tuple[Path, ...],
@@ -158,10 +174,11 @@ def show_one(settled: Plan, ended: Ended, *, as_json: bool, figures: FigureChoic
         console.print(f"{file.title or file.experiment.title}", style="bold", markup=False)
         console.print()
         print_result(console, ended.result, ended.outcomes, figures=figures)
-        console.print(f"\n{duration(ended.elapsed)}  {ended.run.path}", style="dim", markup=False, soft_wrap=True)
+        console.print(
+            f"\n{duration(ended.elapsed)}  {ended.run.path}", style="dim", markup=False, soft_wrap=True
+        )
     if ended.error:
         click.echo(f"optexplore: {settled.file.source}: {ended.error}", err=True)
     for outcome in ended.outcomes:
         if not outcome.holds and not as_json and outcome.why:
             click.echo(f"optexplore: {settled.file.source}: {outcome.why}", err=True)
-

@@ -20,7 +20,9 @@ def _find(scenario: str, experiment: str) -> tuple[Scenario, Experiment]:
 def report_broken_plugins() -> None:
     """Say on stderr which plugins were skipped."""
     for plugin in registry().broken:
-        click.echo(f"optexplore: the plugin {plugin.name!r} ({plugin.source}) is skipped: {plugin.reason}", err=True)
+        click.echo(
+            f"optexplore: the plugin {plugin.name!r} ({plugin.source}) is skipped: {plugin.reason}", err=True
+        )
 
 
 @click.command("list")
@@ -31,7 +33,11 @@ def list_command(as_json: bool) -> None:
     scenarios = registry().scenarios.values()
     if as_json:
         document = [
-            {"name": s.name, "title": s.title, "experiments": [{"name": e.name, "title": e.title} for e in s.experiments]}
+            {
+                "name": s.name,
+                "title": s.title,
+                "experiments": [{"name": e.name, "title": e.title} for e in s.experiments],
+            }
             for s in scenarios
         ]
         click.echo(json.dumps(document, ensure_ascii=False, indent=1))
@@ -193,12 +199,23 @@ def parameter_schema(experiment: Experiment) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
-_JSON_TYPES = {"real": "number", "integer": "integer", "flag": "boolean", "text": "string", "expression": "string"}
+_JSON_TYPES = {
+    "real": "number",
+    "integer": "integer",
+    "flag": "boolean",
+    "text": "string",
+    "expression": "string",
+}
 
 
 def _property(spec: ParamSpec) -> dict[str, Any]:
     one: dict[str, Any] = {"enum": list(spec.choices)} if spec.choices else {"type": _JSON_TYPES[spec.kind]}
-    bounds = {"minimum": spec.low, "maximum": spec.high, "exclusiveMinimum": spec.above, "exclusiveMaximum": spec.below}
+    bounds = {
+        "minimum": spec.low,
+        "maximum": spec.high,
+        "exclusiveMinimum": spec.above,
+        "exclusiveMaximum": spec.below,
+    }
     one |= {key: value for key, value in bounds.items() if value is not None}
     forms: list[dict[str, Any]] = [one] if spec.one else []
     if spec.many:
@@ -209,5 +226,11 @@ def _property(spec: ParamSpec) -> dict[str, Any]:
     out["description"] = spec.help
     if spec.default is not None:
         out["default"] = spec.default
-    extra = {"unit": spec.unit, "symbol": spec.symbol, "group": spec.group, "log": spec.log, "variables": spec.variables}
+    extra = {
+        "unit": spec.unit,
+        "symbol": spec.symbol,
+        "group": spec.group,
+        "log": spec.log,
+        "variables": spec.variables,
+    }
     return out | {f"x-{key}": list(v) if isinstance(v, tuple) else v for key, v in extra.items() if v}

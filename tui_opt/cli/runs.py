@@ -56,7 +56,13 @@ def list_runs(out: Path | None, as_json: bool, state: str | None) -> None:
 @click.argument("run")
 @_out
 @_json
-@click.option("--figures", type=click.Choice(["first", "all", "none"]), default="first", show_default=True, help="Charts to draw.")
+@click.option(
+    "--figures",
+    type=click.Choice(["first", "all", "none"]),
+    default="first",
+    show_default=True,
+    help="Charts to draw.",
+)
 @click.option("--toml", is_flag=True, help="Print the run's scenario file instead.")
 def show_run(run: str, out: Path | None, as_json: bool, figures: FigureChoice, toml: bool) -> None:
     """Show a stored run: its findings and figures, without computing anything again."""
@@ -111,8 +117,16 @@ def _stored_document(run: Any) -> dict[str, Any]:
 @click.argument("run")
 @_out
 @_json
-@click.option("--figures", type=click.Choice(["first", "all", "none"]), default="first", show_default=True, help="Charts to draw.")
-@click.option("--threads", type=click.IntRange(1, 4096), help="Threads to use. [default: the cores there are]")
+@click.option(
+    "--figures",
+    type=click.Choice(["first", "all", "none"]),
+    default="first",
+    show_default=True,
+    help="Charts to draw.",
+)
+@click.option(
+    "--threads", type=click.IntRange(1, 4096), help="Threads to use. [default: the cores there are]"
+)
 def resume_run(run: str, out: Path | None, as_json: bool, figures: FigureChoice, threads: int | None) -> None:
     """Go on with a run that was cancelled, failed or lost, from its last checkpoint."""
     from tui_opt.cli.batch import ProgressLine, show_one
@@ -170,7 +184,9 @@ def remove_runs(runs: tuple[str, ...], out: Path | None) -> None:
 
 @runs_command.command("prune")
 @_out
-@click.option("--keep", type=click.IntRange(0), default=100, show_default=True, help="How many of the newest to keep.")
+@click.option(
+    "--keep", type=click.IntRange(0), default=100, show_default=True, help="How many of the newest to keep."
+)
 @click.option(
     "--state",
     "states",
@@ -187,5 +203,3 @@ def prune_runs(out: Path | None, keep: int, states: tuple[str, ...], dry_run: bo
     for row in doomed:
         click.echo(f"{row.id}  {row.state}  {'would be removed' if dry_run else 'removed'}")
     click.echo(f"{len(doomed)} of them, {keep} of the newest kept.")
-
-

@@ -24,10 +24,14 @@ MOST_COLUMNS = 160
 @click.command("verify")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--gpu", is_flag=True, help="Also run files marked size = \"gpu\".")
+@click.option("--gpu", is_flag=True, help='Also run files marked size = "gpu".')
 @click.option("--scenario", help="Only shipped files of this scenario.")
-@click.option("--out", type=click.Path(path_type=Path), help="Keep the runs in this store. [default: they are not kept]")
-@click.option("--threads", type=click.IntRange(1, 4096), help="Threads to use. [default: the cores there are]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Keep the runs in this store. [default: they are not kept]"
+)
+@click.option(
+    "--threads", type=click.IntRange(1, 4096), help="Threads to use. [default: the cores there are]"
+)
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def verify_command(
     files: tuple[Path, ...],
@@ -57,7 +61,9 @@ def verify_command(
                 click.echo(f"optexplore: {group[0].source}: {ended.error}", err=True)
             claims += claims_of(group, ended)
     if as_json:
-        click.echo(json.dumps([_with_short_path(claim) for claim in claims], ensure_ascii=False, allow_nan=False))
+        click.echo(
+            json.dumps([_with_short_path(claim) for claim in claims], ensure_ascii=False, allow_nan=False)
+        )
     else:
         print_ledger(claims)
     if not all(claim.outcome.holds for claim in claims):
@@ -91,7 +97,9 @@ def print_ledger(claims: list[Claim]) -> None:
     from tui_opt.render.text import ledger_table
 
     console = results()
-    console.print(ledger_table([(_short_path(c.file), c.outcome) for c in claims], width=min(width(), MOST_COLUMNS)))
+    console.print(
+        ledger_table([(_short_path(c.file), c.outcome) for c in claims], width=min(width(), MOST_COLUMNS))
+    )
     verdicts: dict[str, int] = {}
     for claim in claims:
         verdict = claim.outcome.expectation.verdict

@@ -32,7 +32,7 @@ def gradient_descent(gradient: Field, start: FloatArray, temperature: float, ste
 
 @dataclass(frozen=True)
 class NewtonPaths:
-    """Paths w[s, steps + 1] of Newton's method; `failed_step[s]` is the step that met no finite next W, or -1."""
+    """Paths w[s, steps + 1] of Newton's method; `failed_step[s]` met no finite next W (-1: none did)."""
 
     w: FloatArray
     failed_step: NDArray[np.int64]
@@ -70,7 +70,7 @@ def optimal_temperature(curvature: float) -> float:
 
 
 def steps_to_tolerance(path: FloatArray, target: float, tolerance: float) -> int | None:
-    """The first step from which path[n] stays within `tolerance` of `target` to its end; None when it does not."""
+    """The first step from which path[n] stays within `tolerance` of `target`; None when it does not."""
     outside = np.flatnonzero(~(np.abs(np.asarray(path) - target) < tolerance))
     first = 0 if outside.size == 0 else int(outside[-1]) + 1
     return first if first < len(path) else None
@@ -94,7 +94,7 @@ OrbitKind = Literal["fixed point", "cycle", "chaotic band", "approaching", "plat
 
 @dataclass(frozen=True)
 class OrbitEnd:
-    """What the end of an orbit is: kind, period (1 for a fixed point, 0 where there is none) and the band it fills."""
+    """End of an orbit: kind, period (1 for a fixed point, 0 where there is none), the band it fills."""
 
     kind: OrbitKind
     period: int

@@ -1,4 +1,4 @@
-"""Escape probabilities of SGD walkers from a pit, by exact atoms first and the transfer operator after them."""
+"""Escape probabilities of SGD walkers: exact atoms first, then the transfer operator."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tui_opt.kernels.callables import FloatArray, TermField, evaluate_terms
 from tui_opt.kernels.transfer import ABSORBED, LOST, TransferOperator, advance, mass_at, steps_per_slice
@@ -15,7 +16,7 @@ MAX_ATOMS = 1 << 20
 ENOUGH_ATOMS = 1 << 14
 """Atoms carried otherwise: enough for a point start not to feel the cells."""
 MAX_EXACT_STEPS = 200
-"""Steps after which even a few atoms are handed over: a step on cells is far cheaper than a call of the gradients."""
+"""Steps after which even few atoms are handed over: a step on cells is cheaper than calling the gradients."""
 
 
 @dataclass
@@ -69,29 +70,47 @@ def advance_atoms(
 def merge_atoms(atoms: Atoms) -> Atoms:
     """Add up the weights of atoms at exactly the same place."""
     places, inverse = np.unique(atoms.places, return_inverse=True)
-    weights = np.bincount(np.ravel(inverse), atoms.weights, places.size)
+    weights = np.asarray(np.bincount(np.ravel(inverse), atoms.weights, places.size), dtype=np.float64)
     return Atoms(places, weights, atoms.absorbed, atoms.lost, atoms.steps)
 
 
-def escape_probabilities(
+@dataclass(frozen=True)
+class EscapeCurve:
+    """Probabilities of escape and what shows that they can be trusted.
+
+    Attributes:
+        steps: [n], as they were asked for.
+        probability: [n], of having passed the barrier within so many steps.
+        lost: probability of having left on the other side or to no number, after the last step.
+        mass_error: largest deviation of the total probability from 1.
+        least_mass: smallest probability of a cell at the end; 0 or more.
+    """
+
+    steps: NDArray[np.int64]
+    probability: FloatArray
+    lost: float
+    mass_error: float
+    least_mass: float
+
+
+def escape_curve(
     operator: TransferOperator,
     start: float,
     steps: Sequence[int],
     between: Callable[[int], None] | None = None,
-) -> FloatArray:
+) -> EscapeCurve:
     """Probability of having passed the barrier within each of `steps` steps.
 
-    The walkers are followed exactly as long as their distinct places are few (and to the last requested
-    number of steps that 2^20 of them reach), then handed to the cells.
+    The walkers are followed exactly as long as their distinct places are few (and to the last requested number of
+    steps that 2^20 of them reach), then handed to the cells.
 
     Args:
         operator: the chain on cells.
         start: where all walkers begin.
         steps: numbers of steps, in any order, each 0 or more.
-        between: called with the number of steps done, every few tens of milliseconds; what it raises ends the
-            work.
+        between: called with the number of steps done, every few tens of milliseconds; what it raises ends the work.
 
-    Returns: P[len(steps)].
+    Returns: the probabilities in the order of `steps`, with their checks.
     Raises: ValueError for a negative number of steps.
     """
     wanted = np.asarray(steps, dtype=np.int64)
@@ -100,6 +119,7 @@ def escape_probabilities(
     ordered = [int(n) for n in np.unique(wanted)]
     atoms, found = _exact_phase(operator, start, ordered, between)
     mass = state_of(operator, atoms)
+    mass_error = abs(float(mass.sum()) - 1.0)
     done = atoms.steps
     slice_steps = steps_per_slice(operator)
     for n in ordered:
@@ -111,7 +131,14 @@ def escape_probabilities(
                 between(done)
         if n not in found:
             found[n] = float(mass[ABSORBED])
-    return np.array([found[int(n)] for n in wanted])
+            mass_error = max(mass_error, abs(float(mass.sum()) - 1.0))
+    probability = np.array([found[int(n)] for n in wanted])
+    return EscapeCurve(wanted, probability, float(mass[LOST]), mass_error, float(mass.min()))
+
+
+def escape_probabilities(operator: TransferOperator, start: float, steps: Sequence[int]) -> FloatArray:
+    """The probabilities of `escape_curve` alone, P[len(steps)]."""
+    return escape_curve(operator, start, steps).probability
 
 
 def state_of(operator: TransferOperator, atoms: Atoms) -> FloatArray:
@@ -139,7 +166,7 @@ class HalvedEstimate:
 
 
 def with_halved_grid(measure: Callable[[int], FloatArray], cells: int) -> HalvedEstimate:
-    """Run `measure(cells)` and `measure(cells // 2)` and compare: the accuracy of any result of the operator."""
+    """Compare `measure(cells)` with `measure(cells // 2)`: the accuracy of any result of the operator."""
     value = np.asarray(measure(cells), dtype=np.float64)
     halved = np.asarray(measure(cells // 2), dtype=np.float64)
     return HalvedEstimate(value, np.abs(value - halved), (4 * value - halved) / 3)
@@ -181,7 +208,7 @@ def _exact_phase(
 
 
 def _affordable(operator: TransferOperator, atoms: Atoms, limit: int) -> Atoms:
-    """Merge equal places, but only when another step would exceed the limit: sorting costs more than a step."""
+    """Merge equal places only when another step would exceed the limit: sorting costs more than a step."""
     return merge_atoms(atoms) if atoms.places.size * operator.terms > limit else atoms
 
 

@@ -1,9 +1,8 @@
 """Which sets no sequence of SGD updates leaves: the absorbing barrier of a pit, and what can be reached
 before it.
 
-All maps are f_j(W) = W - T g_j(W). Intervals are mapped by sampling with a parabola through each sampled
-extremum, so a set is known to the accuracy of a few thousand nodes with curvature, not proven by interval
-arithmetic.
+All maps are f_j(W) = W - T g_j(W). Extrema of the maps are found by sampling and zooming into the best nodes,
+so a set is known to the accuracy of a few thousand nodes, not proven by interval arithmetic.
 """
 
 from __future__ import annotations
@@ -75,9 +74,8 @@ def absorbing_barrier(gradients: TermField, temperature: float, pit: float, othe
                 return Barrier(side * zone)
     return Barrier(
         None,
-        f"At temperature {temperature:g} updates from beyond the maximum can overshoot the minimum at "
-        f"{other:g} and "
-        "come back; a smaller temperature has a barrier.",
+        f"At temperature {temperature:g} updates from beyond the maximum can overshoot the minimum at {other:g} "
+        "and come back; a smaller temperature has a barrier.",
     )
 
 
@@ -110,7 +108,7 @@ def reachable_interval(
     grown = maps.grow(side * start, side * start, ceiling=wall, max_width=limit)
     clipped = grown is None
     low = wall - limit if grown is None else float(grown[0])
-    return Reach(*sorted((side * low, barrier)), clipped)
+    return Reach(min(side * low, barrier), max(side * low, barrier), clipped)
 
 
 def _outward_zones(maps: _Maps, low: float, high: float) -> list[float]:
@@ -146,7 +144,7 @@ class _Maps:
         return self._extremum(low, high, 1.0)
 
     def _extremum(self, low: float, high: float, sign: float) -> float:
-        """Largest of sign * f_j over [low, high] times sign: nodes, then 3 rounds of zooming into the best ones."""
+        """sign * max(sign * f_j) over [low, high]: nodes, then 3 rounds of zooming into the best ones."""
         w = np.linspace(low, high, NODES)
         height = np.where(np.isinf(values := self.images(w)), np.inf, sign * values).max(axis=0)
         best = float(height.max())

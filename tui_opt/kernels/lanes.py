@@ -57,7 +57,6 @@ def fma(_context: Any, a: Any, b: Any, c: Any) -> Any:
 
 # Adding 1.5 * 2^52 leaves the nearest integer in the low bits of the sum.
 _ROUNDER: Final = 1.5 * 2.0**52
-_ROUNDER_BITS: Final = np.uint64(0x4338000000000000)
 _LOG2_E: Final = 1.4426950408889634
 _LN2_HIGH: Final = float.fromhex("0x1.62e42fef00000p-1")  # ln 2 = high + low; multiples of high are exact
 _LN2_LOW: Final = float.fromhex("0x1.473de6af278edp-34")
@@ -74,21 +73,21 @@ _E7: Final = 2.7557268480106926e-06
 _E8: Final = 2.762007600563138e-07
 _E9: Final = 2.5100375929185925e-08
 
-_ONE_BIT: Final = np.uint64(1)
 _MANTISSA_BITS: Final = np.uint64(52)
-_HALF_OFFSET: Final = np.uint64(2048)
-_BOTH_BIASES: Final = np.uint64(1023 + 1024)
+_BIAS_BELOW: Final = np.uint64((1023 + 512) << 52)
+_BIAS_ABOVE: Final = np.uint64((1023 - 512) << 52)
+_BIAS_TWICE: Final = np.uint64((1023 + 1023) << 52)
 
 
 @lane
 def exp(x: float) -> float:
     """e^x within 1 ulp, with gradual underflow.
 
-    The scale 2^k is multiplied in as two factors, each of them a normal number, so that a result below the
-    normal range is rounded once and one above it becomes inf.
+    The scale 2^k is multiplied in as two normal numbers, 2^(k+512) 2^-512 or 2^(k-512) 2^512, so that a
+    result below the normal range is rounded once and one above it becomes inf.
     """
-    u = x if x > -750.0 or x != x else -750.0
-    u = u if u < 720.0 or u != u else 720.0
+    u = -750.0 if x < -750.0 else x  # written so that a NaN stays, in one instruction each
+    u = 720.0 if u > 720.0 else u
     shifted = u * _LOG2_E + _ROUNDER
     k = shifted - _ROUNDER
     coarse = fma(k, -_LN2_HIGH, u)
@@ -100,11 +99,10 @@ def exp(x: float) -> float:
     middle = fma(fma(_E7, r, _E6), r2, fma(_E5, r, _E4))
     q = fma(fma(fma(_E9, r, _E8), r4, middle), r4, low)
     p = 1.0 + (r + fma(q, r2, lost))
-    power = bits_of(shifted) - _ROUNDER_BITS  # k, as an integer modulo 2^64
-    half = (power + _HALF_OFFSET) >> _ONE_BIT  # floor(k/2) + 1024: no arithmetic shift in AVX2
-    first = from_bits((half - _ONE_BIT) << _MANTISSA_BITS)  # 2^floor(k/2), 1023 being the bias
-    second = from_bits((power - half + _BOTH_BIASES) << _MANTISSA_BITS)
-    return p * first * second
+    # bits_of(shifted) ends in the bits of k, which the shift makes an exponent; 2^(k -+ 512) is normal.
+    bias = _BIAS_BELOW if x < 0.0 else _BIAS_ABOVE
+    scale = from_bits((bits_of(shifted) << _MANTISSA_BITS) + bias)
+    return p * scale * from_bits(_BIAS_TWICE - bias)
 
 
 # (log((1+s)/(1-s)) / s - 2) / s^2 as a polynomial in s^2 for |s| <= (sqrt 2 - 1)/(sqrt 2 + 1).

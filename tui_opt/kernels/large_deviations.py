@@ -57,7 +57,7 @@ def tilting_root(gradients: TermField, w: FloatArray) -> FloatArray:
     if solve.any():
         scale = largest[solve]
         root[solve] = _newton_from_above(g[:, solve] / scale) / scale
-    return np.where(sign == 0, root, sign * root)
+    return np.asarray(np.where(sign == 0, root, sign * root), dtype=np.float64)
 
 
 def _newton_from_above(g: FloatArray) -> FloatArray:
@@ -80,9 +80,9 @@ def _newton_from_above(g: FloatArray) -> FloatArray:
             step = np.where(slope > 0, value / slope, 0.0)
         p_next = np.maximum(p - step, 0.0)
         if np.all(np.abs(p_next - p) <= 1e-15 * p):
-            return p_next
+            break
         p = p_next
-    return p
+    return np.asarray(p, dtype=np.float64)
 
 
 def barrier_exponent(gradients: TermField, pit: float, maximum: float) -> Exponent:
@@ -122,7 +122,7 @@ def quasipotential(gradients: TermField, w: FloatArray) -> FloatArray:
     p = tilting_root(gradients, w)
     p = np.where(np.isfinite(p), p, 0.0)
     total = np.asarray(cumulative_simpson(p, x=w, initial=0.0))
-    return total - total.min()
+    return np.asarray(total - total.min(), dtype=np.float64)
 
 
 def stability_temperature(curvatures: FloatArray) -> float:
@@ -192,7 +192,7 @@ def noise_free_place(gradients: TermField, low: float, high: float) -> float | N
 
 @dataclass(frozen=True)
 class LineFit:
-    """Least-squares line y = intercept + slope x: r2 is the share of variance explained, rms the residual's."""
+    """Least-squares line y = intercept + slope x; r2 is the explained share of variance, rms the residual."""
 
     intercept: float
     slope: float
@@ -219,7 +219,7 @@ def fit_line(x: FloatArray, y: FloatArray) -> LineFit:
 
 
 def _integrate(integrand: Field, low: float, high: float, obstacle: str) -> Exponent:
-    """Composite Gauss-Legendre, panels doubled until two results agree; inside nodes only, so ends may be 0/0."""
+    """Composite Gauss-Legendre, panels doubled until two results agree; the ends are not nodes."""
     if not (np.isfinite(low) and np.isfinite(high)) or low == high:
         raise ValueError(f"The path goes from {low} to {high}; its ends must be two different finite places.")
     nodes, weights = np.polynomial.legendre.leggauss(16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from tui_opt.kernels.quasistationary import moving_part, quasi_stationary, trapp
 from tui_opt.kernels.transfer import ABSORBED, LOST, TransferOperator, advance
 
 ILL_CONDITIONED = 1e10
-"""Mean passage times above this lose digits in I - Q (condition number about tau); the rate is used instead."""
+"""Mean times above this lose digits in I - Q (condition number about tau); the rate is used instead."""
 ESCAPE_TOLERANCE = 1e-9
 """A probability of never escaping below this is the cells' own error, not a trap."""
 MAX_SUMMED_STEPS = 5000
@@ -81,7 +82,7 @@ def mean_passage(operator: TransferOperator, start: float, tilt: FloatArray | No
 def passage_by_summation(
     operator: TransferOperator, stages: list[Atoms], trapped: NDArray[np.bool_]
 ) -> PassageTime | None:
-    """Step until all walkers have escaped or are trapped; None when that takes over MAX_SUMMED_STEPS steps."""
+    """Step until all walkers have escaped or are trapped; None beyond MAX_SUMMED_STEPS steps."""
     total, early = _exact_sums(stages)
     mass = state_of(operator, stages[-1])
     inside = mass[: operator.cells]
@@ -151,7 +152,7 @@ def passage_by_rate(operator: TransferOperator, start: float, tilt: FloatArray |
 def _exact_sums(stages: list[Atoms]) -> tuple[float, float]:
     """Sum of the survival before the last stage, and sum of n P(escape at n) up to it."""
     survival = sum(float(atoms.weights.sum()) for atoms in stages[:-1])
-    pairs = zip(stages[:-1], stages[1:], strict=True)
+    pairs = pairwise(stages)
     return survival, sum(b.steps * (b.absorbed - a.absorbed) for a, b in pairs)
 
 

@@ -12,7 +12,7 @@ from tui_opt.kernels.callables import FloatArray
 from tui_opt.kernels.transfer import TransferOperator, mass_at
 
 STILL = 1e-7
-"""A cell in which no update moves farther than this fraction of all cells' width is a plateau or a common minimum."""
+"""Where no update moves farther than this fraction of all cells' width: a plateau or a common minimum."""
 MAX_POWER_STEPS = 200_000
 SWEEP = 50
 """Power steps between two looks at the rate."""
@@ -87,7 +87,7 @@ def quasi_stationary(
 
 
 def trapped_cells(operator: TransferOperator) -> NDArray[np.bool_]:
-    """Cells that count as never left: no update moves a walker noticeably, or no path leads to the barrier."""
+    """Cells that count as never left: no update moves noticeably, or no path leads to the barrier."""
     width = operator.edges[-1] - operator.edges[0]
     still = operator.drift < STILL * width
     reaching = (operator.absorbed > 0) & ~still
@@ -96,7 +96,7 @@ def trapped_cells(operator: TransferOperator) -> NDArray[np.bool_]:
         leads_there = operator.inside @ frontier.astype(np.float64) > 0
         frontier = leads_there & ~still & ~reaching
         reaching = reaching | frontier
-    return ~reaching
+    return np.asarray(~reaching)
 
 
 def moving_part(operator: TransferOperator, trapped: NDArray[np.bool_]) -> sparse.csr_matrix:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from tui_opt.kernels.callables import Field, FloatArray, evaluate
@@ -13,7 +14,7 @@ from tui_opt.kernels.callables import Field, FloatArray, evaluate
 Kind = Literal["minimum", "maximum", "inflection"]
 
 NOISE_FLOOR = 1e-14
-"""A derivative below this fraction of its largest value may be rounding noise: its sign alone proves nothing."""
+"""Below this fraction of its largest value a derivative may be rounding noise: its sign proves nothing."""
 TANGENT_TOLERANCE = 1e-10
 """A derivative touches zero when its extremum is below this fraction of its values nearby."""
 MAX_NODES = 200_000
@@ -127,7 +128,7 @@ def _resolved_grid(
 def _with_extrema(
     gradient: Field, curvature: Field, w: FloatArray, g: FloatArray, c: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Insert the extrema of the derivative as nodes, so that two zeros in one interval become two sign changes."""
+    """Insert the derivative's extrema as nodes: two zeros in one interval become two sign changes."""
     bracket = np.flatnonzero((np.sign(c[:-1]) * np.sign(c[1:]) < 0) & (g[:-1] * g[1:] > 0))
     extra = np.array([_root(curvature, w[i], w[i + 1]) for i in bracket], dtype=np.float64)
     inside = np.isfinite(extra) & (extra > w[bracket]) & (extra < w[bracket + 1])
@@ -169,7 +170,7 @@ def _crossings(
 
 
 def _touching(w: FloatArray, g: FloatArray, c: FloatArray, floor: float) -> list[tuple[float, Kind | None]]:
-    """Nodes where the derivative has an extremum indistinguishable from zero (its neighbours being nonzero)."""
+    """Nodes where the derivative has an extremum that is zero to rounding, its neighbours being nonzero."""
     size = np.abs(g)
     near = np.full(w.size, np.inf)
     near[1:-1] = np.minimum(size[:-2], size[2:])
@@ -180,8 +181,8 @@ def _touching(w: FloatArray, g: FloatArray, c: FloatArray, floor: float) -> list
     return [(float(w[i]), "inflection") for i in np.flatnonzero(at)]
 
 
-def _noise_runs(sign: FloatArray, below: np.ndarray) -> np.ndarray:
-    """Nodes that belong to a run below the noise floor with several changes of sign or several exact zeros."""
+def _noise_runs(sign: FloatArray, below: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Nodes of a run below the noise floor with several changes of sign or several exact zeros."""
     noise = np.zeros(sign.size, dtype=bool)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], below, [False]]).astype(np.int8)))
     for start, end in zip(edges[::2], edges[1::2], strict=True):

@@ -230,7 +230,7 @@ def _subdivided(edges: FloatArray) -> FloatArray:
 
 @nb.njit(nogil=True, cache=True)
 def _deposit_images(images, edges, pieces, side):  # type: ignore[no-untyped-def]
-    """Entries (row, column, weight) of the pieces' images images[j, cells * pieces + 1]; columns as in a state."""
+    """Entries (row, column, weight) from images[j, cells * pieces + 1] of the pieces' ends."""
     terms, nodes = images.shape
     cells = edges.size - 1
     count = 0

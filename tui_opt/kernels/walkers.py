@@ -139,7 +139,9 @@ def check_walkers(
     for name, array, dtype in (("w", w, np.float64), ("passage_step", passage_step, np.int64)):
         good = array.ndim == 1 and array.dtype == dtype and array.flags.c_contiguous and array.flags.writeable
         if not good:
-            raise ValueError(f"{name} must be a writeable C-contiguous one-dimensional {dtype.__name__} array.")
+            raise ValueError(
+                f"{name} must be a writeable C-contiguous one-dimensional {dtype.__name__} array."
+            )
     if w.size != passage_step.size:
         raise ValueError(f"w has {w.size} walkers but passage_step {passage_step.size}; they must agree.")
     if min(first_walker, first_step, steps) < 0:

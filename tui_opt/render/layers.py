@@ -9,52 +9,255 @@ import numpy as np
 from rich.cells import cell_len
 
 from tui_opt.render.canvas import BLANK, Canvas, Cells
-from tui_opt.render.palette import ASCII_MARKS, LINE_MARKS, POINT_MARKS, Colors, series_color
+from tui_opt.render.palette import ASCII_MARKS, LINE_MARKS, POINT_MARKS
 from tui_opt.render.reduce import bins, column_extremes, path_counts, point_counts
-from tui_opt.render.wrap import clean
 
 if TYPE_CHECKING:
-    from tui_opt.figure import Rule
     from tui_opt.render.reduce import Floats
     from tui_opt.render.scene import Drawn, Scale, Scene
 
-_SLOTS = 42  # colours and marks have repeated by then
-RULE_INK = 2 * _SLOTS
+SLOTS = 42  # the colours and marks have repeated by then
+RULE_INK = 2 * SLOTS
 LABEL_INK = RULE_INK + 1
 _LONGEST_PATH = 4_000  # points; a longer one is rasterised before plotext sees it
 _EIGHTHS = "▁▂▃▄▅▆▇█"
 _MARKS_PER_CURVE = 5
-# What covers little is drawn over what covers much, or points would vanish under bars.
+_CURVES = ("line", "path")
+# What covers little goes over what covers much, or points would vanish under bars.
 _ORDER = ("band", "histogram", "line", "path", "scatter")
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a series looks: its ink, the character it is drawn with, and whether marks stand on its curve."""
+    """How a series looks.
+
+    Args:
+        ink: number of its ink: even for the full colour of a slot, odd for the dim one.
+        mark: its own character.
+        marked: whether the mark stands on its curve here and there.
+        dots: whether its points are dots too many to be marks.
+    """
 
     ink: int
     mark: str
-    marked: bool
+    marked: bool = False
+    dots: bool = False
 
 
-def looks(scene: Scene, *, unicode: bool) -> dict[int, Look]:
+def series_looks(scene: Scene, columns: int, *, unicode: bool) -> dict[int, Look]:
     """A look for each layer by its place in `scene.drawn`; curves get marks where there are several."""
-    curves = [i for i, d in enumerate(scene.drawn) if d.kind in ("line", "path")]
-    points = [i for i, d in enumerate(scene.drawn) if d.kind == "scatter"]
-    found = {}
-    for i, drawn in enumerate(scene.drawn):
-        if drawn.kind == "heatmap":
-            continue
-        ink = 2 * (drawn.slot % _SLOTS)
-        if not unicode:
-            mark = ":" if drawn.kind == "band" else ASCII_MARKS[drawn.slot % len(ASCII_MARKS)]
-            if drawn.kind == "scatter" and _shares_slot(scene, drawn):
-                mark = ASCII_MARKS[(drawn.slot + 1) % len(ASCII_MARKS)]
+    series = [i for i, d in enumerate(scene.drawn) if d.kind != "heatmap"]
+    curves = [i for i in series if scene.drawn[i].kind in _CURVES]
+    points = [i for i in series if scene.drawn[i].kind == "scatter"]
+    looks = {}
+    for order, i in enumerate(series):
+        drawn = scene.drawn[i]
+        ink = 2 * (drawn.slot % SLOTS)
+        mark = ASCII_MARKS[order % len(ASCII_MARKS)]
+        if drawn.kind == "band":
+            looks[i] = Look(ink + 1, "░" if unicode else ":")
         elif drawn.kind == "scatter":
-            mark = POINT_MARKS[points.index(i) % len(POINT_MARKS)]
-        elif drawn.kind == "band":
-            ink, mark = ink + 1, "░"
+            mark = POINT_MARKS[points.index(i) % len(POINT_MARKS)] if unicode else mark
+            looks[i] = Look(ink, mark, dots=len(drawn.x) > 2 * columns)
+        elif drawn.kind == "histogram":
+            looks[i] = Look(ink, "█" if unicode else mark)
         else:
-            mark = LINE_MARKS[curves.index(i) % len(LINE_MARKS)] if i in curves else "█"
-        found[i] = Look(ink, mark, unicode and i in curves and len(curves) > 1)
-    return found
+            mark = LINE_MARKS[curves.index(i) % len(LINE_MARKS)] if unicode else mark
+            looks[i] = Look(ink, mark, marked=unicode and len(curves) > 1)
+    return looks
+
+
+def draw_layers(scene: Scene, looks: dict[int, Look], columns: int, rows: int, *, unicode: bool) -> Cells:
+    """Draw a scene's rules and all its layers but heatmaps on cells."""
+    assert scene.x is not None
+    assert scene.y is not None
+    canvas = Canvas(columns, rows, unicode=unicode)
+    order = sorted(looks, key=lambda i: _ORDER.index(scene.drawn[i].kind))
+    filled = sum(d.kind == "histogram" for d in scene.drawn) == 1
+    areas = [i for i in order if scene.drawn[i].kind in ("band", "histogram")]
+    for i in areas:
+        drawn = scene.drawn[i]
+        if drawn.kind == "band":
+            _band(canvas, drawn, looks[i], scene.x, scene.y)
+        else:
+            (_bars if filled else _steps)(canvas, drawn, looks[i], scene.x, scene.y)
+    for rule in scene.rules:
+        _rule(canvas, rule.axis, rule.value, scene.x if rule.axis == "x" else scene.y)
+    curves = [i for i in order if scene.drawn[i].kind in _CURVES]
+    joined = {i: _curve(canvas, scene.drawn[i], looks[i], scene.x, scene.y) for i in curves}
+    for place, i in enumerate(curves):
+        if looks[i].marked:
+            _marks(canvas, *joined[i], looks[i], (place + 0.5) / len(curves), sorted_by_x=scene.drawn[i].kind == "line")
+    for i in order:
+        if scene.drawn[i].kind == "scatter":
+            _points(canvas, scene.drawn[i], looks[i], scene.x, scene.y)
+    return canvas.draw()
+
+
+def _curve(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> tuple[Floats, Floats]:
+    across, up = canvas.dots
+    points = column_extremes(drawn.x, drawn.y, x.edges(across)) if drawn.kind == "line" else (drawn.x, drawn.y)
+    u, v = x.unit(points[0]), y.unit(points[1])
+    if drawn.kind == "path" and len(u) > _LONGEST_PATH:
+        canvas.raster(path_counts(u, v, across, up) > 0, look.ink, look.mark)
+    else:
+        canvas.curve(u, v, look.ink, look.mark)
+    return u, v
+
+
+def _marks(canvas: Canvas, u: Floats, v: Floats, look: Look, shift: float, *, sorted_by_x: bool) -> None:
+    """Put a curve's mark on it in a few places, shifted so that curves on top of each other show both."""
+    count = max(2, min(_MARKS_PER_CURVE, canvas.columns // 12))
+    at = (np.arange(count) + shift) / count
+    if sorted_by_x:
+        known = np.flatnonzero(np.isfinite(u) & np.isfinite(v))
+        inside = known[(u[known] >= 0) & (u[known] <= 1)]
+        if not inside.size:
+            return
+        at_u = u[inside[0]] + at * (u[inside[-1]] - u[inside[0]])
+        at_v = np.interp(at_u, u, v)  # NaN within a gap, where no mark belongs
+    else:
+        picked = np.minimum((at * len(u)).astype(np.int64), len(u) - 1)
+        at_u, at_v = u[picked], v[picked]
+    shown = (at_u >= 0) & (at_u <= 1) & (at_v >= 0) & (at_v <= 1)
+    columns, rows = bins(at_u[shown], canvas.columns), bins(at_v[shown], canvas.rows)
+    canvas.stamp(columns, rows, [look.mark] * len(columns), look.ink)
+
+
+def _points(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> None:
+    u, v = x.unit(drawn.x), y.unit(drawn.y)
+    if look.dots:
+        across, up = canvas.dots
+        canvas.raster(point_counts(u, v, across, up) > 0, look.ink, look.mark)
+        return
+    if drawn.error is not None:
+        _error_bars(canvas, u, drawn.y, drawn.error, y, look)
+    shown = (u >= 0) & (u <= 1) & (v >= 0) & (v <= 1)
+    columns, rows = bins(u[shown], canvas.columns), bins(v[shown], canvas.rows)
+    canvas.stamp(columns, rows, [look.mark] * len(columns), look.ink)
+
+
+def _error_bars(canvas: Canvas, u: Floats, centres: Floats, errors: Floats, y: Scale, look: Look) -> None:
+    for place, centre, error in zip(u, centres, errors, strict=True):
+        low, high = y.unit(np.array([centre - error, centre + error]))
+        low = 0.0 if np.isnan(low) and np.isfinite(high) else low  # below every decade of a log axis
+        if 0 <= place <= 1 and np.isfinite(high) and high >= 0 and low <= 1:
+            bottom, top = bins(np.clip(np.array([low, high]), 0, 1), canvas.rows)
+            rows = np.arange(bottom, top + 1)
+            if len(rows) > 1:
+                columns = np.full(len(rows), bins(np.array([place]), canvas.columns)[0])
+                canvas.stamp(columns, rows, ["│" if canvas.unicode else "|"] * len(rows), look.ink)
+
+
+def _band(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> None:
+    assert drawn.upper is not None
+    known = np.isfinite(drawn.x)
+    u = x.unit(drawn.x[known])
+    low, high = y.unit(drawn.y[known]), y.unit(drawn.upper[known])
+    order = np.argsort(u, kind="stable")
+    at = (np.arange(canvas.columns) + 0.5) / canvas.columns
+    low, high = (np.interp(at, u[order], edge[order], left=np.nan, right=np.nan) for edge in (low, high))
+    low, high = np.fmin(low, high), np.fmax(low, high)
+    for column in np.flatnonzero(np.isfinite(low) & (high >= 0) & (low <= 1)):
+        bottom, top = bins(np.clip(np.array([low[column], high[column]]), 0, 1), canvas.rows)
+        rows = np.arange(bottom, top + 1)
+        canvas.stamp(np.full(len(rows), column), rows, [look.mark] * len(rows), look.ink)
+
+
+def _bars(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> None:
+    """Bars up from the bottom in eighths of a cell; a column over several bins shows the highest."""
+    heights = np.nan_to_num(np.clip(y.unit(drawn.y), 0, 1), nan=0.0)
+    edges = x.unit(drawn.x)
+    present = np.isfinite(drawn.y) & (drawn.y != 0)
+    for column in range(canvas.columns):
+        left, right = column / canvas.columns, (column + 1) / canvas.columns
+        first = max(int(np.searchsorted(edges, left, side="right")) - 1, 0)
+        last = int(np.searchsorted(edges, right, side="left"))
+        if right - left < edges[min(first + 1, len(heights))] - edges[first]:
+            first = max(int(np.searchsorted(edges, (left + right) / 2, side="right")) - 1, 0)
+            last = first + 1  # bins wider than a column meet it at its middle
+        inside = slice(first, min(last, len(heights)))
+        if right <= edges[0] or left >= edges[-1] or not present[inside].any():
+            continue
+        eighths = max(1, round(float(heights[inside][present[inside]].max()) * canvas.rows * 8))
+        whole, part = divmod(eighths, 8)
+        chars = [_EIGHTHS[-1]] * whole + ([_EIGHTHS[part - 1]] if part else [])
+        if not canvas.unicode:
+            chars = [look.mark] * max(1, round(eighths / 8))
+        canvas.stamp(np.full(len(chars), column), np.arange(len(chars)), chars, look.ink)
+
+
+def _steps(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> None:
+    """The outline of a histogram, so that several can share a plot."""
+    heights = np.nan_to_num(np.clip(y.unit(drawn.y), 0, 1), nan=0.0)
+    u = np.repeat(x.unit(drawn.x), 2)
+    canvas.curve(u, np.concatenate([[0.0], np.repeat(heights, 2), [0.0]]), look.ink, look.mark)
+
+
+def _rule(canvas: Canvas, side: str, value: float, scale: Scale) -> None:
+    u = scale.unit(np.array([value]))
+    if not 0 <= u[0] <= 1:
+        return
+    if side == "x":
+        rows = np.arange(canvas.rows)
+        columns = np.full(canvas.rows, bins(u, canvas.columns)[0])
+        char = "┊" if canvas.unicode else "|"
+    else:
+        columns = np.arange(canvas.columns)
+        rows = np.full(canvas.columns, bins(u, canvas.rows)[0])
+        char = "╌" if canvas.unicode else "-"
+    canvas.stamp(columns, rows, [char] * len(rows), RULE_INK)
+
+
+def label_rules(scene: Scene, cells: Cells, labels: list[str]) -> list[int]:
+    """Write the rules' labels beside them where nothing else is drawn.
+
+    Args:
+        scene: the scene.
+        cells: the drawn cells; the labels are written into them.
+        labels: one per rule, empty for none.
+
+    Returns:
+        The places in `labels` of those that found no room and belong into the legend.
+    """
+    homeless = []
+    for i, (rule, label) in enumerate(zip(scene.rules, labels, strict=True)):
+        scale = scene.x if rule.axis == "x" else scene.y
+        assert scale is not None
+        u = scale.unit(np.array([rule.value]))
+        if not label:
+            continue
+        if cell_len(label) != len(label) or not 0 <= u[0] <= 1:
+            homeless.append(i)
+            continue
+        spots = _beside_x(u, cells, len(label)) if rule.axis == "x" else _beside_y(u, cells, len(label))
+        for row, column in spots:
+            if _is_free(cells, row, column, len(label), rule.axis):
+                for k, char in enumerate(label):
+                    cells.chars[row][column + k] = char
+                    cells.inks[row][column + k] = LABEL_INK
+                break
+        else:
+            homeless.append(i)
+    return homeless
+
+
+def _beside_x(u: Floats, cells: Cells, length: int) -> list[tuple[int, int]]:
+    column = int(bins(u, len(cells.chars[0]))[0])
+    return [(row, start) for row in range(len(cells.chars)) for start in (column + 2, column - 1 - length)]
+
+
+def _beside_y(u: Floats, cells: Cells, length: int) -> list[tuple[int, int]]:
+    rows, columns = len(cells.chars), len(cells.chars[0])
+    row = rows - 1 - int(bins(u, rows)[0])
+    starts = range(columns - length - 1, 0, -max(1, columns // 20))
+    return [(r, start) for r in (row - 1, row + 1) for start in starts]
+
+
+def _is_free(cells: Cells, row: int, column: int, length: int, axis: str) -> bool:
+    if not (0 <= row < len(cells.chars) and column >= 0 and column + length <= len(cells.chars[0])):
+        return False
+    chars, inks = cells.chars[row], cells.inks[row]
+    margin = range(max(column - 1, 0), min(column + length + 1, len(chars)))
+    inside = range(column, column + length)
+    return all(chars[k] == BLANK or (k not in inside and inks[k] == RULE_INK and axis == "x") for k in margin)

@@ -158,8 +158,9 @@ class Context:
         self._began = time.monotonic()
         self._partial_spent = 0.0
         self._partial_next = 0.0
+        self._partial_busy = threading.Lock()
 
-    # --- asked by the computation ----------------------------------------------------------------------------------
+    # --- asked by the computation ---------------------------------------------------------------------------
 
     def check(self) -> None:
         """Stop here if somebody asked to; call it at least every 100 ms.
@@ -185,16 +186,19 @@ class Context:
             make: builds it; called only when it is time to show one (at most four a second, 2 % of the run's time).
         """
         started = time.monotonic()
-        if started < self._partial_next:
-            return
-        result = reduced(make())
-        if result is not None:
-            self._recorder.partial(result)
-            self.partials += 1
-        ended = time.monotonic()
-        self._partial_spent += ended - started
-        earliest = self._began + self._partial_spent / PARTIAL_SHARE
-        self._partial_next = max(started + PARTIAL_INTERVAL, earliest)
+        if started < self._partial_next or not self._partial_busy.acquire(blocking=False):
+            return  # too early, or another thread is at it
+        try:
+            result = reduced(make())
+            if result is not None:
+                self._recorder.partial(result)
+                self.partials += 1
+            ended = time.monotonic()
+            self._partial_spent += ended - started
+            earliest = self._began + self._partial_spent / PARTIAL_SHARE
+            self._partial_next = max(started + PARTIAL_INTERVAL, earliest)
+        finally:
+            self._partial_busy.release()
 
     def rng(self, stream: str, block: int = 0) -> np.random.Generator:
         """A generator of its own for (seed, experiment, stream, block)."""
@@ -230,7 +234,7 @@ class Context:
                 for future in futures:
                     future.cancel()
 
-    # --- asked by whoever supervises it ----------------------------------------------------------------------------
+    # --- asked by whoever supervises it ---------------------------------------------------------------------
 
     def cancel(self) -> None:
         """Ask the computation to stop at its next `check`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import threading
@@ -14,7 +15,14 @@ from typing import Any
 import psutil
 
 from tui_opt.device import resolve_device
-from tui_opt.errors import CancelledError, ExitCode, ExperimentError, OptexploreError, StoreError, TooLargeError
+from tui_opt.errors import (
+    CancelledError,
+    ExitCode,
+    ExperimentError,
+    OptexploreError,
+    StoreError,
+    TooLargeError,
+)
 from tui_opt.expectations import Outcome, judge
 from tui_opt.result import Result
 from tui_opt.runner import files
@@ -97,7 +105,8 @@ class _DirectoryRecorder:
     def message(self, text: str) -> None:
         self.run.event("message", text=text)
         self.run.log(text)
-        self.tell(text)
+        with contextlib.suppress(OSError, ValueError):
+            self.tell(text)
 
     def partial(self, result: Result) -> None:
         try:
@@ -200,7 +209,7 @@ class _Supervisor:
         self._heartbeat_next = 0.0
         self._shown: tuple[Any, ...] = ()
 
-    # --- the three acts --------------------------------------------------------------------------------------------
+    # --- the three acts -------------------------------------------------------------------------------------
 
     def carry_out(self) -> Ended:
         try:
@@ -209,11 +218,11 @@ class _Supervisor:
             computation.start()
             self._watch(computation)
             return self._close(computation)
-        except OSError as error:
-            return self._fail(self._disk_sentence(error), traceback.format_exc())
+        except Exception as error:  # whatever happens, the run directory must say how the run ended
+            return self._fail(self._sentence(error), traceback.format_exc())
 
     def _open(self) -> None:
-        self.run.clear_control()
+        self.run.begin_attempt()
         process = psutil.Process()
         meta = {
             "schema": 1,
@@ -234,6 +243,8 @@ class _Supervisor:
             if file.sweep is not None:
                 return compute_sweep(file, file.sweep, compute, self.context, self.run.path / "chunks")
             result = compute(file.params, self.context)
+            if not isinstance(result, Result):
+                raise TypeError(f"the compute function returned {type(result).__name__}, not a Result")
             result.headline = result.headline or [n for n in file.experiment.headline if n in result.findings]
             return result
 
@@ -257,17 +268,14 @@ class _Supervisor:
         error = computation.error
         if isinstance(error, CancelledError):
             self.context.checkpoint.flush()
-            return self._end("cancelled", self._cancel_code(), "Cancelled. `optexplore runs resume` goes on with it.")
+            return self._end(
+                "cancelled", self._cancel_code(), "Cancelled. `optexplore runs resume` goes on with it."
+            )
         if isinstance(error, OptexploreError):
             return self._fail(str(error), computation.trace, error.exit_code)
-        if isinstance(error, MemoryError):
-            return self._fail("The run needs more memory than this machine has free. Make it smaller.", computation.trace)
-        if isinstance(error, OSError):
-            return self._fail(self._disk_sentence(error), computation.trace)
-        kind = type(error).__name__
-        return self._fail(f"The computation failed unexpectedly ({kind}: {error}). {self._see_log()}", computation.trace)
+        return self._fail(self._sentence(error), computation.trace)
 
-    # --- endings ---------------------------------------------------------------------------------------------------
+    # --- endings --------------------------------------------------------------------------------------------
 
     def _finish(self, result: Result) -> Ended:
         file = self.plan.file
@@ -292,8 +300,9 @@ class _Supervisor:
         return replace(ended, result=result, outcomes=outcomes)
 
     def _fail(self, sentence: str, trace: str, code: int = ExitCode.RUN_FAILED) -> Ended:
+        with contextlib.suppress(OSError):
+            self.run.free_space()  # first, so that there is room to say what went wrong
         self.run.log(trace)
-        self.run.free_space()
         return self._end("failed", code, sentence)
 
     def _end(self, state: State, code: int, error: str | None) -> Ended:
@@ -314,6 +323,13 @@ class _Supervisor:
     def _cancel_code(self) -> int:
         return self.interrupts.exit_code if self.interrupts.count else ExitCode.RUN_FAILED
 
+    def _sentence(self, error: BaseException | None) -> str:
+        if isinstance(error, MemoryError):
+            return "The run needs more memory than this machine has free. Make it smaller."
+        if isinstance(error, OSError):
+            return self._disk_sentence(error)
+        return f"The computation failed unexpectedly ({type(error).__name__}: {error}). {self._see_log()}"
+
     def _disk_sentence(self, error: OSError) -> str:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return (
@@ -325,7 +341,7 @@ class _Supervisor:
     def _see_log(self) -> str:
         return f"The details are in {self.run.path / 'log.txt'}."
 
-    # --- progress --------------------------------------------------------------------------------------------------
+    # --- progress -------------------------------------------------------------------------------------------
 
     def _eta(self) -> float | None:
         fraction = self.context.now.fraction
@@ -335,7 +351,8 @@ class _Supervisor:
     def _show_progress(self, moment: float) -> None:
         progress = self.context.now
         eta = self._eta()
-        self.observe(progress, eta)
+        with contextlib.suppress(OSError, ValueError):  # nobody reads the progress any more; the run goes on
+            self.observe(progress, eta)
         if moment < self._status_next:
             return
         shown = (round(progress.fraction, 3), progress.what, self.recorder.partials)
@@ -373,10 +390,13 @@ def claim_again(run: RunDirectory) -> None:
     Raises:
         StoreError: it is done, or somebody works on it.
     """
-    if not run.lock.acquire():
+    try:
+        free = run.lock.acquire()
+    except OSError as error:
+        raise StoreError(f"The run {run.id} cannot be worked on: {error.strerror or error}.") from None
+    if not free:
         raise StoreError(f"The run {run.id} is being worked on by another process.")
-    state = run.read_status_file()["state"]
-    if state == "done" and (run.path / "result.json").exists():
+    if (run.path / "result.json").exists():
         run.lock.release()
         raise StoreError(f"The run {run.id} is done; there is nothing to resume.")
 

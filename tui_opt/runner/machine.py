@@ -64,10 +64,13 @@ def limited_threads(threads: int) -> Iterator[None]:
         yield
 
 
-def kernel_cache() -> Path:
-    """Folder of specialised kernels, made where it is missing."""
+def kernel_cache() -> Path | None:
+    """Folder of specialised kernels, made where it is missing; None where it cannot be made, which costs only time."""
     folder = cache_dir() / "kernels"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
     return folder
 
 
@@ -116,7 +119,9 @@ def git_commit() -> str | None:
 
 
 def _git(root: Path, *words: str) -> str:
-    answer = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=5, check=True)
+    answer = subprocess.run(
+        ["git", "-C", str(root), *words], capture_output=True, text=True, timeout=5, check=True
+    )
     return answer.stdout.strip()
 
 

@@ -1,7 +1,7 @@
 """A run directory: the one protocol of app, batch, sweeps and remote workers.
 
-    scenario.toml  status.json  meta.json  events.jsonl  log.txt  lock  control
-    partial.npz  checkpoint.npz  chunks/  arrays.npz  result.json (written last)
+scenario.toml  status.json  meta.json  events.jsonl  log.txt  lock  control
+partial.npz  checkpoint.npz  chunks/  arrays.npz  result.json (written last)
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic import ValidationError
 
 from tui_opt.errors import StoreError
 from tui_opt.result import Result, ResultDocument
@@ -48,7 +50,7 @@ class RunDirectory:
         """The directory's name."""
         return self.path.name
 
-    # --- beginning -------------------------------------------------------------------------------------------------
+    # --- beginning ------------------------------------------------------------------------------------------
 
     @classmethod
     def create(cls, store: Path, scenario: str, experiment: str, toml: str, *, claim: bool) -> RunDirectory:
@@ -85,32 +87,40 @@ class RunDirectory:
         lock = RunLock(new / "lock")
         try:
             new.mkdir()
+        except FileExistsError:
+            return None
+        try:
+            lock.acquire()  # held while it is hidden, so that nobody clears it away as the rest of a crash
             files.write_text(new / "scenario.toml", toml)
             cls(new).write_status({"state": "queued", "created": now(), "progress": 0.0}, sync=True)
-            if claim:
-                lock.acquire()
             os.rename(new, store / name)
-        except OSError:
+        except BaseException as error:
             lock.release()
             shutil.rmtree(new, ignore_errors=True)
-            if (store / name).exists():
+            if isinstance(error, OSError) and (store / name).exists():
                 return None
             raise
         files.sync_directory(store)
         run = cls(store / name)
-        # The lock belongs to the open file, so it lives on under the new name.
-        lock.path = run.lock.path
-        run.lock = lock
+        if claim:
+            # The lock belongs to the open file, so it lives on under the new name.
+            lock.path = run.lock.path
+            run.lock = lock
+        else:
+            lock.release()
         return run
 
-    # --- status ----------------------------------------------------------------------------------------------------
+    # --- status ---------------------------------------------------------------------------------------------
 
     def write_status(self, status: Mapping[str, Any], *, sync: bool) -> None:
         """Replace `status.json`. State changes are flushed to disk, progress is not."""
         files.write_json(self.path / "status.json", {"schema": SCHEMA, **status}, sync=sync)
 
     def status(self) -> dict[str, Any]:
-        """What `status.json` says, with `state` made true: `lost` where a run says it is running and nobody holds its lock.
+        """What `status.json` says, with `state` made true where the process that wrote it died.
+
+        A run that says it is running while nobody holds its lock is `done` if its result is there, which is written last,
+        and `lost` otherwise.
 
         Raises:
             StoreError: it is missing, damaged, or written by a newer version.
@@ -119,9 +129,13 @@ class RunDirectory:
         if status["state"] == "running" and not is_locked(self.path / "lock"):
             # It may have ended between the two looks.
             status = self.read_status_file()
-            if status["state"] == "running":
+            if status["state"] == "running" and (self.path / "result.json").exists():
+                status |= {"state": "done", "progress": 1.0}
+            elif status["state"] == "running":
                 status["state"] = "lost"
-                status.setdefault("error", "Its process ended without a word. Resume it with `optexplore runs resume`.")
+                status["error"] = (
+                    f"Its process ended without a word. `optexplore runs resume {self.id}` goes on with it."
+                )
         return status
 
     def read_status_file(self) -> dict[str, Any]:
@@ -137,17 +151,21 @@ class RunDirectory:
     def _check_schema(self, document: Mapping[str, Any], name: str) -> None:
         schema = document.get("schema")
         if not isinstance(schema, int) or isinstance(schema, bool):
-            raise StoreError(f"{self.path / name} does not say its schema, so it was not written by optexplore.")
+            raise StoreError(
+                f"{self.path / name} does not say its schema, so it was not written by optexplore."
+            )
         if schema > SCHEMA:
             raise StoreError(
                 f"{self.path / name} has schema {schema}, newer than the {SCHEMA} this version reads. Upgrade optexplore."
             )
 
-    # --- log, control ----------------------------------------------------------------------------------------------
+    # --- log, control ---------------------------------------------------------------------------------------
 
     def event(self, kind: str, **details: Any) -> None:
         """Append a line to `events.jsonl`. A full disk costs the line, not the run."""
-        line = json.dumps({"schema": SCHEMA, "time": now(), "kind": kind, **details}, ensure_ascii=False) + "\n"
+        line = (
+            json.dumps({"schema": SCHEMA, "time": now(), "kind": kind, **details}, ensure_ascii=False) + "\n"
+        )
         self._append_text("events.jsonl", line)
 
     def log(self, text: str) -> None:
@@ -158,7 +176,9 @@ class RunDirectory:
         with self._append:
             try:
                 # One write to a file opened for appending: lines of two writers never mix.
-                descriptor = os.open(self.path / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                descriptor = os.open(
+                    self.path / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644
+                )
                 try:
                     os.write(descriptor, text.encode("utf-8"))
                 finally:
@@ -187,11 +207,17 @@ class RunDirectory:
         path = self.path / "control"
         return path.exists() and (files.read_json(path) or {}).get("request") == "cancel"
 
-    def clear_control(self) -> None:
-        """Forget an old request, at the beginning of a new attempt."""
+    def begin_attempt(self) -> None:
+        """Forget an old request and what an interrupted write left, at the beginning of a new attempt."""
         (self.path / "control").unlink(missing_ok=True)
+        self._clear_temporary()
 
-    # --- results ---------------------------------------------------------------------------------------------------
+    def _clear_temporary(self) -> None:
+        for folder in (self.path, self.path / "chunks"):
+            for stray in folder.glob(f"{files.TEMPORARY_MARK}*"):
+                stray.unlink(missing_ok=True)
+
+    # --- results --------------------------------------------------------------------------------------------
 
     def write_partial(self, result: Result) -> int:
         """Replace the partial result; returns its size in bytes."""
@@ -230,7 +256,9 @@ class RunDirectory:
         if document is None:
             state = self.status()["state"]
             if path.exists():
-                raise StoreError(f"{path} is damaged. Run it again with `optexplore --batch {self.path}/scenario.toml`.")
+                raise StoreError(
+                    f"{path} is damaged. Run it again with `optexplore --batch {self.path}/scenario.toml`."
+                )
             raise StoreError(f"The run {self.id} has no result: it is {state}.")
         self._check_schema(document, "result.json")
         return document
@@ -239,17 +267,27 @@ class RunDirectory:
         """The stored result, with all its arrays or the named ones; errors as for `result_document`."""
         try:
             document = ResultDocument.model_validate(self.result_document())
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            raise StoreError(f"{self.path / 'result.json'} is damaged: {place}: {first['msg']}.") from None
+        try:
             values = files.read_arrays(self.path / "arrays.npz", arrays)
         except (OSError, ValueError) as error:
-            raise StoreError(f"The result of {self.id} cannot be read: {error}") from None
+            raise StoreError(f"The arrays of {self.id} cannot be read: {error}") from None
+        for name, array in values.items():
+            if name in document.arrays and document.arrays[name].shape != array.shape:
+                raise StoreError(
+                    f"The arrays of {self.id} are not those of its result.json: {name} has the shape {array.shape}, "
+                    f"not {document.arrays[name].shape}."
+                )
         return Result.from_document(document, values)
 
     def free_space(self) -> None:
         """Remove what a run that failed for want of space does not need."""
         for name in ("partial.npz", "arrays.npz"):
             (self.path / name).unlink(missing_ok=True)
-        for stray in self.path.glob(f"{files.TEMPORARY_MARK}*"):
-            stray.unlink(missing_ok=True)
+        self._clear_temporary()
 
 
 def wait_until_free(run: RunDirectory, seconds: float) -> bool:

@@ -66,7 +66,9 @@ def compute_sweep(file: ScenarioFile, sweep: Sweep, compute: Compute, ctx: Conte
 
 
 def _point_text(sweep: Sweep, point: int) -> str:
-    return ", ".join(f"{k} = {v:g}" if isinstance(v, float) else f"{k} = {v}" for k, v in sweep.values(point).items())
+    return ", ".join(
+        f"{k} = {v:g}" if isinstance(v, float) else f"{k} = {v}" for k, v in sweep.values(point).items()
+    )
 
 
 def _compute_point(
@@ -81,7 +83,10 @@ def _compute_point(
     try:
         one = file.at_point(sweep.values(point))
         inner = _PointContext(ctx, point, sweep.size, one.seed)
-        results[point] = compute(one.params, inner)
+        result = compute(one.params, inner)
+        if not isinstance(result, Result):
+            raise TypeError(f"the compute function returned {type(result).__name__}, not a Result")
+        results[point] = result
     except CancelledError:
         raise
     except (OptexploreError, ParameterErrors) as error:
@@ -105,6 +110,10 @@ class _PointContext(Context):
     def check(self) -> None:
         self._whole.check()
 
+    @property
+    def cancelled(self) -> bool:
+        return self._whole.cancelled
+
     def progress(self, done: float, total: float, what: str = "") -> None:
         share = min(1.0, done / total) if total > 0 else 0.0
         self._whole.progress(self._point + share, self._points)
@@ -116,7 +125,7 @@ class _PointContext(Context):
         """A sweep shows its finished points, not a point's beginnings."""
 
 
-# --- chunk files ----------------------------------------------------------------------------------------------------
+# --- chunk files --------------------------------------------------------------------------------------------
 
 
 def _bytes(text: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -140,22 +149,27 @@ def _load(path: Path, points: range, results: list[Result | None], errors: dict[
     """Take a chunk's points from its file; False where the file is missing, damaged or of something else."""
     if not path.exists():
         return False
+    found: dict[int, Result] = {}
+    failed: dict[int, str] = {}
     try:
         arrays = files.read_arrays(path)
         for point in points:
             if f"{point}|{_ERROR}" in arrays:
-                errors[point] = arrays[f"{point}|{_ERROR}"].tobytes().decode()
+                failed[point] = arrays[f"{point}|{_ERROR}"].tobytes().decode()
                 continue
             document = ResultDocument.model_validate_json(arrays[f"{point}|{_DOCUMENT}"].tobytes())
             prefix = f"{point}|array|"
             values = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
-            results[point] = Result.from_document(document, values)
+            found[point] = Result.from_document(document, values)
     except (OSError, ValueError, KeyError):
         return False
+    errors.update(failed)
+    for point, result in found.items():
+        results[point] = result
     return True
 
 
-# --- gathering ------------------------------------------------------------------------------------------------------
+# --- gathering ----------------------------------------------------------------------------------------------
 
 
 def gather(file: ScenarioFile, sweep: Sweep, results: list[Result | None], errors: dict[int, str]) -> Result:
@@ -198,7 +212,9 @@ def _add_axes(out: Result, file: ScenarioFile, sweep: Sweep) -> None:
             unit = specs[axis.name].unit if axis.name in specs else ""
             out.add_array(axis.name, np.array(axis.values, dtype=float), (axis.name,), unit=unit)
         else:
-            out.add_table(f"axis_{axis.name}", ("index", axis.name), [(i, _cell(v)) for i, v in enumerate(axis.values)])
+            out.add_table(
+                f"axis_{axis.name}", ("index", axis.name), [(i, _cell(v)) for i, v in enumerate(axis.values)]
+            )
 
 
 def _add_findings(out: Result, sweep: Sweep, dims: tuple[str, ...], done: list[tuple[int, Result]]) -> None:
@@ -216,13 +232,17 @@ def _add_findings(out: Result, sweep: Sweep, dims: tuple[str, ...], done: list[t
         target = name if name not in dims else f"{name}_found"
         out.add_array(target, values.reshape(sweep.shape), dims, unit=unit, text=text)
         if not np.all(np.isnan(errors)):
-            out.add_array(f"{target}_stderr", errors.reshape(sweep.shape), dims, unit=unit, text="standard error")
+            out.add_array(
+                f"{target}_stderr", errors.reshape(sweep.shape), dims, unit=unit, text="standard error"
+            )
 
 
 def _add_arrays(out: Result, sweep: Sweep, dims: tuple[str, ...], done: list[tuple[int, Result]]) -> None:
     """Arrays that have one shape at all points get the axes in front; coordinates that never change stay as they are."""
     ragged: list[str] = []
     for name in dict.fromkeys(name for _, result in done for name in result.arrays):
+        if name in dims:
+            continue  # the axis itself
         arrays = [(point, result.arrays[name]) for point, result in done if name in result.arrays]
         first = arrays[0][1]
         if any(a.values.shape != first.values.shape or a.dims != first.dims for _, a in arrays):
@@ -266,7 +286,9 @@ def _add_figures(out: Result, file: ScenarioFile, sweep: Sweep) -> None:
             continue
         if len(sweep.axes) == 2 and _is_numeric(sweep.axes[1].values) and min(sweep.shape) > MOST_LINES:
             x = sweep.axes[1].name
-            heat = Heatmap(x=Ref(array=x), y=Ref(array=first.name), z=Ref(array=name), label=name, unit=array.unit)
+            heat = Heatmap(
+                x=Ref(array=x), y=Ref(array=first.name), z=Ref(array=name), label=name, unit=array.unit
+            )
             out.add_figure(Figure(name=name, title=name, x=axis(x), y=axis(first.name), layers=(heat,)))
             continue
         rest = Sweep(sweep.axes[1:])

@@ -69,5 +69,3 @@ def claims_of(group: Sequence[ScenarioFile], ended: Ended) -> list[Claim]:
 def shipped_files(folder: Path) -> list[Path]:
     """The scenario files below a folder, in a fixed order."""
     return sorted(folder.glob("*/*.toml"))
-
-

@@ -82,7 +82,12 @@ SCENARIO = Scenario(
             TrajectoryParams,
             _trajectory,
             findings=(
-                "final_w", "final_w_mean", "multiplier", "optimal_temperature", "steps_to_tolerance", "period",
+                "final_w",
+                "final_w_mean",
+                "multiplier",
+                "optimal_temperature",
+                "steps_to_tolerance",
+                "period",
             ),  # fmt: skip
             arrays=("step", "w", "loss", "start"),
             headline=("final_w", "multiplier", "optimal_temperature", "steps_to_tolerance"),
@@ -104,13 +109,31 @@ SCENARIO = Scenario(
             EscapeParams,
             _escape,
             findings=(
-                "escape_probability", "escape_probability_monte_carlo", "mean_escape_steps", "monte_carlo_z",
-                "grid_error", "mass_error", "min_mass", "barrier_w", "start_w", "lost_probability",
+                "escape_probability",
+                "escape_probability_monte_carlo",
+                "mean_escape_steps",
+                "monte_carlo_z",
+                "grid_error",
+                "mass_error",
+                "min_mass",
+                "barrier_w",
+                "start_w",
+                "lost_probability",
             ),  # fmt: skip
             arrays=(
-                "temperature", "steps", "escape_operator", "escape_monte_carlo", "escape_stderr", "mean_escape_steps",
+                "temperature",
+                "steps",
+                "escape_operator",
+                "escape_monte_carlo",
+                "escape_stderr",
+                "mean_escape_steps",
             ),  # fmt: skip
-            headline=("escape_probability", "escape_probability_monte_carlo", "mean_escape_steps", "monte_carlo_z"),
+            headline=(
+                "escape_probability",
+                "escape_probability_monte_carlo",
+                "mean_escape_steps",
+                "monte_carlo_z",
+            ),
         ),
         _experiment(
             "escape-law",
@@ -119,11 +142,22 @@ SCENARIO = Scenario(
             EscapeLawParams,
             _escape_law,
             findings=(
-                "barrier_exponent", "kramers_exponent", "slope_inverse_temperature", "r2_linear", "r2_inverse",
-                "stability_temperature", "stability_temperature_single", "stability_temperature_mean",
+                "barrier_exponent",
+                "kramers_exponent",
+                "slope_inverse_temperature",
+                "r2_linear",
+                "r2_inverse",
+                "stability_temperature",
+                "stability_temperature_single",
+                "stability_temperature_mean",
             ),  # fmt: skip
             arrays=("temperature", "log_mean_escape_steps", "inverse_temperature", "local_slope"),
-            headline=("barrier_exponent", "kramers_exponent", "slope_inverse_temperature", "stability_temperature"),
+            headline=(
+                "barrier_exponent",
+                "kramers_exponent",
+                "slope_inverse_temperature",
+                "stability_temperature",
+            ),
         ),
     ),
 )

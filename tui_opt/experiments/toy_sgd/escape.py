@@ -134,11 +134,15 @@ def _result(answer: Answer, system: System, params: EscapeParams) -> Result:
     dims = ("temperature", "steps")
     if params.method != "monte-carlo":
         exact = answer.table({i: c.probability for i, c in answer.curves.items()})
-        result.add_array("escape_operator", exact, dims, text="probability of escape within n steps, exact chain")
+        result.add_array(
+            "escape_operator", exact, dims, text="probability of escape within n steps, exact chain"
+        )
         means = np.full(answer.temperature.size, np.nan)
         for i, passage in answer.passages.items():
             means[i] = passage.mean
-        result.add_array("mean_escape_steps", means, ("temperature",), unit="steps", text="mean first-passage step")
+        result.add_array(
+            "mean_escape_steps", means, ("temperature",), unit="steps", text="mean first-passage step"
+        )
     if params.method != "operator":
         sampled, errors = _sampled(answer)
         result.add_array("escape_monte_carlo", sampled, dims, text=f"share of {params.walkers} walkers")
@@ -179,7 +183,9 @@ def _add_curve(result: Result, answer: Answer) -> None:
     drawn = curve.steps[len(answer.steps) :]
     result.add_array("curve_steps", drawn.astype(np.float64), ("curve_steps",))
     values = curve.probability[len(answer.steps) :]
-    result.add_array("curve_probability", values, ("curve_steps",), text="probability of escape within so many steps")
+    result.add_array(
+        "curve_probability", values, ("curve_steps",), text="probability of escape within so many steps"
+    )
 
 
 def _add_findings(result: Result, answer: Answer) -> None:
@@ -190,12 +196,15 @@ def _add_findings(result: Result, answer: Answer) -> None:
         n = answer.steps[0]
         where = f"of leaving the pit within {n} steps at T = {temperature:g}"
         if 0 in answer.curves:
-            result.add_finding("escape_probability", float(answer.curves[0].probability[0]), f"{where}, exact chain")
+            result.add_finding(
+                "escape_probability", float(answer.curves[0].probability[0]), f"{where}, exact chain"
+            )
         if 0 in answer.samples:
             sample = answer.samples[0]
             name = "escape_probability_monte_carlo" if 0 in answer.curves else "escape_probability"
-            share, error = float(result.arrays["escape_monte_carlo"].values[0, 0]), float(
-                result.arrays["escape_stderr"].values[0, 0]
+            share, error = (
+                float(result.arrays["escape_monte_carlo"].values[0, 0]),
+                float(result.arrays["escape_stderr"].values[0, 0]),
             )
             result.add_finding(name, share, f"{where}, {sample.walkers} walkers", stderr=error)
     if single and 0 in answer.passages:
@@ -227,7 +236,9 @@ def _add_deviation(result: Result, answer: Answer) -> None:
     worst = float(max(np.ravel(deviations), key=abs))
     count = len(both) * len(answer.steps)
     text = "Monte Carlo minus operator, in the operator's binomial standard errors"
-    result.add_finding("monte_carlo_z", worst, text + (f"; the largest of {count}" if count > 1 else ""), kind="accuracy")
+    result.add_finding(
+        "monte_carlo_z", worst, text + (f"; the largest of {count}" if count > 1 else ""), kind="accuracy"
+    )
     if abs(worst) > Z_WORTH_A_WARNING:
         result.warn(
             f"Monte Carlo and operator differ by {worst:.1f} standard errors. Take more cells; if that does not help, "
@@ -244,14 +255,20 @@ def _add_accuracy(result: Result, answer: Answer) -> None:
     text = "largest change of a probability when the number of cells is halved"
     result.add_finding("grid_error", grid, text, kind="accuracy")
     mass = max(c.mass_error for c in answer.curves.values())
-    result.add_finding("mass_error", mass, "largest deviation of the total probability from 1", kind="accuracy")
+    result.add_finding(
+        "mass_error", mass, "largest deviation of the total probability from 1", kind="accuracy"
+    )
     least = min(c.least_mass for c in answer.curves.values())
     result.add_finding("min_mass", least, "smallest probability of a cell; never below 0", kind="accuracy")
     lost = {i: p for i, p in answer.passages.items() if p.escape_probability < 1 - LOST_SHARE_WORTH_A_WARNING}
     if lost:
         i, passage = min(lost.items(), key=lambda item: item[1].escape_probability)
         share = 1 - passage.escape_probability
-        text = f"At T = {answer.temperature[i]:g} {passage.reason[0].lower()}{passage.reason[1:]}" if passage.reason else ""
+        text = (
+            f"At T = {answer.temperature[i]:g} {passage.reason[0].lower()}{passage.reason[1:]}"
+            if passage.reason
+            else ""
+        )
         result.add_finding("lost_probability", share, text or "walkers that never escape", kind="warning")
     elif answer.passages and not any(math.isnan(p.mean) for p in answer.passages.values()):
         result.add_finding("lost_probability", 0.0, "share of walkers that never escape", kind="accuracy")

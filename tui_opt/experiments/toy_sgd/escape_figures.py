@@ -42,7 +42,11 @@ def _against_temperature(result: Result, steps: np.ndarray) -> Figure:
                     x=x,
                     y=Ref(array="escape_monte_carlo", index=(None, k)),
                     error=Ref(array="escape_stderr", index=(None, k)),
-                    label="Monte Carlo ±1 se" if "escape_operator" in result.arrays and k == 0 else "" if k else label,
+                    label="Monte Carlo ±1 se"
+                    if "escape_operator" in result.arrays and k == 0
+                    else ""
+                    if k
+                    else label,
                 )
             )
     return Figure(
@@ -72,7 +76,9 @@ def _mean_steps(temperatures: np.ndarray) -> Figure:
 def _against_steps(result: Result, temperature: float) -> Figure:
     layers: list[Layer] = []
     if "curve_probability" in result.arrays:
-        layers.append(Line(x=Ref(array="curve_steps"), y=Ref(array="curve_probability"), label="transfer operator"))
+        layers.append(
+            Line(x=Ref(array="curve_steps"), y=Ref(array="curve_probability"), label="transfer operator")
+        )
     if "escape_monte_carlo" in result.arrays:
         layers.append(
             Scatter(

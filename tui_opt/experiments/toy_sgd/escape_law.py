@@ -78,7 +78,9 @@ def _add_arrays(result: Result, temperature: FloatArray, log_mean: FloatArray) -
     dims = ("temperature",)
     result.add_array("temperature", temperature, dims, unit="W²/L", text="step size T")
     result.add_array("inverse_temperature", 1 / temperature, dims, unit="L/W²", text="1/T")
-    result.add_array("log_mean_escape_steps", log_mean, dims, text="natural logarithm of the mean first-passage step")
+    result.add_array(
+        "log_mean_escape_steps", log_mean, dims, text="natural logarithm of the mean first-passage step"
+    )
     if temperature.size > 1:
         slope = np.gradient(log_mean, 1 / temperature)
         result.add_array("local_slope", slope, dims, unit="W²/L", text="d ln(mean steps) / d(1/T)")
@@ -103,7 +105,10 @@ def _add_fits(result: Result, temperature: FloatArray, log_mean: FloatArray) -> 
 def _add_exponents(result: Result, system: System, question: Question) -> dict[str, Exponent]:
     names = {
         "barrier_exponent": ("large deviations: ln(mean steps) tends to this over T", barrier_exponent),
-        "kramers_exponent": ("the diffusion limit's value for the same, which is not the chain's", kramers_exponent),
+        "kramers_exponent": (
+            "the diffusion limit's value for the same, which is not the chain's",
+            kramers_exponent,
+        ),
     }
     found: dict[str, Exponent] = {}
     for name, (text, kernel) in names.items():
@@ -116,8 +121,10 @@ def _add_exponents(result: Result, system: System, question: Question) -> dict[s
         found[name] = exponent
         result.add_finding(name, exponent.value, exponent.reason or text, unit="W²/L")
     if "barrier_exponent" in found and math.isfinite(found["barrier_exponent"].value):
-        error = found["barrier_exponent"].error
-        result.add_finding("exponent_error", error, "change on doubling the quadrature", unit="W²/L", kind="accuracy")
+        change = found["barrier_exponent"].error
+        result.add_finding(
+            "exponent_error", change, "change on doubling the quadrature", unit="W²/L", kind="accuracy"
+        )
     return found
 
 
@@ -182,7 +189,9 @@ def _add_figures(
         )
     )
     if "local_slope" in result.arrays:
-        slopes: list[Layer] = [Line(x=Ref(array="inverse_temperature"), y=Ref(array="local_slope"), label="local slope")]
+        slopes: list[Layer] = [
+            Line(x=Ref(array="inverse_temperature"), y=Ref(array="local_slope"), label="local slope")
+        ]
         exact = exponents.get("barrier_exponent")
         if exact is not None and math.isfinite(exact.value):
             slopes.append(Rule(axis="y", value=exact.value, label="large deviations"))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from tui_opt.experiments.toy_sgd.params import LandscapeParams
-from tui_opt.experiments.toy_sgd.system import System
+from tui_opt.experiments.toy_sgd.system import FloatArray, System
 from tui_opt.figure import Axis, Figure, Line, Ref, Rule
+from tui_opt.kernels.stationary import StationaryPoint
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
@@ -27,7 +30,11 @@ def compute(params: LandscapeParams, ctx: Context) -> Result:
     result.add_array("loss_terms", terms, ("term", "w"), unit="L", text="loss of each datapoint")
     result.add_array("gradient", system.gradient(w), ("w",), unit="L/W", text="G = L'")
     result.add_array(
-        "gradient_variance", system.gradient_variance(w), ("w",), unit="(L/W)²", text="S², population variance of g_j"
+        "gradient_variance",
+        system.gradient_variance(w),
+        ("w",),
+        unit="(L/W)²",
+        text="S², population variance of g_j",
     )
     not_finite = int(np.count_nonzero(~np.isfinite(terms)))
     if not_finite:
@@ -37,13 +44,17 @@ def compute(params: LandscapeParams, ctx: Context) -> Result:
     return result
 
 
+def _loss_of(system: System, term: int, w: FloatArray) -> FloatArray:
+    return np.asarray(system.loss_terms(w)[term])
+
+
 def _add_stationary_points(result: Result, system: System, params: LandscapeParams, ctx: Context) -> None:
     mean = system.stationary(params.w_min, params.w_max)
-    functions = [("L", mean, system.loss)]
+    functions: list[tuple[str, list[StationaryPoint], Callable[[FloatArray], FloatArray]]] = [("L", mean, system.loss)]
     for term in range(system.terms):
         ctx.check()
         points = system.stationary_of(term, params.w_min, params.w_max)
-        functions.append((f"l{term}", points, lambda w, term=term: system.loss_terms(w)[term]))
+        functions.append((f"l{term}", points, partial(_loss_of, system, term)))
     rows = [
         (name, point.w, point.kind, float(loss(np.array([point.w]))[0]), point.curvature)
         for name, points, loss in functions
@@ -63,7 +74,9 @@ def _add_stationary_points(result: Result, system: System, params: LandscapePara
         result.add_missing("global_minimum", "The mean loss has no minimum on the interval.", unit="W")
     places = np.array([point.w for point in mean])
     worst = float(np.max(np.abs(system.gradient(places)))) if places.size else math.nan
-    result.add_finding("worst_gradient", worst, "largest |L'| at a stationary point found", unit="L/W", kind="accuracy")
+    result.add_finding(
+        "worst_gradient", worst, "largest |L'| at a stationary point found", unit="L/W", kind="accuracy"
+    )
 
 
 def _add_figures(result: Result, terms: int) -> None:

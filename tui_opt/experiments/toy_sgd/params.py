@@ -23,7 +23,9 @@ WELL = "-exp(-(W-2)^2)"
 WELL_AND_PIT = "-exp(-(W-2)^2)-exp(-100*(W-1)^2)"
 PAIR = (WELL, WELL_AND_PIT)
 
-_LOSSES_HELP = "Loss of each datapoint as an expression in W; every step descends one of them, drawn uniformly."
+_LOSSES_HELP = (
+    "Loss of each datapoint as an expression in W; every step descends one of them, drawn uniformly."
+)
 _TEMPERATURE_HELP = "Step size of one update, W <- W - T g(W)."
 
 
@@ -34,7 +36,9 @@ def losses(default: tuple[str, ...] = PAIR) -> Any:
 
 def temperature(default: float | tuple[float, ...]) -> Any:
     """The SGD step size, called temperature as in the source text."""
-    return real(default, above=0, high=1e6, unit="W²/L", symbol="T", log=True, group="system", help=_TEMPERATURE_HELP)
+    return real(
+        default, above=0, high=1e6, unit="W²/L", symbol="T", log=True, group="system", help=_TEMPERATURE_HELP
+    )
 
 
 def _start_or_minimum(default: float | str) -> Any:
@@ -43,7 +47,9 @@ def _start_or_minimum(default: float | str) -> Any:
 
 
 def _barrier() -> Any:
-    text = "Where a walker counts as escaped; `auto` is the place beyond which no sequence of updates returns."
+    text = (
+        "Where a walker counts as escaped; `auto` is the place beyond which no sequence of updates returns."
+    )
     return real("auto", low=-1e6, high=1e6, unit="W", symbol="b", group="question", help=text)
 
 
@@ -73,18 +79,33 @@ class TrajectoryParams(Params):
 
     losses: tuple[str, ...] = losses((WELL,))
     start: Many = real(
-        (0.0,), low=-1e6, high=1e6, unit="W", symbol="W₀", group="question", help="Starting values, one curve each."
+        (0.0,),
+        low=-1e6,
+        high=1e6,
+        unit="W",
+        symbol="W₀",
+        group="question",
+        help="Starting values, one curve each.",
     )
     method: Literal["gd", "sgd", "newton"] = choice(
-        "gd", group="question", help="Descend the mean loss, a datapoint drawn at each step, or take Newton steps."
+        "gd",
+        group="question",
+        help="Descend the mean loss, a datapoint drawn at each step, or take Newton steps.",
     )
     temperature: Real = real(
         0.5, above=0, high=1e6, unit="W²/L", symbol="T", log=True, group="system",
         help="Step size; for Newton's method its dimensionless factor k.",
     )  # fmt: skip
-    steps: Whole = whole(20, low=1, high=1_000_000, symbol="n", log=True, group="question", help="Number of steps.")
+    steps: Whole = whole(
+        20, low=1, high=1_000_000, symbol="n", log=True, group="question", help="Number of steps."
+    )
     replicas: Whole = whole(
-        20, low=1, high=100_000, log=True, group="sampling", help="Independent repetitions of each start (sgd only)."
+        20,
+        low=1,
+        high=100_000,
+        log=True,
+        group="sampling",
+        help="Independent repetitions of each start (sgd only).",
     )
     tolerance: Real = real(
         1e-6, above=0, high=1.0, unit="W", log=True, group="question",
@@ -98,9 +119,17 @@ class RunLengthParams(Params):
     losses: tuple[str, ...] = losses()
     temperature: Real = temperature(0.05)
     steps: Whole = whole(
-        100, low=1, high=10_000_000, symbol="n", log=True, group="question", help="Draws in which the run must occur."
+        100,
+        low=1,
+        high=10_000_000,
+        symbol="n",
+        log=True,
+        group="question",
+        help="Draws in which the run must occur.",
     )
-    term: Whole = whole(0, low=0, high=10_000, group="question", help="Index of the datapoint descended repeatedly.")
+    term: Whole = whole(
+        0, low=0, high=10_000, group="question", help="Index of the datapoint descended repeatedly."
+    )
     start: Real | Literal["minimum", "datapoint-minimum"] = real(
         "datapoint-minimum", low=-1e6, high=1e6, unit="W", symbol="W₀", group="question",
         help="Where the run begins; `minimum` is the bottom of the pit of the mean loss, `datapoint-minimum` that of the "
@@ -134,8 +163,12 @@ class EscapeParams(Params):
     method: Literal["operator", "monte-carlo", "both"] = choice(
         "both", group="method", help="Transfer operator (no sampling error), walkers, or both on one chart."
     )
-    walkers: Whole = whole(20_000, low=1, high=100_000_000, log=True, group="method", help="Walkers per temperature.")
-    cells: Whole = whole(4000, low=16, high=1_000_000, log=True, group="method", help="Cells of the transfer operator.")
+    walkers: Whole = whole(
+        20_000, low=1, high=100_000_000, log=True, group="method", help="Walkers per temperature."
+    )
+    cells: Whole = whole(
+        4000, low=16, high=1_000_000, log=True, group="method", help="Cells of the transfer operator."
+    )
     w_min: Real = _search("Left", -10.0)
     w_max: Real = _search("Right", 10.0)
 
@@ -147,13 +180,33 @@ class EscapeLawParams(Params):
 
     losses: tuple[str, ...] = losses()
     temperature: Many = temperature(
-        (0.004, 0.005, 0.006, 0.007, 0.008, 0.009, 0.01, 0.011, 0.012, 0.013, 0.014, 0.015, 0.017, 0.02, 0.025, 0.03, 0.04, 0.05)
+        (
+            0.004,
+            0.005,
+            0.006,
+            0.007,
+            0.008,
+            0.009,
+            0.01,
+            0.011,
+            0.012,
+            0.013,
+            0.014,
+            0.015,
+            0.017,
+            0.02,
+            0.025,
+            0.03,
+            0.04,
+            0.05,
+        )
     )
-    cells: Whole = whole(4000, low=16, high=1_000_000, log=True, group="method", help="Cells of the transfer operator.")
+    cells: Whole = whole(
+        4000, low=16, high=1_000_000, log=True, group="method", help="Cells of the transfer operator."
+    )
     start: Real | Literal["minimum"] = _start_or_minimum("minimum")
     barrier: Real | Literal["auto"] = _barrier()
     w_min: Real = _search("Left", -10.0)
     w_max: Real = _search("Right", 10.0)
 
     rules: ClassVar = (_ordered_interval,)
-

@@ -42,8 +42,12 @@ def compute(params: RunLengthParams, ctx: Context) -> Result:
     result.add_array("step", np.arange(run.path.size, dtype=np.float64), ("step",))
     result.add_array("w", run.path, ("step",), unit="W", text=f"descending l{params.term} repeatedly")
     result.add_array("draws", draws.astype(np.float64), ("draws",))
-    result.add_array("probability", probability, ("draws",), text="of at least one such run within so many draws")
-    result.add_finding("run_length", run.steps, f"consecutive descents of l{params.term} that pass the barrier")
+    result.add_array(
+        "probability", probability, ("draws",), text="of at least one such run within so many draws"
+    )
+    result.add_finding(
+        "run_length", run.steps, f"consecutive descents of l{params.term} that pass the barrier"
+    )
     result.add_finding("run_end_w", run.end, "where the run ends", unit="W")
     result.add_finding(
         "run_probability",

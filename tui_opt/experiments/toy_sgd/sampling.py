@@ -134,9 +134,13 @@ def sample_escapes(
             if np.all(passage >= 0):
                 break
         passed = passage[passage >= 0].astype(np.float64)
-        escaped = np.array([np.count_nonzero((passage >= 0) & (passage <= n)) for n in steps], dtype=np.float64)
+        escaped = np.array(
+            [np.count_nonzero((passage >= 0) & (passage <= n)) for n in steps], dtype=np.float64
+        )
         lost = float(np.count_nonzero(~np.isfinite(w)))
-        sample = Sample(count, escaped, float(passed.size), float(passed.sum()), float((passed**2).sum()), lost)
+        sample = Sample(
+            count, escaped, float(passed.size), float(passed.sum()), float((passed**2).sum()), lost
+        )
         ctx.checkpoint.put(f"{label}/{first}", sample.packed())
         return sample
 

@@ -174,7 +174,9 @@ class Question:
         if self.barrier != "auto":
             barrier = float(self.barrier)
             if barrier == start:
-                raise ExperimentError(f"start and barrier are both {start:g}; they must be two different places.")
+                raise ExperimentError(
+                    f"start and barrier are both {start:g}; they must be two different places."
+                )
             return Way(start, barrier)
         found = absorbing_barrier(self.system.gradients, temperature, self.pit.w, self.pit.other)
         if found.w is None:

@@ -67,7 +67,11 @@ def _deterministic(
         done += now
     for s in np.flatnonzero(~np.isfinite(path).all(axis=1)):
         step = int(np.flatnonzero(~np.isfinite(path[s]))[0])
-        why = "the curvature vanishes or changes sign there" if params.method == "newton" else "the steps grow without bound"
+        why = (
+            "the curvature vanishes or changes sign there"
+            if params.method == "newton"
+            else "the steps grow without bound"
+        )
         result.warn(f"The path from W = {starts[s]:g} leaves the finite numbers at step {step}: {why}.")
     return path
 
@@ -153,7 +157,9 @@ def _minimum_reached(system: System, place: float, params: TrajectoryParams) -> 
     return None if between or flat else well
 
 
-def _add_convergence(result: Result, well: StationaryPoint, path: FloatArray, params: TrajectoryParams) -> None:
+def _add_convergence(
+    result: Result, well: StationaryPoint, path: FloatArray, params: TrajectoryParams
+) -> None:
     best = optimal_temperature(well.curvature)
     if params.method == "newton":
         text = f"factor on a small distance to the minimum at W = {well.w:.6g} in one Newton step, 1 - k"

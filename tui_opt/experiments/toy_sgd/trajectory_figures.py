@@ -65,14 +65,20 @@ def _against_step(result: Result, params: TrajectoryParams) -> Figure:
         x=Axis(label="step"),
         y=Axis(label="W"),
         layers=tuple(layers),
-        caption=f"{MOST_SERIES} of {len(params.start)} starts drawn" if len(params.start) > MOST_SERIES else "",
+        caption=f"{MOST_SERIES} of {len(params.start)} starts drawn"
+        if len(params.start) > MOST_SERIES
+        else "",
     )
 
 
 def _add_quantiles(result: Result) -> None:
     w = result.arrays["w"].values
-    quantiles = np.moveaxis(np.nanquantile(np.where(np.isfinite(w), w, np.nan), (0.1, 0.5, 0.9), axis=2), 0, 1)
-    result.add_array("w_quantiles", quantiles, ("start", "quantile", "step"), unit="W", text="10, 50, 90 % of replicas")
+    quantiles = np.moveaxis(
+        np.nanquantile(np.where(np.isfinite(w), w, np.nan), (0.1, 0.5, 0.9), axis=2), 0, 1
+    )
+    result.add_array(
+        "w_quantiles", quantiles, ("start", "quantile", "step"), unit="W", text="10, 50, 90 % of replicas"
+    )
 
 
 def _method(params: TrajectoryParams) -> str:
