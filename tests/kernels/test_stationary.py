@@ -86,9 +86,7 @@ def test_touching_zero_is_an_inflection():
 
 def test_two_zeros_between_two_nodes():
     # The grid spacing is 0.5, the zeros are 1e-3 apart.
-    found = stationary_points(
-        lambda w: (w - 0.2) ** 2 - 2.5e-7, lambda w: 2 * (w - 0.2), -1, 1, points=5
-    )
+    found = stationary_points(lambda w: (w - 0.2) ** 2 - 2.5e-7, lambda w: 2 * (w - 0.2), -1, 1, points=5)
     assert [p.w for p in found] == pytest.approx([0.1995, 0.2005], abs=1e-12)
     assert [p.kind for p in found] == ["maximum", "minimum"]
 

@@ -138,8 +138,11 @@ def orbit_end(
         if np.all(np.abs(last[period:] - last[:-period]) <= close):
             return OrbitEnd("cycle", period, float(last.min()), float(last.max()))
     moves = np.diff(tail)
-    shrinking = np.all(np.abs(moves[2:]) <= np.abs(moves[:-2]) * (1 + 1e-12))
-    if shrinking and (np.all(moves > 0) or np.all(moves < 0) or np.all(moves[1:] * moves[:-1] < 0)):
+    drifting = np.diff(last)
+    if np.all(drifting > 0) or np.all(drifting < 0):
+        # A walker that creeps where the loss is concave has been thrown onto a plateau; elsewhere it is on its way.
+        return OrbitEnd("approaching" if curvature_at_end > 0 else "plateau", 0, low, high)
+    if np.all(np.abs(moves[2:]) <= np.abs(moves[:-2]) * (1 + 1e-12)) and np.all(moves[1:] * moves[:-1] < 0):
         return OrbitEnd("approaching", 0, low, high)
     return OrbitEnd("chaotic band", 0, low, high)
 

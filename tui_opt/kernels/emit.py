@@ -88,11 +88,12 @@ def first_passage(w, passage_step, first_walker, first_step, steps, temperature,
                 shift = np.uint64(position % PER_WORD) * BITS
                 for i in range(LANES):
                     v0 = x[i]
+                    at = passed[i]
 {gradients}
-                    y = v0 - temperature * g
-                    under = passed[i] < 0
-                    x[i] = y if under else v0
-                    passed[i] = s + 1 if under & (direction * y > threshold) else passed[i]
+                    y = v0 - temperature * lanes.select(at < 0, g, 0.0)
+                    x[i] = y
+                    passes = (at < 0) & (direction * y > threshold)
+                    passed[i] = lanes.select(passes, np.int64(s + 1), at)
             step = until
         for i in range(width):
             w[start + i] = x[i]
@@ -117,7 +118,7 @@ def emit(tape: TapeLike) -> str:
     if datapoints > 1:
         lines.append("choice = choice_of(word[i], shift, BITS, DATAPOINTS)")
     for number, output in enumerate(tape.outputs[1:], start=1):
-        lines.append(f"g = {names[output]} if choice == np.uint64({number}) else g")
+        lines.append(f"g = lanes.select(choice == np.uint64({number}), {names[output]}, g)")
     bits = _bits_per_choice(datapoints)
     content = repr(
         (tape.constants, [tuple(line) for line in tape.instructions], tape.outputs, tape.registers)

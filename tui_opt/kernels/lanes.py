@@ -55,6 +55,20 @@ def fma(_context: Any, a: Any, b: Any, c: Any) -> Any:
     return types.float64(types.float64, types.float64, types.float64), codegen
 
 
+@intrinsic
+def select(_context: Any, condition: Any, chosen: Any, other: Any) -> Any:
+    """`chosen if condition else other` without a branch, both being of one type.
+
+    A branch would let the compiler sink loads and stores into it, which come out as masked memory
+    operations: many times slower than blending two registers.
+    """
+
+    def codegen(_context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.select(*arguments)
+
+    return (chosen(types.boolean, chosen, other), codegen) if chosen == other else None
+
+
 # Adding 1.5 * 2^52 leaves the nearest integer in the low bits of the sum.
 _ROUNDER: Final = 1.5 * 2.0**52
 _LOG2_E: Final = 1.4426950408889634
@@ -86,8 +100,8 @@ def exp(x: float) -> float:
     The scale 2^k is multiplied in as two normal numbers, 2^(k+512) 2^-512 or 2^(k-512) 2^512, so that a
     result below the normal range is rounded once and one above it becomes inf.
     """
-    u = -750.0 if x < -750.0 else x  # written so that a NaN stays, in one instruction each
-    u = 720.0 if u > 720.0 else u
+    u = select(x < -750.0, -750.0, x)  # a NaN stays
+    u = select(u > 720.0, 720.0, u)
     shifted = u * _LOG2_E + _ROUNDER
     k = shifted - _ROUNDER
     coarse = fma(k, -_LN2_HIGH, u)
@@ -100,7 +114,7 @@ def exp(x: float) -> float:
     q = fma(fma(fma(_E9, r, _E8), r4, middle), r4, low)
     p = 1.0 + (r + fma(q, r2, lost))
     # bits_of(shifted) ends in the bits of k, which the shift makes an exponent; 2^(k -+ 512) is normal.
-    bias = _BIAS_BELOW if x < 0.0 else _BIAS_ABOVE
+    bias = select(x < 0.0, _BIAS_BELOW, _BIAS_ABOVE)
     scale = from_bits((bits_of(shifted) << _MANTISSA_BITS) + bias)
     return p * scale * from_bits(_BIAS_TWICE - bias)
 
@@ -125,11 +139,11 @@ _TWO_52_BITS: Final = np.uint64(0x4330000000000000)
 def log(x: float) -> float:
     """The natural logarithm within 1 ulp; -inf at 0, NaN below."""
     subnormal = x < _SMALLEST_NORMAL
-    bits = bits_of(x * 2.0**54 if subnormal else x)
+    bits = bits_of(select(subnormal, x * 2.0**54, x))
     # x = 2^k m with m in [sqrt(1/2), sqrt(2)); the offset keeps k positive, so a plain shift will do.
     exponent = (bits - _SQRT_HALF_BITS + _EXPONENT_OFFSET) >> _MANTISSA_BITS
     m = from_bits(bits - ((exponent - np.uint64(2048)) << _MANTISSA_BITS))
-    k = from_bits(exponent | _TWO_52_BITS) - (2.0**52 + 2048.0) - (54.0 if subnormal else 0.0)
+    k = from_bits(exponent | _TWO_52_BITS) - select(subnormal, 2.0**52 + 2102.0, 2.0**52 + 2048.0)
     f = m - 1.0
     s = f / (2.0 + f)
     z = s * s
@@ -138,44 +152,42 @@ def log(x: float) -> float:
     r = z * fma(high, z2 * z2, fma(fma(_L3, z, _L2), z2, fma(_L1, z, _L0)))
     half_square = 0.5 * f * f
     y = k * _LN2_HIGH - ((half_square - (s * (half_square + r) + k * _LN2_LOW)) - f)
-    y = y if x < math.inf else x  # inf and NaN are their own logarithm
-    y = y if x > 0.0 or x != x else math.nan
-    return -math.inf if x == 0.0 else y
+    y = select(x < math.inf, y, x)  # inf and NaN are their own logarithm
+    y = select(x < 0.0, math.nan, y)
+    return select(x == 0.0, -math.inf, y)
 
 
 @lane
 def minimum(a: float, b: float) -> float:
-    return a if a < b or a != a else b
+    return select((a < b) | (a != a), a, b)
 
 
 @lane
 def maximum(a: float, b: float) -> float:
-    return a if a > b or a != a else b
+    return select((a > b) | (a != a), a, b)
 
 
 @lane
 def sign(x: float) -> float:
-    y = 1.0 if x > 0.0 else (-1.0 if x < 0.0 else 0.0)
-    return x if x != x else y
+    y = select(x > 0.0, 1.0, select(x < 0.0, -1.0, 0.0))
+    return select(x != x, x, y)
 
 
 @lane
 def step(x: float) -> float:
     """1 where x > 0, else 0."""
-    y = 1.0 if x > 0.0 else 0.0
-    return x if x != x else y
+    return select(x != x, x, select(x > 0.0, 1.0, 0.0))
 
 
 @lane
 def relu(x: float) -> float:
-    return x if x > 0.0 or x != x else 0.0
+    return select((x > 0.0) | (x != x), x, 0.0)
 
 
 @lane
 def gate(c: float, x: float) -> float:
     """x where c > 0, else 0 (also where x is infinite or NaN)."""
-    y = x if c > 0.0 else 0.0
-    return c if c != c else y
+    return select(c != c, c, select(c > 0.0, x, 0.0))
 
 
 @lane

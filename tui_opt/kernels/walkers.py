@@ -19,7 +19,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_opt.kernels.lanes import lane
+from tui_opt.kernels.lanes import lane, select
 from tui_opt.kernels.philox import philox
 from tui_opt.kernels.tape import LANES, PROGRAM_TYPES, Program, execute, workspace
 
@@ -168,7 +168,7 @@ def _select(
         other = operands[outputs[j]]
         number = np.uint64(j)
         for i in range(LANES):
-            g[i] = other[i] if choice_of(word[i], shift, bits, datapoints) == number else g[i]
+            g[i] = select(choice_of(word[i], shift, bits, datapoints) == number, other[i], g[i])
 
 
 @numba.njit(
@@ -223,10 +223,12 @@ def _first_passage(
                 execute(code, operands)
                 _select(operands, outputs, word, np.uint64(position % per_word) * bits, bits, g)
                 for i in range(LANES):
-                    y = x[i] - temperature * g[i]
-                    under = passed[i] < 0
-                    x[i] = y if under else x[i]
-                    passed[i] = s + 1 if under & (direction * y > threshold) else passed[i]
+                    at = passed[i]
+                    # A walker at rest takes a step of zero: a conditional store would cost more than all else.
+                    y = x[i] - temperature * select(at < 0, g[i], 0.0)
+                    x[i] = y
+                    passes = (at < 0) & (direction * y > threshold)
+                    passed[i] = select(passes, np.int64(s + 1), at)
             step = until
         for i in range(width):
             w[start + i] = x[i]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 AXIS_STYLE = "dim"
 _GAP = 2
-_ROWS_PER_TICK = 4
+_ROWS_PER_TICK = 3
 _COLUMNS_PER_TICK = 9
 _TITLE_GAP = 3
 
@@ -66,7 +66,9 @@ class Frame:
 
     def canvas_lines(self, canvas: Sequence[Text]) -> list[Text]:
         """The canvas's rows with the y axis before them."""
-        labels = {self.rows - 1 - cell: label for cell, label in zip(self.y.cells, self.y.labels, strict=True)}
+        labels = {
+            self.rows - 1 - cell: label for cell, label in zip(self.y.cells, self.y.labels, strict=True)
+        }
         plain, tick = ("│", "┤") if self.unicode else ("|", "+")
         lines = []
         for row, cells in enumerate(canvas):
@@ -118,9 +120,7 @@ def plan_frame(x: Scale, y: Scale, width: int, rows: int, *, unicode: bool) -> F
 
 
 def _label_starts(ticks: AxisTicks, gutter: int, width: int) -> list[int]:
-    centred = (
-        gutter + 1 + c - len(label) // 2 for c, label in zip(ticks.cells, ticks.labels, strict=True)
-    )
+    centred = (gutter + 1 + c - len(label) // 2 for c, label in zip(ticks.cells, ticks.labels, strict=True))
     return [max(0, min(s, width - len(label))) for s, label in zip(centred, ticks.labels, strict=True)]
 
 

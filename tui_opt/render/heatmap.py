@@ -47,7 +47,9 @@ class ValueRange:
             values, low, high = np.log10(values), math.log10(low), math.log10(high)
         if not math.isfinite(high - low):
             values, low, high = values / 4, low / 4, high / 4
-        placed: Floats = (values - low) / (high - low) if high > low else np.where(np.isnan(values), np.nan, 0.5)
+        placed: Floats = (
+            (values - low) / (high - low) if high > low else np.where(np.isnan(values), np.nan, 0.5)
+        )
         return placed
 
     def middle(self) -> float:

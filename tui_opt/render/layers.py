@@ -10,9 +10,11 @@ from rich.cells import cell_len
 
 from tui_opt.render.canvas import BLANK, Canvas, Cells
 from tui_opt.render.palette import ASCII_MARKS, LINE_MARKS, POINT_MARKS
-from tui_opt.render.reduce import bins, column_extremes, path_counts, point_counts
+from tui_opt.render.reduce import bins, column_extremes, dither, path_counts, point_counts
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tui_opt.render.reduce import Floats
     from tui_opt.render.scene import Drawn, Scale, Scene
 
@@ -22,6 +24,8 @@ LABEL_INK = RULE_INK + 1
 _LONGEST_PATH = 4_000  # points; a longer one is rasterised before plotext sees it
 _EIGHTHS = "▁▂▃▄▅▆▇█"
 _MARKS_PER_CURVE = 5
+_DOTS_PER_CELL = 8
+_CROWDED = 0.6  # share of dots taken in the cells that have any
 _CURVES = ("line", "path")
 # What covers little goes over what covers much, or points would vanish under bars.
 _ORDER = ("band", "histogram", "line", "path", "scatter")
@@ -87,7 +91,13 @@ def draw_layers(scene: Scene, looks: dict[int, Look], columns: int, rows: int, *
     joined = {i: _curve(canvas, scene.drawn[i], looks[i], scene.x, scene.y) for i in curves}
     for place, i in enumerate(curves):
         if looks[i].marked:
-            _marks(canvas, *joined[i], looks[i], (place + 0.5) / len(curves), sorted_by_x=scene.drawn[i].kind == "line")
+            _marks(
+                canvas,
+                *joined[i],
+                looks[i],
+                (place + 0.5) / len(curves),
+                sorted_by_x=scene.drawn[i].kind == "line",
+            )
     for i in order:
         if scene.drawn[i].kind == "scatter":
             _points(canvas, scene.drawn[i], looks[i], scene.x, scene.y)
@@ -96,13 +106,23 @@ def draw_layers(scene: Scene, looks: dict[int, Look], columns: int, rows: int, *
 
 def _curve(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> tuple[Floats, Floats]:
     across, up = canvas.dots
-    points = column_extremes(drawn.x, drawn.y, x.edges(across)) if drawn.kind == "line" else (drawn.x, drawn.y)
+    points = (
+        column_extremes(drawn.x, drawn.y, x.edges(across)) if drawn.kind == "line" else (drawn.x, drawn.y)
+    )
     u, v = x.unit(points[0]), y.unit(points[1])
     if drawn.kind == "path" and len(u) > _LONGEST_PATH:
-        canvas.raster(path_counts(u, v, across, up) > 0, look.ink, look.mark)
+        canvas.raster(_dots(path_counts(u, v, across, up), canvas), look.ink, look.mark)
     else:
         canvas.curve(u, v, look.ink, look.mark)
     return u, v
+
+
+def _dots(counts: NDArray[np.int64], canvas: Canvas) -> NDArray[np.bool_]:
+    """The dots to set: all that are taken, or fewer where little happens once most are taken."""
+    taken = counts > 0
+    cells = taken.reshape(canvas.rows, -1, canvas.columns, counts.shape[1] // canvas.columns).sum(axis=(1, 3))
+    crowded = canvas.unicode and cells.sum() > _CROWDED * _DOTS_PER_CELL * np.count_nonzero(cells)
+    return dither(counts, canvas.columns, canvas.rows) if crowded else taken
 
 
 def _marks(canvas: Canvas, u: Floats, v: Floats, look: Look, shift: float, *, sorted_by_x: bool) -> None:
@@ -128,7 +148,7 @@ def _points(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> Non
     u, v = x.unit(drawn.x), y.unit(drawn.y)
     if look.dots:
         across, up = canvas.dots
-        canvas.raster(point_counts(u, v, across, up) > 0, look.ink, look.mark)
+        canvas.raster(_dots(point_counts(u, v, across, up), canvas), look.ink, look.mark)
         return
     if drawn.error is not None:
         _error_bars(canvas, u, drawn.y, drawn.error, y, look)

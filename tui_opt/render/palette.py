@@ -6,9 +6,6 @@ import math
 from functools import cache
 from typing import Literal
 
-from rich.color import Color, ColorSystem
-from rich.color_triplet import ColorTriplet
-
 Colors = Literal["none", "standard", "256", "truecolor"]
 RGB = tuple[int, int, int]
 
@@ -75,6 +72,33 @@ def _oklch(lightness: float, chroma: float, hue: float) -> RGB:
     return red, green, blue
 
 
+def _decode(encoded: int) -> float:
+    share = encoded / 255
+    return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
+
+
+def _oklab(rgb: RGB) -> tuple[float, float, float]:
+    """Lightness and the two colour axes of OKLab, in which distances are those the eye sees."""
+    red, green, blue = (_decode(c) for c in rgb)
+    long = math.cbrt(0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue)
+    medium = math.cbrt(0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue)
+    short = math.cbrt(0.0883024619 * red + 0.2817188376 * green + 0.6299787005 * blue)
+    return (
+        0.2104542553 * long + 0.7936177850 * medium - 0.0040720468 * short,
+        1.9779984951 * long - 2.4285922050 * medium + 0.4505937099 * short,
+        0.0259040371 * long + 0.7827717662 * medium - 0.8086757660 * short,
+    )
+
+
+@cache
+def _cube_and_greys() -> tuple[tuple[int, tuple[float, float, float]], ...]:
+    """Numbers 16 to 255 of the 256 colours, which no terminal theme changes, in OKLab."""
+    steps = (0, 95, 135, 175, 215, 255)
+    cube = [(r, g, b) for r in steps for g in steps for b in steps]
+    greys = [(v, v, v) for v in range(8, 248, 10)]
+    return tuple((16 + i, _oklab(rgb)) for i, rgb in enumerate(cube + greys))
+
+
 def _ramp(name: str, count: int) -> list[RGB]:
     start, end = _LIGHTNESS_CHROMA_HUE[name]
     steps = [i / (count - 1) for i in range(count)]
@@ -102,11 +126,11 @@ def map_colors(diverging: bool, colors: Colors) -> tuple[str, ...]:
 
 @cache
 def color_name(rgb: RGB, colors: Colors) -> str:
-    """The name rich gives to a colour, or to the nearest in the 256."""
-    full = Color.from_triplet(ColorTriplet(*rgb))
+    """The name rich gives to a colour, or to that of the 256 which looks most like it."""
     if colors == "truecolor":
-        return full.name
-    return f"color({full.downgrade(ColorSystem.EIGHT_BIT).number})"
+        return "#{:02x}{:02x}{:02x}".format(*rgb)
+    wanted = _oklab(rgb)
+    return f"color({min(_cube_and_greys(), key=lambda entry: math.dist(entry[1], wanted))[0]})"
 
 
 def series_color(slot: int, colors: Colors) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ Floats = NDArray[np.float64]
 Segments = tuple[Floats, Floats, Floats, Floats]
 
 _CHUNK_SAMPLES = 2_000_000
-_FARTHEST = (
-    1e9  # in units of the plot; beyond it a direction is all that is left, and differences stay finite
-)
+_FARTHEST = 1e9  # in units of the plot: beyond it only a direction is left, and differences stay finite
+# Reference: Bayer, "An optimum method for two-level rendition of continuous-tone pictures" (1973).
+_BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) / 16
 
 
 def column_extremes(x: Floats, y: Floats, edges: Floats) -> tuple[Floats, Floats]:
@@ -115,7 +116,8 @@ def path_counts(u: Floats, v: Floats, columns: int, rows: int) -> NDArray[np.int
     samples = np.ceil(lengths).astype(np.int64) + 1
     chunk_of = np.cumsum(samples) // _CHUNK_SAMPLES
     for begin, end in _runs(chunk_of):
-        counts += _sampled(*(a[begin:end] for a in (u0, v0, u1, v1)), samples[begin:end], columns, rows)
+        piece = slice(begin, end)
+        counts += _sampled((u0[piece], v0[piece], u1[piece], v1[piece]), samples[piece], columns, rows)
         if counts.all():
             break
     return counts.reshape(rows, columns)
@@ -123,12 +125,11 @@ def path_counts(u: Floats, v: Floats, columns: int, rows: int) -> NDArray[np.int
 
 def _runs(values: NDArray[np.int64]) -> list[tuple[int, int]]:
     cuts = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
-    return list(zip(cuts[:-1], cuts[1:], strict=True))
+    return list(pairwise(cuts))
 
 
-def _sampled(
-    u0: Floats, v0: Floats, u1: Floats, v1: Floats, samples: NDArray[np.int64], columns: int, rows: int
-) -> NDArray[np.int64]:
+def _sampled(segments: Segments, samples: NDArray[np.int64], columns: int, rows: int) -> NDArray[np.int64]:
+    u0, v0, u1, v1 = segments
     segment = np.repeat(np.arange(len(samples)), samples)
     step = np.arange(len(segment)) - np.repeat(np.cumsum(samples) - samples, samples)
     t = step / np.maximum(samples - 1, 1)[segment]
@@ -138,6 +139,39 @@ def _sampled(
     new[1:] = (cell[1:] != cell[:-1]) | (segment[1:] != segment[:-1])
     counts: NDArray[np.int64] = np.bincount(cell[new], minlength=rows * columns)
     return counts
+
+
+def dither(counts: NDArray[np.int64], columns: int, rows: int) -> NDArray[np.bool_]:
+    """Dots that are dense where counts are high, for a picture whose every dot is taken.
+
+    Args:
+        counts: counts per dot, shape (rows * m, columns * n).
+        columns, rows: cells over which the density is taken.
+
+    Returns:
+        Which dots to set, among those with a count; every cell with a count keeps at least one. The share of dots
+        grows with the logarithm of the cell's count.
+    """
+    tall, wide = counts.shape[0] // rows, counts.shape[1] // columns
+    totals = counts.reshape(rows, tall, columns, wide).sum(axis=(1, 3))
+    some = totals > 0
+    if not some.any():
+        return counts > 0
+    logs = np.log(np.maximum(totals, 1))
+    low, high = logs[some].min(), logs[some].max()
+    level = (logs - low) / (high - low) if high > low else np.ones_like(logs)
+    dense = np.repeat(np.repeat(level, tall, axis=0), wide, axis=1)
+    threshold = np.tile(_BAYER, (counts.shape[0] // 4 + 1, counts.shape[1] // 4 + 1))
+    taken: NDArray[np.bool_] = (counts > 0) & (dense >= threshold[: counts.shape[0], : counts.shape[1]])
+    best = (
+        counts.reshape(rows, tall, columns, wide)
+        .transpose(0, 2, 1, 3)
+        .reshape(rows, columns, -1)
+        .argmax(axis=2)
+    )
+    row, column = np.nonzero(some)
+    taken[row * tall + best[row, column] // wide, column * wide + best[row, column] % wide] = True
+    return taken
 
 
 def resample_edges(values: NDArray[Any], edges: Floats, targets: Floats) -> Floats:

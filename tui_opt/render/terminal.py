@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 
-from tui_opt.render.canvas import Cells
 from tui_opt.render.frame import axis_title, plan_frame
 from tui_opt.render.heatmap import color_bar, heatmap_lines, value_range
 from tui_opt.render.layers import LABEL_INK, RULE_INK, Look, draw_layers, label_rules, series_looks
+from tui_opt.render.legend import fitted, flow, rule_items, series_items
 from tui_opt.render.palette import Colors, series_color
-from tui_opt.render.scene import Scene, prepare
-from tui_opt.render.wrap import clean, first_lines, shorten, wrap
+from tui_opt.render.scene import Drawn, Scene, prepare
+from tui_opt.render.wrap import clean, first_lines, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,15 +23,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tui_opt.figure import Figure
+    from tui_opt.render.canvas import Cells
 
 MIN_WIDTH, MIN_HEIGHT = 24, 8
 _TOO_SMALL = f"A chart needs {MIN_WIDTH}x{MIN_HEIGHT} cells."
 _NOTHING = "There are no numbers to draw yet."
 _AXIS_LINES = 2
-_LEAST_PLOT = 4
-_PLOT_SHARE = 0.55
-_LEGEND_GAP = "   "
-_TITLE_STYLE, _NOTE_STYLE, _QUIET_STYLE = "bold", "italic", "dim"
+_LEAST_ROWS = 4
+_LEAST_SHARE = 0.4  # of the lines, for the plot
+_PART_SHARE = 5  # a legend, notes or a caption take at most one line in so many
+_TITLE, _NOTE, _QUIET = "bold", "italic", "dim"
 
 
 def figure_text(
@@ -54,104 +55,171 @@ def figure_text(
         unicode: draw with braille, blocks and box characters; in ASCII only otherwise.
 
     Returns:
-        At most `height` lines. What cannot be drawn (missing arrays, no finite number, too little room) is said in a
-        sentence instead.
+        At most `height` lines. What cannot be drawn (missing arrays, no finite number, too little room) is said
+        in a sentence instead.
     """
-    scene = prepare(figure, arrays)
     if width < MIN_WIDTH or height < MIN_HEIGHT:
-        return _sentences([_TOO_SMALL], width, height, unicode=unicode)
+        return Text("\n".join(wrap(_TOO_SMALL, max(width, 1))[: max(height, 1)]))
+    scene = prepare(figure, arrays)
     if scene.x is None or scene.y is None:
-        return _empty(scene, width, height, unicode=unicode)
+        return _without_plot(scene, width, height, unicode=unicode)
     looks = series_looks(scene, width, unicode=unicode)
-    _note_hidden_errors(scene, looks)
-    lines = _Layout(scene, looks, width, height, colors, unicode).lines()
-    return Text("\n").join(lines)
-
-
-def _sentences(sentences: Sequence[str], width: int, height: int, *, unicode: bool) -> Text:
-    lines = [line for s in sentences for line in wrap(clean(s, unicode=unicode), max(width, 1))]
-    return Text("\n".join(lines[: max(height, 1)]))
-
-
-def _empty(scene: Scene, width: int, height: int, *, unicode: bool) -> Text:
-    title = clean(scene.figure.title, unicode=unicode)
-    lines = [Text(line, _TITLE_STYLE) for line in first_lines(title, width, 1, unicode=unicode)]
-    body = [line for s in (_NOTHING, *scene.notes) for line in wrap(clean(s, unicode=unicode), width - 4)]
-    body = body[: height - len(lines)]
-    above = max((height - len(lines) - len(body)) // 3, 0)
-    lines += [Text("")] * above + [Text(f"  {line}") for line in body]
-    return Text("\n").join(lines)
-
-
-def _note_hidden_errors(scene: Scene, looks: dict[int, Look]) -> None:
-    if any(looks[i].dots and scene.drawn[i].error is not None for i in looks):
+    if any(look.dots and scene.drawn[i].error is not None for i, look in looks.items()):
         scene.notes.append("The points are too dense for their error bars, which are not drawn.")
+    heat = next((d for d in scene.drawn if d.kind == "heatmap"), None)
+    if sum(d.kind == "heatmap" for d in scene.drawn) > 1:
+        scene.notes.append("Only the first heatmap is drawn; it would hide under the others.")
+    return Text("\n").join(_Page(scene, looks, heat, width, height, colors, unicode).lines())
 
 
-class _Layout:
-    """Shares a figure's lines out among its parts and draws them."""
+def _without_plot(scene: Scene, width: int, height: int, *, unicode: bool) -> Text:
+    title = first_lines(clean(scene.figure.title, unicode=unicode), width, 1, unicode=unicode)
+    sentences = [clean(s, unicode=unicode) for s in (_NOTHING, *scene.notes)]
+    body = [line for s in sentences for line in wrap(s, width - 4)][: height - len(title)]
+    above = (height - len(title) - len(body)) // 3
+    lines = [Text(t, _TITLE) for t in title] + [Text("")] * above + [Text(f"  {line}") for line in body]
+    return Text("\n").join(lines)
 
-    def __init__(
-        self, scene: Scene, looks: dict[int, Look], width: int, height: int, colors: Colors, unicode: bool
-    ) -> None:
-        self.scene, self.looks = scene, looks
-        self.width, self.height, self.colors, self.unicode = width, height, colors, unicode
-        self.heat = next((d for d in scene.drawn if d.kind == "heatmap"), None)
 
-    def clean(self, text: str) -> str:
-        """A label as it can be shown here."""
+@dataclass(frozen=True)
+class _Shares:
+    """How many lines each part gets."""
+
+    title: int
+    y_title: int
+    plot: int
+    legend: int
+    notes: int
+    caption: int
+
+
+@dataclass(frozen=True)
+class _Page:
+    """A scene on a page of lines."""
+
+    scene: Scene
+    looks: dict[int, Look]
+    heat: Drawn | None
+    width: int
+    height: int
+    colors: Colors
+    unicode: bool
+
+    def lines(self, in_legend: frozenset[int] = frozenset()) -> list[Text]:
+        """All lines; the rules of these places have their labels in the legend, the others in the plot."""
+        assert self.scene.y is not None
+        figure = self.scene.figure
+        title = first_lines(self._clean(figure.title), self.width, 1, unicode=self.unicode)
+        y_title = [t for t in [axis_title(self.scene.y, self.width, unicode=self.unicode)] if t]
+        notes, caption = " ".join(self._clean(n) for n in self.scene.notes), self._clean(figure.caption)
+        bar, items = self._color_bar(), self._items(in_legend)
+        legend = flow(items, self.width, unicode=self.unicode)
+        shares = self._share(
+            len(title),
+            len(y_title),
+            len(bar) + len(legend),
+            len(wrap(notes, self.width)),
+            len(wrap(caption, self.width)),
+        )
+        plot, homeless = self._plot(shares.plot, in_legend)
+        if homeless:
+            return self.lines(in_legend | homeless)
+        legend = fitted(items, self.width, shares.legend - len(bar), unicode=self.unicode)
+        parts: list[tuple[Sequence[str], str]] = [
+            (first_lines(notes, self.width, shares.notes, unicode=self.unicode), _NOTE),
+            (first_lines(caption, self.width, shares.caption, unicode=self.unicode), _QUIET),
+        ]
+        return [
+            *(Text(t, _TITLE) for t in title[: shares.title]),
+            *(Text(t, _QUIET) for t in y_title[: shares.y_title]),
+            *plot,
+            *bar[: shares.legend],
+            *legend,
+            *(Text(line, style) for lines, style in parts for line in lines),
+        ]
+
+    def _share(self, title: int, y_title: int, legend: int, notes: int, caption: int) -> _Shares:
+        spare = self.height - _AXIS_LINES - max(_LEAST_ROWS, round(_LEAST_SHARE * self.height))
+        most = max(1, self.height // _PART_SHARE)
+        wanted = {
+            "legend": min(legend, 1 if self.heat is None else 2),
+            "notes": min(notes, 1),
+            "title": title,
+            "y_title": y_title,
+            "more_legend": min(legend, most) - min(legend, 1 if self.heat is None else 2),
+            "more_notes": min(notes, most) - min(notes, 1),
+            "caption": min(caption, most),
+        }
+        given = {}
+        for part, lines in wanted.items():
+            given[part] = max(min(lines, spare), 0)
+            spare -= given[part]
+        plot = self.height - sum(given.values())
+        return _Shares(
+            given["title"],
+            given["y_title"],
+            plot,
+            given["legend"] + given["more_legend"],
+            given["notes"] + given["more_notes"],
+            given["caption"],
+        )
+
+    def _clean(self, text: str) -> str:
         return clean(text, unicode=self.unicode)
 
-    def style(self, ink: int) -> Style | str:
-        """What an ink looks like."""
+    def _style(self, ink: int) -> Style | str:
         if ink == RULE_INK:
             return "dim"
         if ink == LABEL_INK or ink < 0:
             return ""
-        color = series_color(ink // 2, self.colors)
-        return Style(color=color or None, dim=True if ink % 2 else None)
+        return Style(color=series_color(ink // 2, self.colors) or None, dim=True if ink % 2 else None)
 
-    def lines(self) -> list[Text]:
-        """All lines of the figure."""
+    def _color_bar(self) -> list[Text]:
+        if self.heat is None:
+            return []
+        return [
+            color_bar(self.heat, value_range(self.heat), self.width, colors=self.colors, unicode=self.unicode)
+        ]
+
+    def _items(self, in_legend: frozenset[int]) -> list[Text]:
+        # Over a heatmap the ink is what shows best on each cell, so colour would not tell series apart.
+        style = self._style if self.heat is None else (lambda _: "")
+        items = series_items(self.scene, self.looks, style, unicode=self.unicode)
+        return items + rule_items(self.scene, sorted(in_legend), self._style(RULE_INK), unicode=self.unicode)
+
+    def _plot(self, lines: int, in_legend: frozenset[int]) -> tuple[list[Text], frozenset[int]]:
+        """The plot on so many lines, and the rules whose labels found no room in it."""
         assert self.scene.x is not None
         assert self.scene.y is not None
-        legend = self.legend(self.swatches())
-        spare = self.height - _AXIS_LINES - max(_LEAST_PLOT, round(_PLOT_SHARE * self.height))
+        title = axis_title(self.scene.x, self.width, unicode=self.unicode)
+        frame = plan_frame(self.scene.x, self.scene.y, self.width, lines - _AXIS_LINES, unicode=self.unicode)
+        labels = frame.x_labels(title)
+        below = [] if labels is None else [labels]
+        if labels is None:
+            rows = lines - _AXIS_LINES - 1
+            frame = plan_frame(self.scene.x, self.scene.y, self.width, rows, unicode=self.unicode)
+            below = [frame.x_labels("") or Text(), Text(title.rjust(self.width))]
+        cells = draw_layers(self.scene, self.looks, frame.columns, frame.rows, unicode=self.unicode)
+        wanted = ["" if i in in_legend else self._clean(r.label) for i, r in enumerate(self.scene.rules)]
+        homeless = frozenset(label_rules(self.scene, cells, wanted))
+        if self.heat is None:
+            rows_text = [self._row(cells, row) for row in range(frame.rows)]
+        else:
+            rows_text = heatmap_lines(
+                self.heat,
+                value_range(self.heat),
+                self.scene.x,
+                self.scene.y,
+                cells,
+                colors=self.colors,
+                unicode=self.unicode,
+            )
+        return [*frame.canvas_lines(rows_text), frame.x_axis(), *below], homeless
 
-        def share(wanted: Sequence[str] | Sequence[Text]) -> int:
-            nonlocal spare
-            granted = max(min(len(wanted), spare), 0)
-            spare -= granted
-            return granted
-
-        title = first_lines(self.clean(self.scene.figure.title), self.width, 1, unicode=self.unicode)
-        notes = " ".join(self.clean(n) for n in self.scene.notes)
-        note_lines = wrap(notes, self.width) if notes else []
-        caption = wrap(self.clean(self.scene.figure.caption), self.width)
-        y_title = [t for t in [axis_title(self.scene.y, self.width, unicode=self.unicode)] if t]
-        shown_title = share(title)
-        shown_legend, shown_notes, shown_y = share(legend[:1]), share(note_lines[:1]), share(y_title)
-        shown_legend += share(legend[1:])
-        shown_notes += share(note_lines[1:])
-        x_title = axis_title(self.scene.x, self.width, unicode=self.unicode)
-        shown_caption = min(len(caption), max(spare - 1, 0))
-
-        rows = self.height - _AXIS_LINES - shown_title - shown_legend - shown_notes - shown_y - shown_caption
-        plot, homeless = self.plot(rows, x_title, own_line=False)
-        if plot is None:
-            plot, homeless = self.plot(rows - 1, x_title, own_line=True)
-        assert plot is not None
-        if homeless:
-            # A label that found no room beside its rule joins the legend, whose lines were counted without it.
-            legend = self.legend(self.swatches() + homeless)
-        head = [Text(t, _TITLE_STYLE) for t in title[:shown_title]] + [
-            Text(t, _QUIET_STYLE) for t in y_title[:shown_y]
-        ]
-        feet = self.fit_legend(legend, max(shown_legend, 1 if homeless else 0))
-        if len(feet) > shown_legend:
-            plot, _ = self.plot(rows - 1, x_title, own_line=False)
-            plot = plot or self.plot(rows - 2, x_title, own_line=True)[0] or []
-        feet += [Text(t, _NOTE_STYLE) for t in first_lines(notes, self.width, shown_notes, unicode=self.unicode)]
-        text = self.clean(self.scene.figure.caption)
-        feet += [Text(t, _QUIET_STYLE) for t in first_lines(text, self.width, shown_caption, unicode=self.unicode)]
-        return head + plot + feet
+    def _row(self, cells: Cells, row: int) -> Text:
+        text = Text()
+        for ink, run in groupby(
+            zip(cells.inks[row], cells.chars[row], strict=True), key=lambda cell: cell[0]
+        ):
+            text.append("".join(char for _, char in run), self._style(ink))
+        return text

@@ -16,6 +16,7 @@ _LARGEST_PLAIN = 1e5
 _SMALLEST_PLAIN = 1e-4
 _FEW_DECADES = 1.3
 _LONGEST_LABEL = 12
+_MORE_INTERVALS = 4
 
 
 def nice_step(span: float, count: int) -> float:
@@ -64,7 +65,14 @@ def log_ticks(low: float, high: float, count: int) -> list[float]:
 
 def ticks_between(low: float, high: float, count: int, *, log: bool) -> list[float]:
     """Ticks of a linear or logarithmic axis from `low` to `high`, for about `count` intervals."""
-    return log_ticks(low, high, count) if log else linear_ticks(low, high, count)
+    place = log_ticks if log else linear_ticks
+    ticks = place(low, high, count)
+    # One tick tells no scale: ask for more until there are two.
+    for finer in range(count + 1, count + _MORE_INTERVALS):
+        if len(ticks) >= 2 and ticks != [low, high]:
+            break
+        ticks = place(low, high, finer)
+    return ticks
 
 
 def tick_labels(values: Sequence[float], *, log: bool) -> list[str]:
@@ -120,4 +128,4 @@ def _with_decimals(values: Sequence[float], exponent: int, spacing: float) -> li
     while decimals > 0 and all(s == round(s, decimals - 1) for s in scaled):
         decimals -= 1
     power = f"×10{superscript(exponent)}" if exponent else ""
-    return ["0" if s == 0 else f"{s:.{decimals}f}{power}" for s in scaled]
+    return ["0" if round(s, decimals) == 0 else f"{s:.{decimals}f}{power}" for s in scaled]

@@ -50,7 +50,9 @@ def _loss_of(system: System, term: int, w: FloatArray) -> FloatArray:
 
 def _add_stationary_points(result: Result, system: System, params: LandscapeParams, ctx: Context) -> None:
     mean = system.stationary(params.w_min, params.w_max)
-    functions: list[tuple[str, list[StationaryPoint], Callable[[FloatArray], FloatArray]]] = [("L", mean, system.loss)]
+    functions: list[tuple[str, list[StationaryPoint], Callable[[FloatArray], FloatArray]]] = [
+        ("L", mean, system.loss)
+    ]
     for term in range(system.terms):
         ctx.check()
         points = system.stationary_of(term, params.w_min, params.w_max)

@@ -23,6 +23,8 @@ from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
 STEPS_IN_A_SLICE = 1_000_000
+STEPS_FURTHER = 4000
+LEAST_REACH = 10.0
 
 
 def compute(params: TrajectoryParams, ctx: Context) -> Result:
@@ -114,10 +116,10 @@ def _add_ending(result: Result, system: System, w: FloatArray, params: Trajector
         place = float(final)
         path = w[0]
         result.add_finding("final_w", place, "last iterate of the first start", unit="W")
-    _add_period(result, system, path, params)
-    well = _minimum_reached(system, place, params)
+    settles = _add_period(result, system, path, params)
+    well = _minimum_reached(system, place, params) if settles else None
     if well is None:
-        why = f"The first start does not end near a minimum of the mean loss, but at W = {place:.6g}."
+        why = f"The first start reaches no minimum of the mean loss; it ends at W = {place:.6g}."
         result.add_missing("multiplier", why)
         result.add_missing("optimal_temperature", why, unit="W²/L")
         result.add_missing("steps_to_tolerance", why, unit="steps")
@@ -125,36 +127,42 @@ def _add_ending(result: Result, system: System, w: FloatArray, params: Trajector
     _add_convergence(result, well, path, params)
 
 
-def _add_period(result: Result, system: System, path: FloatArray, params: TrajectoryParams) -> None:
+def _add_period(result: Result, system: System, path: FloatArray, params: TrajectoryParams) -> bool:
+    """What the path tends to, seen by following it further than was asked; False where that is no minimum."""
     if params.method == "sgd":
-        return
-    last = np.array([path[-1]])
-    end = orbit_end(path, float(system.gradient(last)[0]), float(system.curvature(last)[0]))
+        return True
+    last = path[-1:]
+    if params.method == "gd":
+        further = gradient_descent(system.gradient, last, params.temperature, STEPS_FURTHER)[0]
+    else:
+        further = newton(system.gradient, system.curvature, last, params.temperature, STEPS_FURTHER).w[0]
+    place = further[-1:]
+    end = orbit_end(further, float(system.gradient(place)[0]), float(system.curvature(place)[0]))
     texts = {
-        "fixed point": "the path comes to rest",
+        "fixed point": f"the path comes to rest at W = {end.low:.8g}",
         "cycle": f"the path repeats itself between W = {end.low:.8g} and {end.high:.8g}",
         "chaotic band": f"the path wanders between W = {end.low:.6g} and {end.high:.6g} without repeating itself",
-        "approaching": "the path is still on its way",
+        "approaching": f"the path closes in on W = {float(place[0]):.6g} more slowly than by a constant factor",
         "plateau": "the path sticks where the loss is flat, not at a minimum",
         "diverged": "the path leaves the finite numbers",
     }
     period = float(end.period) if end.period else math.nan
-    result.add_finding("period", period, f"{texts[end.kind]} ({end.kind})", unit="steps")
+    text = f"{texts[end.kind]} ({end.kind}; {STEPS_FURTHER} steps further)"
+    result.add_finding("period", period, text, unit="steps")
+    return end.kind not in ("plateau", "diverged")
 
 
 def _minimum_reached(system: System, place: float, params: TrajectoryParams) -> StationaryPoint | None:
-    """The minimum of L whose neighbourhood the path ends in: nearest to its end, with nothing stationary between."""
+    """The minimum of L that lies downhill of where the path ends, None where there is none or the loss is flat."""
     if not math.isfinite(place):
         return None
-    reach = 1.0 + 2.0 * abs(place - params.start[0])
+    reach = max(LEAST_REACH, 3.0 * abs(place - params.start[0]))
     points = system.stationary(place - reach, place + reach)
-    wells = minima(points)
-    if not wells:
-        return None
-    well = min(wells, key=lambda point: abs(point.w - place))
-    between = [p for p in points if p is not well and min(place, well.w) < p.w < max(place, well.w)]
-    flat = abs(float(system.gradient(np.array([place]))[0])) < 1e-9 and abs(place - well.w) > 1e-3
-    return None if between or flat else well
+    slope = float(system.gradient(np.array([place]))[0])
+    close = [p for p in points if abs(p.w - place) <= 1e-9 * max(1.0, abs(place))]
+    downhill = close or [p for p in points if (p.w - place) * slope < 0]
+    nearest = min(downhill, key=lambda point: abs(point.w - place), default=None)
+    return nearest if nearest is not None and nearest.kind == "minimum" else None
 
 
 def _add_convergence(

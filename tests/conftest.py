@@ -1,0 +1,116 @@
+"""Fixtures shared by all tests: stores and caches of their own, the example plugin, and the command line as a process."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tui_opt import scenario
+
+TESTS = Path(__file__).parent
+PLUGIN = TESTS / "example_plugin"
+PROCESS_TIMEOUT = 120
+
+# How long an example takes says nothing about whether it is right.
+settings.register_profile("optexplore", deadline=None)
+settings.load_profile("optexplore")
+
+
+def write_plugin_metadata(folder: Path, entry_points: dict[str, str], name: str = "example") -> None:
+    """Make entry points of the group `optexplore.scenarios` visible to a process with `folder` on its path."""
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir(parents=True, exist_ok=True)
+    info.joinpath("METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    lines = [f"[{scenario.ENTRY_POINT_GROUP}]", *(f"{key} = {value}" for key, value in entry_points.items())]
+    info.joinpath("entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="session")
+def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What to put on the path for the example plugin to be there as if it were installed."""
+    folder = tmp_path_factory.mktemp("installed")
+    text = (PLUGIN / "pyproject.toml").read_text()
+    declared = re.search(r'"optexplore\.scenarios"\]\n([\w-]+) = "(.+)"', text)
+    assert declared is not None
+    write_plugin_metadata(folder, {declared[1]: declared[2]}, name="optexplore-bouncing-ball")
+    return [str(folder), str(PLUGIN)]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _isolated(tmp_path_factory: pytest.TempPathFactory, plugin_path: list[str]) -> Iterator[None]:
+    """No test sees the user's runs; kernels are compiled once for the whole session and all its processes."""
+    cache = Path(os.environ.get("OPTEXPLORE_TEST_CACHE") or tmp_path_factory.mktemp("cache"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPTEXPLORE_RUNS_DIR", str(tmp_path_factory.mktemp("runs")))
+        patch.setenv("OPTEXPLORE_CACHE_DIR", str(cache))
+        patch.setenv("NUMBA_CACHE_DIR", str(cache / "numba"))
+        patch.setenv("NO_COLOR", "1")
+        for folder in reversed(plugin_path):
+            patch.syspath_prepend(folder)
+        scenario.registry.cache_clear()
+        yield
+    scenario.registry.cache_clear()
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty store that commands use unless told otherwise."""
+    store = tmp_path / "runs"
+    monkeypatch.setenv("OPTEXPLORE_RUNS_DIR", str(store))
+    return store
+
+
+Completed = subprocess.CompletedProcess[str]
+Cli = Callable[..., Completed]
+
+
+@pytest.fixture
+def environment(plugin_path: list[str]) -> Callable[..., dict[str, str]]:
+    """The environment of a process that sees the package, the example plugin, and the test's own store."""
+
+    def make(**changes: str) -> dict[str, str]:
+        path = [*plugin_path, str(TESTS.parent)]
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONWARNINGS": "error", **changes}
+
+    return make
+
+
+@pytest.fixture
+def cli(environment: Callable[..., dict[str, str]], runs: Path, tmp_path: Path) -> Cli:
+    """`optexplore` as a process of its own: `cli("runs", "list")` returns it completed."""
+
+    def call(*words: str | Path, **changes: str) -> Completed:
+        return subprocess.run(
+            [sys.executable, "-m", "tui_opt", *map(str, words)],
+            capture_output=True,
+            text=True,
+            timeout=PROCESS_TIMEOUT,
+            cwd=tmp_path,
+            env=environment(**changes),
+            check=False,
+        )
+
+    return call
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Write a scenario file: `write(text)` or `write(text, name)` returns its path."""
+
+    def make(text: str, name: str = "scenario.toml") -> Path:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return make
+
+
+DROP = 'scenario = "bouncing-ball"\nexperiment = "drop"\n'
+SCATTER = 'scenario = "bouncing-ball"\nexperiment = "scatter"\n'

@@ -1,0 +1,212 @@
+"""Parameters: every problem at once, in the order of declaration, with the key as the user wrote it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tui_opt.params import (
+    Many,
+    OneOrMany,
+    ParameterErrors,
+    Params,
+    Problem,
+    Real,
+    Whole,
+    choice,
+    expressions,
+    near_match,
+    real,
+    whole,
+)
+
+
+class Sample(Params):
+    """One of every kind."""
+
+    losses: tuple[str, ...] = expressions(("W^2",), variables=("W",), help="Losses.")
+    temperature: OneOrMany = real(0.5, above=0, high=10, unit="K", symbol="T", log=True, help="Step size.")
+    start: Real | Literal["minimum"] = real("minimum", low=-1, high=1, help="Start.")
+    steps: Whole = whole(10, low=1, high=1_000_000, help="Steps.")
+    points: Many = real((0.0, 1.0), help="Points.")
+    method: Literal["exact", "sampled"] = choice("exact", help="Method.")
+    verbose: bool = choice(False, help="Say more.")
+    held_until: Real | None = real(None, low=0, help="May be left out.")
+
+
+def ends_after_start(params: Sample) -> Iterable[Problem]:
+    if params.points[0] > params.points[-1]:
+        yield Problem("points", "must rise.", params.points, "Swap them.")
+
+
+Sample.rules = (ends_after_start,)
+
+
+def problems(**given_values: Any) -> list[Problem]:
+    with pytest.raises(ParameterErrors) as caught:
+        Sample.check(given_values)
+    return caught.value.problems
+
+
+def test_defaults_are_allowed_values() -> None:
+    assert Sample.check({}) == Sample()
+
+
+def test_values_take_the_types_that_toml_gives() -> None:
+    made = Sample.check({"temperature": [1, 2.5], "steps": 1e4, "points": [0, 1], "start": 1})
+    assert made.temperature == (1.0, 2.5)
+    assert made.steps == 10_000
+    assert isinstance(made.steps, int)
+    assert [type(x) for x in made.points] == [float, float]
+    assert made.start == 1.0
+
+
+def test_plain_values_make_equal_parameters_and_leave_out_what_is_not_set() -> None:
+    made = Sample.check({"temperature": [1.0], "losses": ["W", "W^3"]})
+    assert "held_until" not in made.plain()
+    assert Sample.check(made.plain()) == made
+
+
+def test_every_problem_is_reported_in_the_order_of_declaration() -> None:
+    found = problems(
+        held_until=-1.0, verbose=1, method="exakt", points=[], steps=0, start="minimun", temperature=[1.0, 0.0],
+        losses=["W^^2"], temprature=1.0,
+    )  # fmt: skip
+    assert [p.key for p in found] == [
+        "params.temprature", "params.losses[0]", "params.temperature[1]", "params.start", "params.steps",
+        "params.points", "params.method", "params.verbose", "params.held_until",
+    ]  # fmt: skip
+    hints = {p.key: p.hint for p in found}
+    assert "'temperature'" in hints["params.temprature"]
+    assert "'minimum'" in hints["params.start"]
+    assert "'exact'" in hints["params.method"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("temperature", 0.0, "above 0 and at most 10"),
+        ("temperature", 10.5, "at most 10, or a list of numbers"),
+        ("temperature", math.nan, "finite"),
+        ("temperature", [1.0, math.inf], "finite"),
+        ("temperature", "hot", "a number above 0"),
+        ("temperature", True, "a number above 0"),
+        ("temperature", [], "empty"),
+        ("temperature", {"a": 1}, "a number above 0"),
+        ("temperature", 10**400, "too large"),
+        ("start", 1.5, "at least -1 and at most 1, or 'minimum'"),
+        ("steps", 2.5, "a whole number"),
+        pytest.param("steps", 10**4400, "too large", id="more digits than Python writes"),
+        ("steps", -(10**19), "too large"),
+        ("steps", True, "a whole number"),
+        ("points", 1.0, "a list of numbers"),
+        ("points", ["a"], "a list of numbers"),
+        ("points", [[1.0]], "a list of numbers"),
+        ("method", 1, "one of 'exact', 'sampled'"),
+        ("verbose", "yes", "true or false"),
+        ("losses", "W^2", "a list of expressions in W"),
+        ("losses", [], "at least 1"),
+        ("losses", [1.0], "expressions in W"),
+        ("losses", ["V"], "'V'"),
+        ("held_until", [1.0], "a number at least 0"),
+    ],
+)
+def test_a_wrong_value_names_its_key_and_what_is_allowed(name: str, value: Any, words: str) -> None:
+    (problem,) = problems(**{name: value})
+    assert problem.key.startswith(f"params.{name}")
+    assert words in problem.message
+
+
+def test_a_bad_entry_of_a_list_is_named_by_its_place() -> None:
+    assert [p.key for p in problems(temperature=[1.0, "x", 2.0])] == ["params.temperature[1]"]
+    assert [p.key for p in problems(points=[0.0, math.nan])] == ["params.points[1]"]
+
+
+def test_an_expression_is_quoted_with_the_place_marked() -> None:
+    (problem,) = problems(losses=["W^2", "exp(W"])
+    lines = str(problem).splitlines()
+    assert "exp(W" in lines[1]
+    assert "^" in lines[2]
+
+
+def test_rules_are_checked_once_each_value_is_right_by_itself() -> None:
+    (problem,) = problems(points=[2.0, 1.0])
+    assert str(problem) == "params.points: must rise. Swap them."
+    assert [p.key for p in problems(points=[2.0, 1.0], steps=0)] == ["params.steps"]
+    assert Sample.value_problems("points", [2.0, 1.0], "sweep.points") == []
+    assert [p.key for p in Sample.value_problems("points", [2.0, "x"], "sweep.points")] == ["sweep.points[1]"]
+
+
+def test_messages_are_safe_and_short_whatever_the_value() -> None:
+    deep: Any = 1
+    for _ in range(5000):
+        deep = {"a": deep}
+    for value in (deep, "x" * 10**6, int("f" * 5000, 16), ["y" * 10**6]):
+        (problem,) = problems(steps=value)
+        assert problem.key == "params.steps"
+        assert len(str(problem)) < 500
+    text = str(problems(**{"\x1b[2J\n": 1})[0])
+    assert text.isprintable()
+    assert len(str(problems(**{"n" * 10**6: 1})[0])) < 1000
+
+
+def test_a_bound_is_not_rounded_away_in_its_message() -> None:
+    assert "not 10.0000001" in problems(temperature=10.0000001)[0].message
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True) | st.integers())
+def test_bounds_hold_for_exactly_the_numbers_inside_them(value: float) -> None:
+    inside = math.isfinite(value) and 0 < value <= 10 if isinstance(value, float) else 0 < value <= 10
+    try:
+        Sample.check({"temperature": value})
+    except ParameterErrors:
+        assert not inside
+    else:
+        assert inside
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates() | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*Sample.model_fields, "steps2", "", "a b"]), JUNK, max_size=4))
+def test_junk_is_refused_or_accepted_but_never_crashes(values: dict[str, Any]) -> None:
+    try:
+        made = Sample.check(values)
+    except ParameterErrors as errors:
+        assert errors.problems
+        for problem in errors.problems:
+            assert problem.key.removeprefix("params.").partition("[")[0] in values
+    else:
+        assert Sample.check(made.plain()) == made
+
+
+def test_specs_tell_a_form_what_it_needs() -> None:
+    specs = Sample.specs()
+    assert list(specs) == list(Sample.model_fields)
+    assert [s.kind for s in specs.values()] == [
+        "expression", "real", "real", "integer", "real", "choice", "flag", "real",
+    ]  # fmt: skip
+    temperature = specs["temperature"]
+    assert (temperature.one, temperature.many, temperature.log, temperature.unit) == (True, True, True, "K")
+    assert (temperature.above, temperature.low, temperature.high) == (0, None, 10)
+    assert (specs["points"].one, specs["points"].many) == (False, True)
+    assert specs["start"].words == ("minimum",)
+    assert specs["method"].choices == ("exact", "sampled")
+    assert specs["held_until"].optional
+    assert specs["held_until"].default is None
+    assert specs["losses"].variables == ("W",)
+    assert specs["losses"].allowed == "a list of expressions in W"
+
+
+def test_near_match_is_silent_where_nothing_is_near() -> None:
+    assert near_match("temprature", ["temperature", "steps"]) == "Did you mean 'temperature'?"
+    assert near_match("xyz", ["temperature", "steps"]) == ""
