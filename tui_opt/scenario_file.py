@@ -145,9 +145,10 @@ def apply_override(document: dict[str, Any], override: str) -> list[Problem]:
     if not equals or not all(part for part in key.split(".")):
         return [Problem("--set", f"takes key=value, such as params.temperature=0.02, not {override!r}.")]
     try:
-        value = tomllib.loads(f"value = {text.strip()}")["value"]
+        parsed = tomllib.loads(f"value = {text.strip()}")
     except (ValueError, RecursionError):
-        value = text.strip()
+        parsed = {}
+    value = parsed["value"] if len(parsed) == 1 else text.strip()  # more than one is a text of several lines
     *path, last = key.split(".")
     table = document
     for part in path:
@@ -173,7 +174,7 @@ def check_document(document: Mapping[str, Any], source: str, earlier: Sequence[P
     problems = list(earlier)
     for key, value in document.items():
         if key not in KEYS:
-            hint = near_match(key, KEYS) or _belongs_in_params(key, document)
+            hint = _belongs_in_params(key, document) or near_match(key, KEYS)
             problems.append(Problem(key, f"there is no such key; there are {', '.join(KEYS)}.", value, hint))
     problems += _head_problems(document)
     scenario, experiment, found = _experiment(document)

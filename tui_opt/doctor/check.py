@@ -58,7 +58,10 @@ class Examiner:
     name: str
     look: Callable[[], Iterable[Check]]
     patience: float = PATIENCE
-    when_slow: tuple[State, str] = ("problem", "Find out what hangs: a file system, a driver or a service does not answer.")
+    when_slow: tuple[State, str] = (
+        "problem",
+        "Find out what hangs: a file system, a driver or a service does not answer.",
+    )
 
     def checks(self) -> list[Check]:
         """What it found. A failing or hanging look is a line of its own."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tui_opt.device import gpus
 from tui_opt.doctor.cgroups import Limits, limits
-from tui_opt.doctor.check import Check, Examiner, size_text
+from tui_opt.doctor.check import Check, Examiner, State, size_text
 from tui_opt.runner.machine import available_cores, available_memory, versions
 
 GROUP = "devices"
@@ -71,8 +71,10 @@ def threads(env: Mapping[str, str], cores: int) -> Iterator[Check]:
         if not first.isdigit() or int(first) == 0:
             quiet = False
             advice = f"Unset {name}, or set it to a whole number from 1 to {cores}."
-            state = "problem" if name.startswith("NUMBA") else "note"
-            yield Check(GROUP, "threads", state, f"{name} is {setting!r}, which is no number of threads", advice)  # type: ignore[arg-type]
+            state: State = "problem" if name.startswith("NUMBA") else "note"
+            yield Check(
+                GROUP, "threads", state, f"{name} is {setting!r}, which is no number of threads", advice
+            )
         elif int(first) > cores:
             quiet = False
             advice = f"Unset {name}, or set it to {cores}: more threads than cores slow each other down."
@@ -80,17 +82,31 @@ def threads(env: Mapping[str, str], cores: int) -> Iterator[Check]:
         elif name.startswith("NUMBA") and int(first) < cores:
             quiet = False
             advice = f"Unset {name} to let runs use all {cores} cores."
-            yield Check(GROUP, "threads", "note", f"{name}={setting} holds compiled kernels to so many threads", advice)
+            yield Check(
+                GROUP,
+                "threads",
+                "note",
+                f"{name}={setting} holds compiled kernels to so many threads",
+                advice,
+            )
     for name in GRANTED_VARIABLES:
         granted = env.get(name, "")
         if granted.isdigit() and 0 < int(granted) < cores:
             quiet = False
             advice = f"Start runs with --threads {granted}, so that they do not take the cores of others."
-            yield Check(GROUP, "threads", "note", f"the batch system gave {granted} cores ({name}), {cores} are usable", advice)
+            yield Check(
+                GROUP,
+                "threads",
+                "note",
+                f"the batch system gave {granted} cores ({name}), {cores} are usable",
+                advice,
+            )
             break
     if quiet:
         shown = ", ".join(f"{name}={setting}" for name, setting in settings.items())
-        yield Check(GROUP, "threads", "ok", shown or f"nothing set; runs take {cores}", values={"threads": cores})
+        yield Check(
+            GROUP, "threads", "ok", shown or f"nothing set; runs take {cores}", values={"threads": cores}
+        )
 
 
 def memory(limit: Limits) -> Iterator[Check]:
@@ -105,7 +121,9 @@ def memory(limit: Limits) -> Iterator[Check]:
         text += f" (control group: {size_text(limit.memory)})"
     values = {"total": total, "available": free, "control_group": limit.memory}
     if free < LITTLE_MEMORY:
-        advice = "Close what you do not need, or ask the batch system for more memory; large runs will be refused."
+        advice = (
+            "Close what you do not need, or ask the batch system for more memory; large runs will be refused."
+        )
         yield Check(GROUP, "memory", "note", text, advice, values)
     else:
         yield Check(GROUP, "memory", "ok", text, values=values)
@@ -123,7 +141,7 @@ def graphics(env: Mapping[str, str]) -> Iterator[Check]:
         text = f"{gpu.name}, {size_text(total)}, {size_text(free)} free"
         values = {"device": f"cuda:{gpu.index}", "name": gpu.name, "total": total, "free": free}
         if free < LITTLE_GPU_SHARE * total:
-            advice = "Somebody else uses it (see nvidia-smi); `device = \"auto\"` takes the GPU with most free memory."
+            advice = 'Somebody else uses it (see nvidia-smi); `device = "auto"` takes the GPU with most free memory.'
             yield Check(GROUP, f"cuda:{gpu.index}", "note", text, advice, values)
         else:
             yield Check(GROUP, f"cuda:{gpu.index}", "ok", text, values=values)
@@ -141,8 +159,12 @@ def _visibility(setting: str, visible: int) -> Check:
     text = f"CUDA_VISIBLE_DEVICES={setting!r} leaves {visible} GPUs"
     asked = [part for part in setting.split(",") if part.strip() and part.strip() != "-1"]
     if setting.strip() and len(asked) > visible:
-        advice = "Name devices as `nvidia-smi -L` numbers them: an unknown one hides itself and all behind it."
-        return Check(GROUP, name, "note", f"{text} of the {len(asked)} it names", advice, {"setting": setting})
+        advice = (
+            "Name devices as `nvidia-smi -L` numbers them: an unknown one hides itself and all behind it."
+        )
+        return Check(
+            GROUP, name, "note", f"{text} of the {len(asked)} it names", advice, {"setting": setting}
+        )
     return Check(GROUP, name, "ok", text, values={"setting": setting})
 
 
@@ -157,8 +179,12 @@ def _no_gpu() -> Check:
     )
     if answer.returncode == 0:
         text = "nvidia-smi lists no GPU that can be used"
-        advice = "Look at `nvidia-smi -L` and at CUDA_VISIBLE_DEVICES; slices of a GPU (MIG) are not supported."
+        advice = (
+            "Look at `nvidia-smi -L` and at CUDA_VISIBLE_DEVICES; slices of a GPU (MIG) are not supported."
+        )
         return Check(GROUP, "gpu", "note", text, advice)
     said = (answer.stdout + answer.stderr).strip().splitlines()
     text = f"the NVIDIA driver does not answer: {said[0] if said else f'exit code {answer.returncode}'}"
-    return Check(GROUP, "gpu", "problem", text, "Reload or update the driver, or run on the CPU with device = \"cpu\".")
+    return Check(
+        GROUP, "gpu", "problem", text, 'Reload or update the driver, or run on the CPU with device = "cpu".'
+    )

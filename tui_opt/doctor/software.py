@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 
-from tui_opt.doctor.check import Check, Examiner
+from tui_opt.doctor.check import Check, Examiner, State
 from tui_opt.locations import shipped_scenarios
 
 GROUP = "software"
@@ -52,9 +52,9 @@ def versions(version: Version = metadata.version) -> Iterator[Check]:
     for names, what in ((COMPUTING, "no run can be made"), (SHOWING, "neither app nor charts can be shown")):
         missing = [name for name in names if not found[name]]
         if missing:
-            state = "problem" if names is COMPUTING else "note"
+            state: State = "problem" if names is COMPUTING else "note"
             text = f"{', '.join(missing)} not installed: {what}"
-            yield Check(GROUP, "missing", state, text, f"Install with pip install {' '.join(missing)}.")  # type: ignore[arg-type]
+            yield Check(GROUP, "missing", state, text, f"Install with pip install {' '.join(missing)}.")
     for extra in dict.fromkeys(extra for extra, _ in EXTRAS.values()):
         missing = [name for name, (its, _) in EXTRAS.items() if its == extra and not found[name]]
         if missing:
@@ -90,7 +90,9 @@ def scenario_files(folder: Path) -> Iterator[Check]:
     paths = sorted(folder.glob("**/*.toml"))
     if not paths:
         text = f"no scenario files in {folder}"
-        yield Check(GROUP, "scenarios", "problem", text, "Install optexplore again: the installation is not complete.")
+        yield Check(
+            GROUP, "scenarios", "problem", text, "Install optexplore again: the installation is not complete."
+        )
         return
     bad = 0
     for path in paths:
@@ -100,5 +102,11 @@ def scenario_files(folder: Path) -> Iterator[Check]:
             bad += 1
             text = f"{path.relative_to(folder)}: {error.problems[0]}"
             yield Check(GROUP, "scenario", "problem", text, "Restore the file, or install optexplore again.")
-    text = f"{len(paths) - bad} of {len(paths)} scenario files can be used" if bad else f"{len(paths)} files, all valid"
-    yield Check(GROUP, "scenarios", "ok", text, values={"files": len(paths), "invalid": bad, "folder": str(folder)})
+    text = (
+        f"{len(paths) - bad} of {len(paths)} scenario files can be used"
+        if bad
+        else f"{len(paths)} files, all valid"
+    )
+    yield Check(
+        GROUP, "scenarios", "ok", text, values={"files": len(paths), "invalid": bad, "folder": str(folder)}
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,9 @@ Ask = Callable[[list[str]], str | None]
 def _ask(command: list[str]) -> str | None:
     """What a command prints, None where it cannot be asked."""
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=3, check=True)
+        answer = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=3, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip("\n")
@@ -30,7 +33,7 @@ def _ask(command: list[str]) -> str | None:
 
 @dataclass(frozen=True)
 class Terminal:
-    """What is known of the terminal: its environment, whether stdout is one, its size and encoding, and how to ask tmux."""
+    """What is known of the terminal: environment, whether stdout is one, size, encoding, and how to ask tmux."""
 
     env: Mapping[str, str]
     is_terminal: bool
@@ -83,7 +86,9 @@ def _size(terminal: Terminal) -> Check:
     text = f"{terminal.columns} x {terminal.lines}"
     values = {"columns": terminal.columns, "lines": terminal.lines}
     if terminal.is_terminal and (terminal.columns < SMALLEST[0] or terminal.lines < SMALLEST[1]):
-        return Check(GROUP, "size", "note", text, "Make the window at least 80 x 24; 120 x 40 is comfortable.", values)
+        return Check(
+            GROUP, "size", "note", text, "Make the window at least 80 x 24; 120 x 40 is comfortable.", values
+        )
     return Check(GROUP, "size", "ok", text, values=values)
 
 
@@ -93,7 +98,9 @@ def _colours(terminal: Terminal) -> Check:
     env = terminal.env
     # Asked as if stdout were a terminal, because what the app will find is of interest, not this pipe.
     console = Console(file=io.StringIO(), force_terminal=True, _environ=dict(env))
-    colours = {"truecolor": "16 million", "256": "256", "standard": "16"}.get(console.color_system or "", "none")
+    colours = {"truecolor": "16 million", "256": "256", "standard": "16"}.get(
+        console.color_system or "", "none"
+    )
     declared = env.get("COLORTERM", "")
     text = f"{colours} colours (COLORTERM={declared or '(not set)'})"
     values = {"colours": console.color_system}
@@ -114,10 +121,14 @@ def _characters(terminal: Terminal) -> Check:
     values = {"encoding": encoding}
     if terminal.env.get("OPTEXPLORE_ASCII"):
         return Check(GROUP, "characters", "ok", "ASCII, as OPTEXPLORE_ASCII asks", values=values)
-    locale = next((f"{n}={terminal.env[n]}" for n in ("LC_ALL", "LC_CTYPE", "LANG") if terminal.env.get(n)), "")
+    locale = next(
+        (f"{n}={terminal.env[n]}" for n in ("LC_ALL", "LC_CTYPE", "LANG") if terminal.env.get(n)), ""
+    )
     text = f"{encoding}, {locale or 'no locale set'}"
     if not encoding.lower().replace("-", "").startswith("utf"):
-        return Check(GROUP, "characters", "note", text, "export LANG=C.UTF-8 to have charts in full detail.", values)
+        return Check(
+            GROUP, "characters", "note", text, "export LANG=C.UTF-8 to have charts in full detail.", values
+        )
     if "utf" not in locale.lower():
         advice = "export LANG=C.UTF-8: tmux and SSH take their encoding from it, even where Python does not."
         return Check(GROUP, "characters", "note", text, advice, values)
@@ -126,7 +137,7 @@ def _characters(terminal: Terminal) -> Check:
 
 # --- between ------------------------------------------------------------------------------------------------
 
-_TMUX_OPTIONS = ("escape-time", "mouse", "set-clipboard", "client_termfeatures", "terminal-overrides", "default-terminal")
+_TMUX_OPTIONS = ("escape-time", "set-clipboard", "client_termfeatures")
 
 
 def _tmux(terminal: Terminal) -> Iterator[Check]:
@@ -134,37 +145,40 @@ def _tmux(terminal: Terminal) -> Iterator[Check]:
     answer = terminal.ask(["tmux", "display-message", "-p", question])
     parts = (answer or "").split("\t")
     if len(parts) != len(_TMUX_OPTIONS):
-        advice = (
-            'Have in ~/.tmux.conf: set -ga terminal-overrides ",*:Tc"; set -s escape-time 10; set -g mouse on; '
-            "set -s set-clipboard on."
-        )
+        mend = ('set -ga terminal-overrides ",*:Tc"', "set -s escape-time 10", "set -s set-clipboard on")
+        advice = f"Have in ~/.tmux.conf the lines: {'; '.join(mend)}"
         yield Check(GROUP, "tmux", "note", "inside tmux, which does not answer", advice)
         return
     options = dict(zip(_TMUX_OPTIONS, parts, strict=True))
-    wanted = list(_tmux_wishes(options))
+    # A list of options reads empty in a format string, so it is asked for on its own.
+    overrides = terminal.ask(["tmux", "show-options", "-sv", "terminal-overrides"]) or ""
+    wanted = list(_tmux_wishes(options, overrides))
     if not wanted:
-        yield Check(GROUP, "tmux", "ok", "inside tmux: 24-bit colours, mouse, clipboard, short escape time")
+        yield Check(GROUP, "tmux", "ok", "inside tmux, which passes 24-bit colours, mouse and clipboard on")
     for what, line in wanted:
         yield Check(GROUP, "tmux", "note", what, f"Put into ~/.tmux.conf and reload: {line}")
 
 
-def _tmux_wishes(options: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """What is amiss, and the line that mends it."""
-    known = f"{options['client_termfeatures']},{options['terminal-overrides']}".split(",")
-    if not any(feature.split(":")[-1] in ("RGB", "Tc") for feature in known):
+def _tmux_wishes(options: Mapping[str, str], overrides: str) -> Iterator[tuple[str, str]]:
+    """What is amiss, and the line that mends it. The mouse is not: tmux passes it to a program that asks for it."""
+    known = re.split(r"[\s,:]+", f"{options['client_termfeatures']},{overrides}")
+    if not {"RGB", "Tc"} & set(known):
         yield "tmux reduces colours to 256", 'set -ga terminal-overrides ",*:Tc"'
     delay = options["escape-time"]
     if delay.isdigit() and int(delay) > SLOW_ESCAPE:
         yield f"tmux holds the Escape key back for {delay} ms", "set -s escape-time 10"
-    if options["mouse"] in ("0", "off"):
-        yield "tmux keeps the mouse to itself", "set -g mouse on"
-    if options["set-clipboard"] in ("0", "off"):
-        yield "tmux drops what is copied to the clipboard", "set -s set-clipboard on"
+    if options["set-clipboard"] != "on":  # `external` is for tmux's own copying, not for programs in it
+        yield "tmux drops what programs copy to the clipboard", "set -s set-clipboard on"
 
 
 def _ssh(terminal: Terminal) -> Check:
     if terminal.env.get("COLORTERM") or terminal.env.get("TMUX"):
-        return Check(GROUP, "ssh", "ok", "over SSH; copying reaches your clipboard by OSC 52, if your terminal allows it")
+        return Check(
+            GROUP,
+            "ssh",
+            "ok",
+            "over SSH; copying reaches your clipboard by OSC 52, if your terminal allows it",
+        )
     advice = (
         "SSH does not pass COLORTERM on: export COLORTERM=truecolor here if your terminal shows 24-bit colours, or "
         "SendEnv COLORTERM in ~/.ssh/config where the server accepts it."

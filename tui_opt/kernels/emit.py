@@ -4,8 +4,9 @@ The source is written from a checked tape alone: operations come from a fixed ta
 constants become float literals, and names of variables never appear; so no text a user typed reaches the
 compiler. It runs the same operations in the same order as the interpreter, and gives the same bits.
 
-What makes it fast: everything a lane does in a step is one straight line of code inside one vectorised loop,
-so intermediate values live in registers and nothing is decoded.
+What makes it fast: nothing is decoded, and the arithmetic between two calls of exp or the like is one
+vectorised loop whose intermediate values live in registers. Each such call has a loop of its own, for with two
+polynomials in one loop the processor's vector registers no longer hold their coefficients.
 """
 
 from __future__ import annotations
@@ -32,10 +33,16 @@ Kernel = Callable[[FloatArray, IntArray, int, int, int, float, float, int, int],
 
 _INFIX: Final = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _LANE_NAMES: Final = {"min": "minimum", "max": "maximum", "pow": "power"}
+_ARITHMETIC: Final = frozenset(
+    {"add", "sub", "mul", "div", "neg", "abs", "sqrt", "min", "max", "gate", "relu", "sign", "step"}
+)
 _IN_LANES: Final = frozenset({"exp", "log", "sign", "step", "relu", "gate", "sigmoid", "softplus", "cbrt"})
 
 LANES: Final = 256
 """Lanes per group: positions, steps and bits of one group take 8 KB of the first-level cache."""
+
+_STRIDE: Final = LANES + 8
+"""From row to row; a power of two would make rows compete for the same cache lines."""
 
 _TEMPLATE: Final = '''\
 """First-passage walkers for tape {digest}, kernels {kernels}. Written by a program; edits are discarded."""
@@ -62,7 +69,7 @@ DATAPOINTS = np.uint64({datapoints})
     error_model="numpy",
 )
 def first_passage(w, passage_step, first_walker, first_step, steps, temperature, barrier, direction, key):
-    x = np.empty(LANES)
+    rows = np.zeros({rows_size})
     passed = np.empty(LANES, dtype=np.int64)
     words = np.empty((2, LANES), dtype=np.uint64)
     threshold = direction * barrier
@@ -70,7 +77,7 @@ def first_passage(w, passage_step, first_walker, first_step, steps, temperature,
     for start in range(0, w.size, LANES):
         width = min(LANES, w.size - start)
         for i in range(LANES):
-            x[i] = w[start + i] if i < width else 0.0
+            rows[i] = w[start + i] if i < width else 0.0
             passed[i] = passage_step[start + i] if i < width else 0
         step = first_step
         while step < last:
@@ -78,7 +85,7 @@ def first_passage(w, passage_step, first_walker, first_step, steps, temperature,
             until = min(last, (block + 1) * PER_DRAW)
             under_way = 0
             for i in range(LANES):
-                under_way += 1 if (passed[i] < 0) & (x[i] == x[i]) else 0
+                under_way += 1 if (passed[i] < 0) & (rows[i] == rows[i]) else 0
             if under_way == 0:
                 break
             draw(words, np.uint64(first_walker + start), np.uint64(block), key)
@@ -86,17 +93,16 @@ def first_passage(w, passage_step, first_walker, first_step, steps, temperature,
                 position = s - block * PER_DRAW
                 word = words[position // PER_WORD]
                 shift = np.uint64(position % PER_WORD) * BITS
-                for i in range(LANES):
-                    v0 = x[i]
-                    at = passed[i]
 {gradients}
-                    y = v0 - temperature * lanes.select(at < 0, g, 0.0)
-                    x[i] = y
+                    w0 = rows[i]
+                    at = passed[i]
+                    y = w0 - temperature * lanes.select(at < 0, g, 0.0)
+                    rows[i] = y
                     passes = (at < 0) & (direction * y > threshold)
                     passed[i] = lanes.select(passes, np.int64(s + 1), at)
             step = until
         for i in range(width):
-            w[start + i] = x[i]
+            w[start + i] = rows[i]
             passage_step[start + i] = passed[i]
 '''
 
@@ -109,16 +115,8 @@ def emit(tape: TapeLike) -> str:
     check(tape)
     if len(tape.variables) != 1:
         raise ValueError(f"The gradients have {len(tape.variables)} variables; walkers have one.")
-    names = ["v0"]
-    names += [_literal(constant) for constant in tape.constants]
-    names += [f"r{register}" for register in range(tape.registers)]
-    lines = [f"{names[t]} = {_operation(op, names[a], names[b])}" for op, t, a, b in tape.instructions]
-    lines.append(f"g = {names[tape.outputs[0]]}")
+    stages = _Stages(tape)
     datapoints = len(tape.outputs)
-    if datapoints > 1:
-        lines.append("choice = choice_of(word[i], shift, BITS, DATAPOINTS)")
-    for number, output in enumerate(tape.outputs[1:], start=1):
-        lines.append(f"g = lanes.select(choice == np.uint64({number}), {names[output]}, g)")
     bits = _bits_per_choice(datapoints)
     content = repr(
         (tape.constants, [tuple(line) for line in tape.instructions], tape.outputs, tape.registers)
@@ -131,7 +129,8 @@ def emit(tape: TapeLike) -> str:
         per_word=64 // bits,
         per_draw=128 // bits,
         datapoints=datapoints,
-        gradients="\n".join(" " * 20 + line for line in lines),
+        rows_size=stages.rows * _STRIDE,
+        gradients="\n".join(" " * 16 + line for line in stages.lines),
     )
 
 
@@ -159,6 +158,86 @@ def specialise(tape: TapeLike, directory: Path) -> Kernel:
 
 _LOADING: Final = threading.Lock()
 _LOADED: Final[dict[Path, Kernel]] = {}
+
+
+class _Stages:
+    """The body of one step: loops over lanes, in turn of calls and of arithmetic.
+
+    A value's level is the number of calls on the longest way to it. The calls of a level come first, a loop
+    each, then one loop with its arithmetic; the last of these goes on to select the gradient `g` and is left
+    open for the template. A value that is read in another loop goes through a row of `rows`; row 0 is W.
+    """
+
+    def __init__(self, tape: TapeLike) -> None:
+        first_register = 1 + len(tape.constants)
+        current = {0: 0} | {k: k for k in range(1, first_register)}  # operand -> the value it holds now
+        self._names = {0: "w0"} | {k: _literal(c) for k, c in enumerate(tape.constants, start=1)}
+        self._home: dict[int, int | None] = {k: None for k in range(1, first_register)}  # value -> loop
+        self._rows = {0: 0}
+        level = dict.fromkeys(range(first_register), 0)
+        operations: dict[int, tuple[str, int, int]] = {}
+        for value, (op, target, a, b) in enumerate(tape.instructions, start=first_register):
+            operations[value] = (op, current[a], current[b])
+            level[value] = max(level[current[a]], level[current[b]]) + (op not in _ARITHMETIC)
+            self._names[value] = f"v{value}"
+            current[target] = value
+        self._operations = operations
+        self._outputs = [current[output] for output in tape.outputs]
+        loops: list[list[int]] = []
+        for now in range(max(level.values()) + 1):
+            here = [value for value in operations if level[value] == now]
+            loops += [[value] for value in here if operations[value][0] not in _ARITHMETIC]
+            loops.append([value for value in here if operations[value][0] in _ARITHMETIC])
+        self.lines: list[str] = []
+        self._give_rows(loops)
+        for number, values in enumerate(loops):
+            self._write_loop(number, values, is_last=number == len(loops) - 1)
+        self.rows = len(self._rows)
+
+    def _readings(self, loops: list[list[int]]) -> list[set[int]]:
+        """The values each loop reads."""
+        readings = [{read for value in loop for read in self._operations[value][1:]} for loop in loops]
+        readings[-1] |= set(self._outputs)
+        return readings
+
+    def _give_rows(self, loops: list[list[int]]) -> None:
+        self._home |= {value: number for number, loop in enumerate(loops) for value in loop}
+        for number, read in enumerate(self._readings(loops)):
+            for value in sorted(read):
+                if value and self._home[value] not in (None, number):
+                    self._rows.setdefault(value, len(self._rows))
+        self._read = self._readings(loops)
+
+    def _write_loop(self, number: int, values: list[int], is_last: bool) -> None:
+        if not values and not is_last:
+            return
+        body = [
+            f"{self._names[value]} = {self._row(value)}"
+            for value in sorted(self._read[number])
+            if value in self._rows and self._home.get(value) != number
+        ]
+        for value in values:
+            op, a, b = self._operations[value]
+            body.append(f"{self._names[value]} = {_operation(op, self._names[a], self._names[b])}")
+            if value in self._rows:
+                body.append(f"{self._row(value)} = {self._names[value]}")
+        if is_last:
+            body += self._selection()
+        self.lines.append("for i in range(LANES):")
+        self.lines += ["    " + line for line in body]
+
+    def _selection(self) -> list[str]:
+        names = [self._names[output] for output in self._outputs]
+        lines = [f"g = {names[0]}"]
+        if len(names) > 1:
+            lines.append("choice = choice_of(word[i], shift, BITS, DATAPOINTS)")
+        for number, name in enumerate(names[1:], start=1):
+            lines.append(f"g = lanes.select(choice == np.uint64({number}), {name}, g)")
+        return lines
+
+    def _row(self, value: int) -> str:
+        row = self._rows[value]
+        return f"rows[{row * _STRIDE} + i]" if row else "rows[i]"
 
 
 def _operation(op: str, a: str, b: str) -> str:

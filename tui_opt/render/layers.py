@@ -28,7 +28,7 @@ _DOTS_PER_CELL = 8
 _CROWDED = 0.6  # share of dots taken in the cells that have any
 _CURVES = ("line", "path")
 # What covers little goes over what covers much, or points would vanish under bars.
-_ORDER = ("band", "histogram", "line", "path", "scatter")
+_ORDER = ("band", "histogram", "path", "line", "scatter")
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class Scale:
         return self.low * (1 - t) + self.high * t
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Drawn:
     """A layer's numbers.
 

@@ -32,30 +32,25 @@ def add_figures(result: Result, ways: Sequence[Way | None], system: System) -> N
 def _against_temperature(result: Result, steps: np.ndarray) -> Figure:
     layers: list[Layer] = []
     x = Ref(array="temperature")
+    exact = "escape_operator" in result.arrays
+    sampled = "escape_monte_carlo" in result.arrays
     for k in range(min(steps.size, MOST_SERIES)):
         label = f"{steps[k]:.0f} steps"
-        if "escape_operator" in result.arrays:
+        if exact:
             layers.append(Line(x=x, y=Ref(array="escape_operator", index=(None, k)), label=label))
-        if "escape_monte_carlo" in result.arrays:
-            layers.append(
-                Scatter(
-                    x=x,
-                    y=Ref(array="escape_monte_carlo", index=(None, k)),
-                    error=Ref(array="escape_stderr", index=(None, k)),
-                    label="Monte Carlo ±1 se"
-                    if "escape_operator" in result.arrays and k == 0
-                    else ""
-                    if k
-                    else label,
-                )
-            )
+        if sampled:
+            place = Ref(array="escape_monte_carlo", index=(None, k))
+            error = Ref(array="escape_stderr", index=(None, k))
+            layers.append(Scatter(x=x, y=place, error=error, label=label))
     return Figure(
         name="probability",
         title="Probability of leaving the pit within n steps",
         x=_temperature_axis(),
         y=Axis(label="probability", low=0.0, high=1.0),
         layers=tuple(layers),
-        caption="lines: transfer operator; points: Monte Carlo" if len(layers) > 1 else "",
+        caption="lines: transfer operator; points: Monte Carlo with one standard error"
+        if exact and sampled
+        else "",
     )
 
 

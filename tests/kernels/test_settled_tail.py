@@ -1,0 +1,99 @@
+"""Once the law among the survivors is still, the rest of an escape curve follows without stepping."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tui_opt.kernels.escape import escape_curve, settled_tail, single_atom, state_of
+from tui_opt.kernels.transfer import ABSORBED, LOST, TransferOperator, advance, transfer_operator
+
+PIT, BARRIER = 1.0074533029460346, 1.1959565136502517
+
+
+def pair(w):
+    """Gradients of the default pair."""
+    well = 2 * (w - 2) * np.exp(-((w - 2) ** 2))
+    return np.stack([well, well + 200 * (w - 1) * np.exp(-100 * (w - 1) ** 2)])
+
+
+def leaky(w):
+    """A pit whose walkers are thrown to no number on the far side now and then."""
+    return np.where(w < 0.95, np.nan, pair(w))
+
+
+def stepped(operator: TransferOperator, start: float, steps: list[int]):
+    """Plain stepping of the cells to the end: the oracle. Starts as the curve does when no atom is followed."""
+    mass = state_of(operator, single_atom(start))
+    done, out = 0, []
+    for n in steps:
+        advance(operator, mass, n - done)
+        done = n
+        out.append((mass[ABSORBED], mass[LOST]))
+    return np.array(out)
+
+
+def settled(operator: TransferOperator, start: float, most: int = 100_000):
+    """The tail, from the first moment that it is found, and the steps that took."""
+    mass = state_of(operator, single_atom(start))
+    for done in range(64, most, 64):
+        before = mass.copy()
+        advance(operator, mass, 64)
+        tail = settled_tail(operator, before, mass, done)
+        if tail is not None:
+            return tail, done
+    return None, most
+
+
+@pytest.mark.parametrize("temperature", [0.007, 0.01, 0.012, 0.015])
+def test_the_tail_agrees_with_stepping_to_the_end(temperature):
+    operator = transfer_operator(pair, temperature, PIT, BARRIER, 400)
+    tail, when = settled(operator, PIT)
+    assert tail is not None
+    assert when < 3000
+    steps = [when + k for k in (0, 1, 10, 1000, 20_000)]
+    exact = stepped(operator, PIT, steps)
+    ours = np.array([[tail.absorbed_after(n), tail.lost_after(n)] for n in steps])
+    np.testing.assert_allclose(ours, exact, rtol=1e-10, atol=1e-15)
+
+
+def test_losses_decay_with_it():
+    operator = transfer_operator(leaky, 0.015, PIT, BARRIER, 400)
+    tail, when = settled(operator, PIT)
+    assert tail is not None
+    assert tail.lost_flux > 0
+    steps = [when + 5, when + 500, when + 5000]
+    ours = np.array([[tail.absorbed_after(n), tail.lost_after(n)] for n in steps])
+    np.testing.assert_allclose(ours, stepped(operator, PIT, steps), rtol=1e-10)
+
+
+def test_nothing_that_still_moves_is_called_settled():
+    """A law that drifts slowly: right after the start, and one that two modes of different decay make up."""
+    operator = transfer_operator(pair, 0.01, PIT, BARRIER, 400)
+    start = state_of(operator, single_atom(PIT))
+    later = start.copy()
+    advance(operator, later, 1)
+    assert settled_tail(operator, start, later, 1) is None
+    drifting = start.copy()
+    drifting[: operator.cells] = 1.0 / operator.cells
+    moved = drifting.copy()
+    moved[3] += 1e-9
+    assert settled_tail(operator, drifting, moved, 64) is None
+
+
+def test_walkers_on_a_plateau_do_not_freeze_the_escape_of_the_others():
+    """At T = 0.5 one walker in 32 sticks on the plateau; the survivors' law settles there only once nothing escapes."""
+    operator = transfer_operator(pair, 0.5, PIT, BARRIER, 800)
+    steps = [20, 100, 1000, 50_000]
+    curve = escape_curve(operator, PIT, steps)
+    np.testing.assert_allclose(curve.probability, 31 / 32, atol=2e-3)
+    assert np.all(np.diff(curve.probability) >= 0)
+
+
+def test_a_curve_of_ten_million_steps_ends_at_certainty():
+    operator = transfer_operator(pair, 0.015, PIT, BARRIER, 400)
+    curve = escape_curve(operator, PIT, [1, 1000, 100_000, 10_000_000])
+    assert curve.probability[-1] == pytest.approx(1.0, abs=1e-12)
+    assert curve.probability[2] == pytest.approx(1.0, abs=1e-12)
+    assert 0.3 < curve.probability[1] < 0.35
+    assert curve.mass_error < 1e-12

@@ -1,0 +1,258 @@
+"""Figures as PNG, SVG and PDF by matplotlib, without pyplot and its global figures."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+import threading
+import uuid
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tui_opt.figure import Figure, Heatmap
+from tui_opt.render.errors import RenderError
+from tui_opt.render.heatmap import value_range
+from tui_opt.render.palette import IMAGE_RGB, color_map
+from tui_opt.render.reduce import column_extremes, path_counts, point_counts
+from tui_opt.render.scene import Drawn, Scale, Scene, prepare
+from tui_opt.render.wrap import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+_METADATA: dict[str, dict[str, Any]] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+_SETTINGS = {"svg.hashsalt": "optexplore", "font.size": 9.0, "axes.spines.top": False, "axes.spines.right": False}
+_SETTINGS_LOCK = threading.Lock()  # matplotlib's settings are one dict per process
+_LINE_STYLES = ("-", "--", "-.", ":")
+_POINT_MARKERS = "osD^vx"
+_MARGIN = 0.02
+_MAP_LEVELS = 256
+_MOST_POINTS = 50_000  # beyond it points become a picture of their density
+_CAPTION_CHARS_PER_INCH = 15
+_LEGEND_COLUMNS = 4
+
+
+def save_figure(
+    figure: Figure,
+    arrays: Mapping[str, NDArray[Any]],
+    path: str | os.PathLike[str],
+    *,
+    dpi: int = 150,
+    size: tuple[float, float] = (7.0, 4.5),
+) -> Path:
+    """Write a figure to a file; the same figure gives the same bytes.
+
+    Args:
+        figure: the figure.
+        arrays: the result's arrays by name.
+        path: where to; the suffix `.png`, `.svg` or `.pdf` picks the format. A file that is there is replaced at once.
+        dpi: dots per inch of a PNG, and of what is a picture inside an SVG or PDF.
+        size: width and height in inches.
+
+    Returns:
+        The path.
+
+    Raises:
+        RenderError: matplotlib is not installed, or the suffix is none of the three.
+        OSError: the file cannot be written.
+    """
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix not in _METADATA:
+        raise RenderError(f"A figure is written as .png, .svg or .pdf, and {target.name!r} ends in none of them.")
+    try:
+        import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure as Page
+    except ImportError as error:
+        raise RenderError(
+            "Writing figures needs matplotlib, which is not installed: pip install 'optexplore[image]'."
+        ) from error
+
+    scene = prepare(figure, arrays)
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+    with _SETTINGS_LOCK, matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a box in the picture says it too
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_SETTINGS)
+        page = Page(figsize=size, dpi=dpi, layout="constrained")
+        FigureCanvasAgg(page)
+        _draw(page, scene, columns=round(size[0] * dpi), rows=round(size[1] * dpi))
+        try:
+            with temporary.open("wb") as file:
+                page.savefig(file, format=suffix[1:], dpi=dpi, metadata=_METADATA[suffix])
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return target
+
+
+def _plain(text: Any, label: str) -> None:
+    """Set a text's words; a `$` in them is a dollar and no formula."""
+    text.set_parse_math(False)
+    text.set_text(clean(label, unicode=True))
+
+
+def _draw(page: Any, scene: Scene, columns: int, rows: int) -> None:
+    axes = page.subplots()
+    _plain(page.suptitle("", x=0.01, ha="left", weight="bold"), scene.figure.title)
+    caption = " ".join(s for s in (*scene.notes, scene.figure.caption) if s)
+    if scene.x is None or scene.y is None:
+        axes.set_axis_off()
+        _plain(axes.text(0.5, 0.5, "", ha="center", va="center"), "There are no numbers to draw.")
+    else:
+        _axes(axes, scene, scene.x, scene.y)
+        curves = [d for d in scene.drawn if d.kind in ("line", "path")]
+        points = [d for d in scene.drawn if d.kind == "scatter"]
+        over_map = any(d.kind == "heatmap" for d in scene.drawn)
+        for drawn in scene.drawn:
+            if drawn.kind == "heatmap":
+                _heatmap(page, axes, drawn)
+            elif drawn.kind in ("line", "path"):
+                _curve(axes, drawn, scene.x, scene.y, columns, rows, _LINE_STYLES[curves.index(drawn) % 4], over_map)
+            elif drawn.kind == "scatter":
+                marker = _POINT_MARKERS[points.index(drawn) % len(_POINT_MARKERS)]
+                _scatter(axes, drawn, scene.x, scene.y, columns, rows, marker)
+            else:
+                _area(axes, drawn, alone=sum(d.kind == "histogram" for d in scene.drawn) == 1)
+        _rules(axes, scene)
+        handles, labels = axes.get_legend_handles_labels()
+        if handles:
+            legend = page.legend(
+                handles, labels, loc="outside lower left", ncols=_LEGEND_COLUMNS, frameon=False
+            )
+            for text, label in zip(legend.get_texts(), labels, strict=True):
+                _plain(text, label)
+    if caption:
+        wide = max(20, int(page.get_figwidth() * _CAPTION_CHARS_PER_INCH))
+        below = page.supxlabel("", x=0.01, ha="left", size="small", color="0.35")
+        _plain(below, "")
+        below.set_text("\n".join(textwrap.wrap(clean(caption, unicode=True), wide)))
+
+
+def _axes(axes: Any, scene: Scene, x: Scale, y: Scale) -> None:
+    tight = any(d.kind == "heatmap" for d in scene.drawn)
+    for scale, set_scale, set_limits, label in (
+        (x, axes.set_xscale, axes.set_xlim, axes.set_xlabel("")),
+        (y, axes.set_yscale, axes.set_ylim, axes.set_ylabel("")),
+    ):
+        axis = scale.axis
+        _plain(label, axis.title)
+        set_scale(axis.scale)
+        below = 0.0 if tight or axis.low is not None or scale.low == 0 else _MARGIN
+        above = 0.0 if tight or axis.high is not None else _MARGIN
+        low, high = scale.low, scale.high
+        if scale.log:
+            ratio = high / low
+            set_limits(low * ratio**-below, high * ratio**above)
+        else:
+            room = high - low
+            set_limits(low - below * room, high + above * room)
+
+
+def _color(drawn: Drawn) -> tuple[float, ...]:
+    return tuple(c / 255 for c in IMAGE_RGB[drawn.slot % len(IMAGE_RGB)])
+
+
+def _label(drawn: Drawn) -> str | None:
+    if drawn.error is not None and drawn.label and "±" not in drawn.label:
+        return f"{drawn.label} ±1 se"
+    return drawn.label or None
+
+
+def _curve(
+    axes: Any, drawn: Drawn, x: Scale, y: Scale, columns: int, rows: int, style: str, over_map: bool
+) -> None:
+    from matplotlib.patheffects import withStroke
+
+    if drawn.kind == "path" and len(drawn.x) > _MOST_POINTS:
+        counts = path_counts(x.unit(drawn.x), y.unit(drawn.y), columns // 2, rows // 2)
+        _density(axes, drawn, counts)
+        return
+    points = (drawn.x, drawn.y)
+    if drawn.kind == "line":
+        points = column_extremes(drawn.x, drawn.y, x.edges(columns))
+    look: dict[str, Any] = {"color": _color(drawn)}
+    if over_map:
+        look = {"color": "white", "path_effects": [withStroke(linewidth=3, foreground="black")]}
+    axes.plot(*points, linestyle=style, linewidth=1.4, label=_label(drawn), **look)
+
+
+def _scatter(
+    axes: Any, drawn: Drawn, x: Scale, y: Scale, columns: int, rows: int, marker: str
+) -> None:
+    if len(drawn.x) > _MOST_POINTS:
+        counts = point_counts(x.unit(drawn.x), y.unit(drawn.y), columns // 3, rows // 3)
+        _density(axes, drawn, counts)
+        return
+    few = len(drawn.x) <= 1000
+    axes.errorbar(
+        drawn.x,
+        drawn.y,
+        yerr=drawn.error,
+        fmt=marker,
+        markersize=4 if few else 1.5,
+        capsize=2,
+        elinewidth=1,
+        color=_color(drawn),
+        label=_label(drawn),
+        rasterized=not few,
+    )
+
+
+def _density(axes: Any, drawn: Drawn, counts: NDArray[np.int64]) -> None:
+    """A picture of counts, opaque where they are high; it fills the axes and not the data's range."""
+    shown = np.zeros((*counts.shape, 4))
+    shown[..., :3] = _color(drawn)
+    logs = np.log1p(counts)
+    shown[..., 3] = np.where(counts > 0, 0.25 + 0.75 * logs / max(float(logs.max()), 1.0), 0.0)
+    # The counts were taken between the scene's limits, which the axes' margins lie around.
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    axes.imshow(shown, origin="lower", extent=(left, right, low, high), aspect="auto", interpolation="nearest")
+    axes.plot([], [], color=_color(drawn), label=_label(drawn))
+
+
+def _area(axes: Any, drawn: Drawn, *, alone: bool) -> None:
+    color = _color(drawn)
+    if drawn.kind == "band":
+        assert drawn.upper is not None
+        axes.fill_between(drawn.x, drawn.y, drawn.upper, color=color, alpha=0.2, linewidth=0, label=_label(drawn))
+    else:
+        axes.stairs(np.nan_to_num(drawn.y), drawn.x, fill=alone, color=color, label=_label(drawn))
+
+
+def _heatmap(page: Any, axes: Any, drawn: Drawn) -> None:
+    from matplotlib.colors import ListedColormap, LogNorm, Normalize
+
+    assert drawn.z is not None
+    assert isinstance(drawn.layer, Heatmap)
+    values = value_range(drawn)
+    colors = [[c / 255 for c in rgb] for rgb in color_map(drawn.layer.diverging, _MAP_LEVELS)]
+    norm = (LogNorm if values.log else Normalize)(values.low, values.high)
+    shown = np.ma.masked_invalid(drawn.z)
+    mesh = axes.pcolormesh(drawn.x, drawn.y, shown, cmap=ListedColormap(colors), norm=norm, rasterized=True)
+    bar = page.colorbar(mesh, ax=axes)
+    unit = f" [{drawn.layer.unit}]" if drawn.layer.unit else ""
+    bar.set_label("")
+    _plain(bar.ax.yaxis.label, drawn.label + unit)
+
+
+def _rules(axes: Any, scene: Scene) -> None:
+    """Dashed lines with their labels outside the axes, where they hide nothing."""
+    for rule in scene.rules:
+        if rule.axis == "x":
+            axes.axvline(rule.value, color="0.45", linewidth=0.9, linestyle=(0, (4, 3)))
+            text = axes.text(rule.value, 1.01, "", transform=axes.get_xaxis_transform(), rotation=30, size="small")
+        else:
+            axes.axhline(rule.value, color="0.45", linewidth=0.9, linestyle=(0, (4, 3)))
+            text = axes.text(1.01, rule.value, "", transform=axes.get_yaxis_transform(), va="center", size="small")
+        _plain(text, rule.label)
