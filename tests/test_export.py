@@ -317,17 +317,25 @@ def test_figures_are_drawn_from_the_stored_arrays(
     kind: str, magic: bytes, run: RunDirectory, export: Callable[..., Invoked], tmp_path: Path
 ) -> None:
     pytest.importorskip("matplotlib")
-    pytest.importorskip("tui_opt.render.image")
     invoked = export(run, "--to", "x", "--format", kind)
     assert invoked.exit_code == 0, invoked.exception
     assert sorted(os.listdir(tmp_path / "x")) == [f"figure-escape.{kind}", f"figure-law.{kind}"]
     assert (tmp_path / "x" / f"figure-law.{kind}").read_bytes().startswith(magic)
 
 
+def test_figures_without_matplotlib_say_how_to_get_it(
+    run: RunDirectory, export: Callable[..., Invoked], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [n for n in sys.modules if n.partition(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert "matplotlib" in problem(export(run, "--to", "x", "--format", "png"), UsageError)
+    assert os.listdir(tmp_path / "x") == []
+
+
 def test_naming_a_figure_draws_only_that_one(
     run: RunDirectory, export: Callable[..., Invoked], tmp_path: Path
 ) -> None:
-    pytest.importorskip("tui_opt.render.image")
     assert export(run, "--to", "x", "--figure", "law").exit_code == 0
     assert {p.name for p in (tmp_path / "x").glob("figure-*")} == {"figure-law.png"}
 

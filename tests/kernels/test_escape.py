@@ -9,11 +9,13 @@ import pytest
 
 from tui_opt.kernels.escape import (
     advance_atoms,
+    escape_curve,
     escape_probabilities,
     merge_atoms,
     single_atom,
     with_halved_grid,
 )
+from tui_opt.kernels.invariance import absorbing_barrier
 from tui_opt.kernels.transfer import transfer_operator
 
 PIT, BARRIER = 1.0074533029460346, 1.1959565136502517
@@ -129,14 +131,17 @@ def test_three_datapoints_against_monte_carlo():
 
 
 def test_quartic_double_well_against_monte_carlo():
+    # Noise around W = -1/2, on the way from the well at -1 to the top at 0.
     def quartic(w):
-        return np.stack([w**3 - w + 0.35, w**3 - w - 0.35])
+        noise = 2.5 * np.exp(-((w + 0.5) ** 2) / 0.1)
+        return np.stack([w**3 - w + noise, w**3 - w - noise])
 
-    barrier = float(np.sort(np.roots([1, 0, -1, 0.35]).real)[1])
-    expected, error = monte_carlo(quartic, 0.6, -1.0, barrier, 200, 50_000, seed=9)
-    operator = transfer_operator(quartic, 0.6, -1.0, barrier)
+    barrier = absorbing_barrier(quartic, 0.2, -1.0, 1.0).w
+    assert barrier is not None
+    expected, error = monte_carlo(quartic, 0.2, -1.0, barrier, 300, 50_000, seed=9)
+    operator = transfer_operator(quartic, 0.2, -1.0, barrier)
     assert 0.05 < expected < 0.95
-    assert escape_probabilities(operator, -1.0, [200])[0] == pytest.approx(expected, abs=4 * error)
+    assert escape_probabilities(operator, -1.0, [300])[0] == pytest.approx(expected, abs=4 * error)
 
 
 def test_mirrored_pit_has_the_same_escapes():
@@ -163,17 +168,25 @@ def test_results_do_not_depend_on_the_order_or_company_of_the_steps():
     assert escape_probabilities(operator, PIT, []).size == 0
 
 
+def test_curve_carries_its_own_checks():
+    operator = transfer_operator(pair_gradients, 0.02, PIT, BARRIER, 500)
+    curve = escape_curve(operator, PIT, [20, 5000])
+    assert curve.mass_error < 1e-12
+    assert curve.least_mass >= 0
+    assert curve.lost == 0
+
+
 def test_work_can_be_ended_between_slices():
     class Stopped(Exception):
         pass
 
     def stop(done):
-        if done > 2000:
+        if done > 50:
             raise Stopped
 
     operator = transfer_operator(pair_gradients, 0.01, PIT, BARRIER, 1000)
     with pytest.raises(Stopped):
-        escape_probabilities(operator, PIT, [10_000_000], between=stop)
+        escape_curve(operator, PIT, [10_000_000], between=stop)
 
 
 def test_merging_keeps_the_probability_of_each_place():

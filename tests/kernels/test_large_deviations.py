@@ -53,7 +53,7 @@ def test_exponents_do_not_depend_on_the_direction_of_the_exit():
 @settings(deadline=None, max_examples=200)
 @given(st.lists(st.floats(-50, 50), min_size=2, max_size=7))
 def test_root_satisfies_its_equation(values):
-    g = np.array(values)
+    g = np.where(np.abs(values) < 1e-6, 0.0, values)
     p = float(tilting_root(lambda w: g[:, None] + 0 * w, np.array([0.0]))[0])
     if g.min() >= 0 or g.max() <= 0:
         assert np.isinf(p) or np.isnan(p) or g.mean() == 0
@@ -79,7 +79,7 @@ def test_gaussian_like_noise_makes_both_exponents_equal():
     # Many datapoints with normal quantiles as noise, weak against their spread: p -> 2 G / S^2.
     from scipy.stats import norm
 
-    noise = norm.ppf((np.arange(2000) + 0.5) / 2000)
+    noise = norm.ppf((np.arange(400) + 0.5) / 400)
 
     def gradients(w):
         return 0.02 * (w - w**3)[None, :] * -1 + noise[:, None]

@@ -105,7 +105,7 @@ def test_stepping_is_the_matrix_product():
 
 def test_random_walk_adds_a_sixth_of_a_cell_squared_at_most_a_quarter():
     # g = +-1: the exact variance is T^2 t. Spreading over cells adds f (1 - f) h^2 per step, f = frac(T / h).
-    edges = np.linspace(-10, 10, 2001)
+    edges = np.linspace(-16, 16, 3201)
     h = edges[1] - edges[0]
     for temperature in (0.25, 0.0625, 0.033):
         operator = operator_on_edges(lambda w: np.stack([1 + 0 * w, -1 + 0 * w]), temperature, edges, 1.0)
@@ -134,15 +134,15 @@ def test_moments_of_two_contractions():
 
 
 def test_second_order_in_the_width_of_the_cells():
-    def moment(cells):
-        operator = operator_on_edges(two_contractions, 0.5, np.linspace(0, 3, cells + 1), 1.0)
-        mass = mass_at(operator, np.array([1.1]), np.array([1.0]))
-        advance(operator, mass, 80)
-        return mass[:-2] @ operator.centres**2 - 4
+    def escaped(cells):
+        operator = transfer_operator(pair_gradients, 0.007, PIT, BARRIER, cells)
+        mass = mass_at(operator, np.array([PIT]), np.array([1.0]))
+        advance(operator, mass, 1000)
+        return mass[ABSORBED]
 
-    errors = [abs(moment(cells) - 2 / 37) for cells in (60, 240, 960)]
-    orders = np.log(np.array(errors[:-1]) / errors[1:]) / np.log(4)
-    assert (orders > 1.7).all()
+    fine = escaped(8000)
+    coarse, middle = (abs(escaped(cells) - fine) for cells in (500, 2000))
+    assert np.log(coarse / middle) / np.log(4) > 1.7
 
 
 def test_atoms_keep_their_place_and_the_bookkeeping():

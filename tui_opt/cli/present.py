@@ -29,8 +29,9 @@ def print_result(
         outcomes: its judged expectations.
         figures: which of its figures to draw.
     """
+    from tui_opt.render.ledger import ledger_table
     from tui_opt.render.terminal import figure_text
-    from tui_opt.render.text import findings_table, table_view
+    from tui_opt.render.text import data_table, findings_table
 
     columns = min(width(), MOST_COLUMNS)
     chosen = {"first": result.figures[:1], "all": result.figures, "none": []}[figures]
@@ -43,9 +44,16 @@ def print_result(
             soft_wrap=True,
         )
         console.print()
-    console.print(findings_table(result, width=columns, outcomes=outcomes))
+    console.print(findings_table(result, columns))
     for name, table in result.tables.items():
         console.print()
-        console.print(table_view(name, table, width=columns, most_rows=MOST_ROWS))
+        console.print(table.title or name.replace("_", " "), style="bold", markup=False)
+        shown = table.model_copy(update={"rows": table.rows[:MOST_ROWS], "title": ""})
+        console.print(data_table(shown, columns))
+        if len(table.rows) > MOST_ROWS:
+            console.print(f"… {len(table.rows) - MOST_ROWS} more rows; `optexplore export` writes them all.")
+    if outcomes:
+        console.print()
+        console.print(ledger_table([("", outcome) for outcome in outcomes], columns))
     for warning in result.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))

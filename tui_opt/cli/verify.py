@@ -94,7 +94,7 @@ def _with_short_path(claim: Claim) -> dict[str, object]:
 
 def print_ledger(claims: list[Claim]) -> None:
     """Print the claims as a table, with a summary below it."""
-    from tui_opt.render.text import ledger_table
+    from tui_opt.render.ledger import ledger_table
 
     console = results()
     console.print(

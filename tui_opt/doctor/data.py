@@ -82,9 +82,7 @@ def mnist(folders: Sequence[Path]) -> Iterator[Check]:
             advice = "Get the file again; it must be the IDX file, plain or compressed by gzip."
             yield Check(GROUP, "mnist", "problem", f"{path} is not the IDX file its name says", advice)
     if missing:
-        text = (
-            "not found; its experiments take scikit-learn's digits" if not best else f"incomplete in {place}"
-        )
+        text = 'not found, so only dataset = "digits" can be used' if not best else f"incomplete in {place}"
         advice = f"Put {', '.join(missing)} (as they are or as .gz) into {place}."
         yield Check(GROUP, "mnist", "note", text, advice, {"missing": missing, "folder": str(place)})
     else:

@@ -10,6 +10,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -236,10 +237,14 @@ def _write_netcdf(stored: Stored, path: Path) -> None:
 
 
 def _write_figures(result: Result, folder: Path, kind: str, drawn: Iterable[Figure]) -> Iterator[Path]:
+    from tui_opt.render.errors import RenderError
     from tui_opt.render.image import save_figure
 
     arrays = result.values()
     taken: set[str] = set()
     for figure in drawn:
         path = folder / f"figure-{unique(safe(figure.name), taken)}.{kind}"
-        yield _put_by_path(path, lambda target, figure=figure: save_figure(figure, arrays, target))  # type: ignore[misc]
+        try:
+            yield _put_by_path(path, partial(save_figure, figure, arrays))
+        except RenderError as error:
+            raise UsageError(str(error)) from None

@@ -38,8 +38,7 @@ def evaluate_terms(gradients: TermField, w: FloatArray) -> FloatArray:
     if values.ndim != 2 or values.shape[1] != w.size or values.shape[0] < 1:
         raise ValueError(
             f"gradients(w) returned shape {values.shape} for {w.size} values of w; it must return one row "
-            "per "
-            f"datapoint, shape (datapoints, {w.size})."
+            f"per datapoint, shape (datapoints, {w.size})."
         )
     return values
 

@@ -42,7 +42,7 @@ def newton(gradient: Field, curvature: Field, start: FloatArray, factor: float, 
     """Iterate W <- W - k L'(W) / L''(W), k dimensionless.
 
     At a zero of the curvature the step is not finite: the path is NaN from there on and `failed_step` says
-        where.
+    where.
     A place where both derivatives vanish is kept: it is stationary.
     Newton's method goes to the nearest stationary point, a maximum as readily as a minimum.
     """

@@ -25,6 +25,7 @@ from typing import Any, Final
 import numpy as np
 
 from tui_opt.kernels import lanes, philox, walkers
+from tui_opt.kernels.lanes import LANES
 from tui_opt.kernels.tape import UNARY_OPS, TapeLike, check
 from tui_opt.kernels.walkers import FloatArray, IntArray, check_walkers
 
@@ -37,9 +38,6 @@ _ARITHMETIC: Final = frozenset(
     {"add", "sub", "mul", "div", "neg", "abs", "sqrt", "min", "max", "gate", "relu", "sign", "step"}
 )
 _IN_LANES: Final = frozenset({"exp", "log", "sign", "step", "relu", "gate", "sigmoid", "softplus", "cbrt"})
-
-LANES: Final = 256
-"""Lanes per group: positions, steps and bits of one group take 8 KB of the first-level cache."""
 
 _STRIDE: Final = LANES + 8
 """From row to row; a power of two would make rows compete for the same cache lines."""
@@ -172,7 +170,7 @@ class _Stages:
         first_register = 1 + len(tape.constants)
         current = {0: 0} | {k: k for k in range(1, first_register)}  # operand -> the value it holds now
         self._names = {0: "w0"} | {k: _literal(c) for k, c in enumerate(tape.constants, start=1)}
-        self._home: dict[int, int | None] = {k: None for k in range(1, first_register)}  # value -> loop
+        self._home: dict[int, int | None] = dict.fromkeys(range(1, first_register))  # value -> loop
         self._rows = {0: 0}
         level = dict.fromkeys(range(first_register), 0)
         operations: dict[int, tuple[str, int, int]] = {}
@@ -211,6 +209,10 @@ class _Stages:
     def _write_loop(self, number: int, values: list[int], is_last: bool) -> None:
         if not values and not is_last:
             return
+        if len(values) == 1 and self._operations[values[0]][0] == "exp":
+            target, source = self._slice(values[0]), self._slice(self._operations[values[0]][1])
+            self.lines.append(f"lanes.exp_row({target}, {source})")
+            return
         body = [
             f"{self._names[value]} = {self._row(value)}"
             for value in sorted(self._read[number])
@@ -234,6 +236,10 @@ class _Stages:
         for number, name in enumerate(names[1:], start=1):
             lines.append(f"g = lanes.select(choice == np.uint64({number}), {name}, g)")
         return lines
+
+    def _slice(self, value: int) -> str:
+        start = self._rows[value] * _STRIDE
+        return f"rows[{start}:{start + LANES}]"
 
     def _row(self, value: int) -> str:
         row = self._rows[value]
@@ -267,6 +273,7 @@ def _kernels_digest() -> str:
     """Changes with the helpers a kernel inlines, so that a stale compiled kernel is never found."""
     digest = hashlib.sha256()
     for module in (lanes, philox, walkers):
+        assert module.__file__ is not None
         digest.update(Path(module.__file__).read_bytes())
     return digest.hexdigest()[:16]
 

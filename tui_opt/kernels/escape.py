@@ -25,8 +25,7 @@ MAX_EXACT_STEPS = 200
 
 @dataclass
 class Atoms:
-    """Distinct weighted places of walkers after `steps` steps, with what has been absorbed and lost until
-    then.
+    """Distinct weighted places of walkers after `steps` steps, and what was absorbed and lost by then.
 
     Attributes:
         places: [a], not yet absorbed.
@@ -105,14 +104,15 @@ def escape_curve(
 ) -> EscapeCurve:
     """Probability of having passed the barrier within each of `steps` steps.
 
-    The walkers are followed exactly as long as their distinct places are few (and to the last requested number of
-    steps that 2^20 of them reach), then handed to the cells.
+    The walkers are followed exactly as long as their distinct places are few (and to the last requested
+    number of steps that 2^20 of them reach), then handed to the cells.
 
     Args:
         operator: the chain on cells.
         start: where all walkers begin.
         steps: numbers of steps, in any order, each 0 or more.
-        between: called with the number of steps done, every few tens of milliseconds; what it raises ends the work.
+        between: called with the number of steps done, every few tens of milliseconds; what it raises ends
+            the work.
 
     Returns: the probabilities in the order of `steps`, with their checks.
     Raises: ValueError for a negative number of steps.
@@ -178,7 +178,9 @@ class Tail:
         return self.lost + self.lost_flux * self._weight(steps)
 
 
-def settled_tail(operator: TransferOperator, before: FloatArray, after: FloatArray, steps: int) -> Tail | None:
+def settled_tail(
+    operator: TransferOperator, before: FloatArray, after: FloatArray, steps: int
+) -> Tail | None:
     """The tail of a chain whose law did not change over the last steps, or None while it still does.
 
     Both the law among the survivors (in total variation) and the relative flux out of it must be still. A slower mode
@@ -200,7 +202,9 @@ def settled_tail(operator: TransferOperator, before: FloatArray, after: FloatArr
         return None
     flux_before, flux = float(law_before @ operator.absorbed), float(law @ operator.absorbed)
     leak_before, leak = float(law_before @ operator.lost), float(law @ operator.lost)
-    still = abs(flux - flux_before) <= FLUX_TOLERANCE * flux and abs(leak - leak_before) <= FLUX_TOLERANCE * leak
+    still = (
+        abs(flux - flux_before) <= FLUX_TOLERANCE * flux and abs(leak - leak_before) <= FLUX_TOLERANCE * leak
+    )
     if not still or flux + leak >= 1.0:
         return None
     return Tail(steps, float(after[ABSORBED]), float(after[LOST]), alive * flux, alive * leak, flux + leak)

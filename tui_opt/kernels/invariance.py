@@ -1,5 +1,4 @@
-"""Which sets no sequence of SGD updates leaves: the absorbing barrier of a pit, and what can be reached
-before it.
+"""Sets that no sequence of SGD updates leaves: a pit's absorbing barrier, and what is reachable before it.
 
 All maps are f_j(W) = W - T g_j(W). Extrema of the maps are found by sampling and zooming into the best nodes,
 so a set is known to the accuracy of a few thousand nodes, not proven by interval arithmetic.
@@ -35,8 +34,7 @@ class Reach:
 
 
 def absorbing_barrier(gradients: TermField, temperature: float, pit: float, other: float) -> Barrier:
-    """Find the barrier b nearest to `pit`, towards the minimum `other`, beyond which no sequence of updates
-    returns.
+    """Find the place nearest to `pit`, towards `other`, beyond which no sequence of updates returns.
 
     Beyond b, up to everything the walkers can then reach (landings past `other` included), every map must
     answer with a place that is still beyond b. For the smallest such b some datapoint's gradient is zero
@@ -162,8 +160,7 @@ class _Maps:
     def grow(
         self, low: float, high: float, ceiling: float, floor: float = -np.inf, max_width: float = 1e6
     ) -> tuple[float, float] | None:
-        """Enlarge [low, high] until the maps answer from within; what lies beyond ceiling or floor is cut
-        off.
+        """Enlarge [low, high] until the maps answer from within; beyond ceiling and floor is cut off.
 
         The interval is enlarged by a little more than it has to be, ever more so, because the hull of a
         contraction would be approached in infinitely many steps. None when it does not close within

@@ -1,9 +1,8 @@
-"""How rare escapes scale as T -> 0: the chain's own exponent, that of its diffusion limit, and where both
-end.
+"""How rare escapes scale as T -> 0: the chain's own exponent, its diffusion limit's, and where both end.
 
 The mean number of steps to leave a pit grows like exp(dV / T). For the chain dV is the integral of p(W), the
-nonzero root of mean_j exp(-p g_j(W)) = 1; in the diffusion limit the steps are taken as Gaussian and p is 2 G
-/ S^2.
+nonzero root of mean_j exp(-p g_j(W)) = 1; in the diffusion limit the steps are taken as Gaussian and
+p = 2 G / S^2.
 """
 
 from __future__ import annotations
@@ -17,6 +16,8 @@ from scipy.optimize import brentq
 from tui_opt.kernels.callables import Field, FloatArray, TermField, evaluate_terms
 
 NEWTON_STEPS = 200
+NEGLIGIBLE = 1e-290
+"""A push outward below this fraction of the largest gradient counts as none: its root would overflow."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,15 @@ def tilting_root(gradients: TermField, w: FloatArray) -> FloatArray:
     largest = np.abs(g).max(axis=0)
     lowest = g.min(axis=0)
     root = np.full(drift.shape, np.nan)
-    with np.errstate(all="ignore"):
-        usable = np.isfinite(largest) & (largest > 0)
-        root[usable & (lowest >= 0)] = np.inf
-        root[usable & (sign == 0)] = 0.0
-        solve = usable & (lowest < 0) & (sign != 0)
+    usable = np.isfinite(largest) & (largest > 0)
+    helped = lowest < -NEGLIGIBLE * largest
+    root[usable & ~helped] = np.inf
+    root[usable & (sign == 0)] = 0.0
+    solve = usable & helped & (sign != 0)
     if solve.any():
         scale = largest[solve]
-        root[solve] = _newton_from_above(g[:, solve] / scale) / scale
+        with np.errstate(over="ignore"):
+            root[solve] = _newton_from_above(g[:, solve] / scale) / scale
     return np.asarray(np.where(sign == 0, root, sign * root), dtype=np.float64)
 
 
@@ -99,8 +101,7 @@ def barrier_exponent(gradients: TermField, pit: float, maximum: float) -> Expone
 
 
 def kramers_exponent(gradients: TermField, pit: float, maximum: float) -> Exponent:
-    """Exponent of the diffusion limit: integral of 2 G / S^2 dW, S^2 the population variance of the
-    gradients.
+    """Exponent of the diffusion limit: integral of 2 G / S^2 dW, S^2 the population variance of g_j.
 
     Returns: the exponent; inf where the noise vanishes or fades out on the way while the drift does not.
     Reference: Kramers (1940), Physica 7, 284, with a place-dependent diffusivity T^2 S^2 / 2 and drift -T G.
@@ -145,8 +146,7 @@ def stability_temperature(curvatures: FloatArray) -> float:
         with np.errstate(divide="ignore"):
             return float(np.log(np.abs(1.0 - temperature * c)).mean())
 
-    # Negative just above 0, and positive at the latest where every |1 - T c| that can exceed 1 does: T = 4 /
-    # mean c.
+    # Negative just above 0, where it is -T mean c; looked for up to twice the limit 2 / mean c of L itself.
     steps = np.linspace(0, 1, 4001)[1:] * 4.0 / c.mean()
     values = np.array([exponent(t) for t in steps])
     first = np.flatnonzero(values >= 0)
@@ -163,8 +163,7 @@ def stability_temperature(curvatures: FloatArray) -> float:
 
 
 def noise_free_place(gradients: TermField, low: float, high: float) -> float | None:
-    """Where all datapoints agree (S^2 = 0) within [low, high]; None when there is no such place or the noise
-    fades.
+    """Where all datapoints agree (S^2 = 0) within [low, high]; None when there is no such place.
 
     Only a change of sign of the leading deviation from the mean counts, verified on all datapoints.
     """

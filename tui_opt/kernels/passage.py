@@ -21,6 +21,8 @@ ESCAPE_TOLERANCE = 1e-9
 """A probability of never escaping below this is the cells' own error, not a trap."""
 MAX_SUMMED_STEPS = 5000
 REMAINDER = 1e-14
+"""Probability still in motion at which the summation ends."""
+LOOK = 128
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,16 @@ def passage_by_summation(
     inside = mass[: operator.cells]
     never = float(inside[trapped].sum())
     inside[trapped] = 0.0
+    mark = 1.0
     for n in range(stages[-1].steps, stages[-1].steps + MAX_SUMMED_STEPS):
         left = float(inside.sum())
         if left <= REMAINDER:
-            return _summary(total, early, never + float(mass[LOST]), "summation")
+            return _summary(total, early, float(mass[ABSORBED]), never + float(mass[LOST]), "summation")
+        if (n - stages[-1].steps) % LOOK == LOOK - 1:
+            # Give up early when the decay since the last look is too slow to finish in time.
+            if left > mark * REMAINDER ** (LOOK / MAX_SUMMED_STEPS):
+                return None
+            mark = left
         before = mass[ABSORBED]
         advance(operator, mass, 1)
         never += float(inside[trapped].sum())
@@ -127,8 +135,9 @@ def passage_by_linear_system(
 
     total, early = _exact_sums(stages)
     never_at = last.lost + average(never)
-    early += last.steps * max(1.0 - last.absorbed - never_at, 0.0) + average(late)
-    return _summary(total + average(tau), early, never_at, "linear system")
+    later = average(escape)
+    early += last.steps * later + average(late)
+    return _summary(total + average(tau), early, last.absorbed + later, never_at, "linear system")
 
 
 def passage_by_rate(operator: TransferOperator, start: float, tilt: FloatArray | None) -> PassageTime:
@@ -156,11 +165,12 @@ def _exact_sums(stages: list[Atoms]) -> tuple[float, float]:
     return survival, sum(b.steps * (b.absorbed - a.absorbed) for a, b in pairs)
 
 
-def _summary(total: float, early: float, never: float, method: str) -> PassageTime:
+def _summary(total: float, early: float, escaped: float, never: float, method: str) -> PassageTime:
+    # The smaller of the two complementary probabilities is the accurate one.
+    escape = 1.0 - never if never < 0.5 else escaped
     if never <= ESCAPE_TOLERANCE:
-        return PassageTime(total, float(np.log(total)), 1.0 - never, total, method)
-    escape = max(1.0 - never, 0.0)
-    conditional = early / escape if escape > ESCAPE_TOLERANCE else float("nan")
+        return PassageTime(total, float(np.log(total)), escape, total, method)
+    conditional = early / escape if escape > 0 else float("nan")
     return PassageTime(np.inf, np.inf, escape, conditional, method, _never_reason(never))
 
 

@@ -20,8 +20,7 @@ SWEEP = 50
 
 @dataclass(frozen=True)
 class QuasiStationary:
-    """The law that walkers in the pit tend to while they have not escaped, and the rate at which they then
-    escape.
+    """The law that walkers in the pit tend to while they have not escaped, and their rate of escape from it.
 
     Attributes:
         density: [cells], per unit of W, integrates to 1; NaN when no walker is left in motion.

@@ -15,13 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.kernels import lanes
-from tui_opt.kernels.lanes import lane
+from tui_opt.kernels.lanes import LANES, lane
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
-
-LANES: Final = 256
-"""Lanes per block; a tape of sixteen operands then fills the 32 KB of a first-level cache."""
 
 _BINARY: Final = ("add", "sub", "mul", "div", "min", "max", "gate", "pow", "atan2", "hypot")
 _UNARY: Final = (
@@ -199,8 +196,7 @@ def execute(code: IntArray, operands: FloatArray) -> None:
             for i in range(LANES):
                 t[i] = math.sqrt(x[i])
         elif op == 13:
-            for i in range(LANES):
-                t[i] = lanes.exp(x[i])
+            lanes.exp_row(t, x)
         elif op == 14:
             for i in range(LANES):
                 t[i] = lanes.log(x[i])

@@ -19,9 +19,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_opt.kernels.lanes import lane, select
+from tui_opt.kernels.lanes import LANES, lane, select
 from tui_opt.kernels.philox import philox
-from tui_opt.kernels.tape import LANES, PROGRAM_TYPES, Program, execute, workspace
+from tui_opt.kernels.tape import PROGRAM_TYPES, Program, execute, workspace
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -199,7 +199,7 @@ def _first_passage(
     passed = np.empty(LANES, dtype=np.int64)
     words = np.empty((2, LANES), dtype=np.uint64)
     bits = bits_per_choice(np.uint64(outputs.size))
-    per_word = np.int64(_WORD_BITS // bits)
+    per_word = int(_WORD_BITS // bits)
     threshold = direction * barrier
     last = first_step + steps
     for start in range(0, w.size, LANES):
@@ -260,7 +260,7 @@ def _walk(
     g = np.empty(LANES)
     words = np.empty((2, LANES), dtype=np.uint64)
     bits = bits_per_choice(np.uint64(outputs.size))
-    per_word = np.int64(_WORD_BITS // bits)
+    per_word = int(_WORD_BITS // bits)
     for start in range(0, w.size, LANES):
         width = min(LANES, w.size - start)
         for i in range(width):
@@ -289,7 +289,7 @@ def _choices(
     key: np.uint64, walker: np.uint64, first_step: int, datapoints: np.uint64, drawn: IntArray
 ) -> None:
     bits = bits_per_choice(datapoints)
-    per_word = np.int64(_WORD_BITS // bits)
+    per_word = int(_WORD_BITS // bits)
     for k in range(drawn.size):
         step = first_step + k
         block = step // (2 * per_word)

@@ -5,23 +5,17 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_GREEK = {
-    chr(code): name
-    for code, name in zip(
-        range(0x3B1, 0x3CA),
-        (
-            "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma sigma "
-            "tau upsilon phi chi psi omega"
-        ).split(),
-        strict=True,
-    )
-}
+_GREEK_NAMES = (
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu",
+    "xi", "omicron", "pi", "rho", "sigma", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
+)  # fmt: skip
+_GREEK = {chr(ord("α") + i): name for i, name in enumerate(_GREEK_NAMES)}
 _SIGNS = {
     "±": "+/-", "×": "x", "·": "*", "−": "-", "–": "-", "—": "-", "‑": "-", "…": "...", "→": "->", "←": "<-",
     "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "∝": "~", "∞": "inf", "√": "sqrt", "∂": "d", "∇": "grad ",
     "Δ": "Delta", "Σ": "Sum", "Ω": "Omega", "Φ": "Phi", "Ψ": "Psi", "Γ": "Gamma", "Λ": "Lambda", "Θ": "Theta",
     "∫": "int ", "‘": "'", "’": "'", "“": '"', "”": '"', "‖": "||", "∈": " in ", "µ": "u", "°": " deg",
-    "\u202f": "", "\u2009": "", "✓": "yes", "✗": "no", "ϵ": "epsilon", "ϕ": "phi", "ℓ": "l", "′": "'", "″": "''",
+    "\u202f": "", "\u2009": "", "✓": "+", "✗": "x", "ϵ": "epsilon", "ϕ": "phi", "ℓ": "l", "′": "'", "″": "''",
 }  # fmt: skip
 _POWERS = str.maketrans("⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ", "-+0123456789n")
 _INDICES = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")

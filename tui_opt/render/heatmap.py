@@ -83,7 +83,7 @@ def levels(
     across = resample_edges(places, x.unit(drawn.x), np.linspace(0, 1, columns + 1))
     placed = resample_edges(across.T, y.unit(drawn.y), np.linspace(0, 1, rows + 1)).T[::-1]
     known = np.isfinite(placed)
-    level = np.clip(np.where(known, placed, 0.0) * count, 0, count - 1).astype(np.int64)
+    level: NDArray[np.int64] = np.clip(np.where(known, placed, 0.0) * count, 0, count - 1).astype(np.int64)
     level[~known] = UNKNOWN
     return level
 

@@ -30,12 +30,18 @@ _METADATA: dict[str, dict[str, Any]] = {
     ".svg": {"Date": None, "Creator": None},
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
-_SETTINGS = {"svg.hashsalt": "optexplore", "font.size": 9.0, "axes.spines.top": False, "axes.spines.right": False}
+_SETTINGS = {
+    "svg.hashsalt": "optexplore",
+    "font.size": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
 _SETTINGS_LOCK = threading.Lock()  # matplotlib's settings are one dict per process
 _LINE_STYLES = ("-", "--", "-.", ":")
 _POINT_MARKERS = "osD^vx"
 _MARGIN = 0.02
 _MAP_LEVELS = 256
+_FEW_POINTS = 1_000
 _MOST_POINTS = 50_000  # beyond it points become a picture of their density
 _CAPTION_CHARS_PER_INCH = 15
 _LEGEND_COLUMNS = 4
@@ -68,7 +74,9 @@ def save_figure(
     target = Path(path)
     suffix = target.suffix.lower()
     if suffix not in _METADATA:
-        raise RenderError(f"A figure is written as .png, .svg or .pdf, and {target.name!r} ends in none of them.")
+        raise RenderError(
+            f"A figure is written as .png, .svg or .pdf, and {target.name!r} ends in none of them."
+        )
     try:
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -105,38 +113,63 @@ def _plain(text: Any, label: str) -> None:
 def _draw(page: Any, scene: Scene, columns: int, rows: int) -> None:
     axes = page.subplots()
     _plain(page.suptitle("", x=0.01, ha="left", weight="bold"), scene.figure.title)
-    caption = " ".join(s for s in (*scene.notes, scene.figure.caption) if s)
+    foot = _caption(page, " ".join(s for s in (*scene.notes, scene.figure.caption) if s))
     if scene.x is None or scene.y is None:
         axes.set_axis_off()
         _plain(axes.text(0.5, 0.5, "", ha="center", va="center"), "There are no numbers to draw.")
-    else:
-        _axes(axes, scene, scene.x, scene.y)
-        curves = [d for d in scene.drawn if d.kind in ("line", "path")]
-        points = [d for d in scene.drawn if d.kind == "scatter"]
-        over_map = any(d.kind == "heatmap" for d in scene.drawn)
-        for drawn in scene.drawn:
-            if drawn.kind == "heatmap":
-                _heatmap(page, axes, drawn)
-            elif drawn.kind in ("line", "path"):
-                _curve(axes, drawn, scene.x, scene.y, columns, rows, _LINE_STYLES[curves.index(drawn) % 4], over_map)
-            elif drawn.kind == "scatter":
-                marker = _POINT_MARKERS[points.index(drawn) % len(_POINT_MARKERS)]
-                _scatter(axes, drawn, scene.x, scene.y, columns, rows, marker)
-            else:
-                _area(axes, drawn, alone=sum(d.kind == "histogram" for d in scene.drawn) == 1)
-        _rules(axes, scene)
-        handles, labels = axes.get_legend_handles_labels()
-        if handles:
-            legend = page.legend(
-                handles, labels, loc="outside lower left", ncols=_LEGEND_COLUMNS, frameon=False
-            )
-            for text, label in zip(legend.get_texts(), labels, strict=True):
-                _plain(text, label)
-    if caption:
-        wide = max(20, int(page.get_figwidth() * _CAPTION_CHARS_PER_INCH))
-        below = page.supxlabel("", x=0.01, ha="left", size="small", color="0.35")
-        _plain(below, "")
-        below.set_text("\n".join(textwrap.wrap(clean(caption, unicode=True), wide)))
+        return
+    _axes(axes, scene, scene.x, scene.y)
+    kinds = [d.kind for d in scene.drawn]
+    for i, drawn in enumerate(scene.drawn):
+        place = kinds[:i].count(drawn.kind)  # among the layers of its kind
+        if drawn.kind == "heatmap":
+            _heatmap(page, axes, drawn)
+        elif drawn.kind in ("line", "path"):
+            style = _LINE_STYLES[place % len(_LINE_STYLES)]
+            _curve(axes, drawn, scene.x, scene.y, (columns, rows), style, over_map="heatmap" in kinds)
+        elif drawn.kind == "scatter":
+            marker = _POINT_MARKERS[place % len(_POINT_MARKERS)]
+            _scatter(axes, drawn, scene.x, scene.y, (columns, rows), marker)
+        else:
+            _area(axes, drawn, alone=kinds.count("histogram") == 1)
+    _rules(axes, scene)
+    _legend(page, axes, foot)
+
+
+def _caption(page: Any, caption: str) -> float:
+    """Write the caption at the foot of the page; returns the share of its height that is taken."""
+    if not caption:
+        return 0.0
+    wide = max(20, int(page.get_figwidth() * _CAPTION_CHARS_PER_INCH))
+    below = page.text(0.01, 0.01, "", size="small", color="0.35", va="bottom", linespacing=1.2)
+    below.set_parse_math(False)
+    below.set_text("\n".join(textwrap.wrap(clean(caption, unicode=True), wide)))
+    return _reserve(page, below, 0.02)
+
+
+def _legend(page: Any, axes: Any, foot: float) -> None:
+    """Put the legend under the axes and above the caption, in as many columns as fit the page."""
+    handles, labels = axes.get_legend_handles_labels()
+    if not handles:
+        return
+    for columns in range(min(_LEGEND_COLUMNS, len(handles)), 0, -1):
+        legend = page.legend(
+            handles, labels, ncols=columns, frameon=False, loc="lower left", bbox_to_anchor=(0, foot)
+        )
+        for text, label in zip(legend.get_texts(), labels, strict=True):
+            _plain(text, label)
+        if columns == 1 or legend.get_window_extent(page.canvas.get_renderer()).x1 <= page.bbox.x1:
+            break
+        legend.remove()
+    _reserve(page, legend, foot)
+
+
+def _reserve(page: Any, artist: Any, below: float) -> float:
+    """Keep the axes above an artist at the foot of the page; returns the share of the height that is taken."""
+    height = artist.get_window_extent(page.canvas.get_renderer()).height / page.bbox.height
+    taken = float(below + height)
+    page.get_layout_engine().set(rect=(0, taken, 1, 1 - taken))
+    return taken
 
 
 def _axes(axes: Any, scene: Scene, x: Scale, y: Scale) -> None:
@@ -170,13 +203,14 @@ def _label(drawn: Drawn) -> str | None:
 
 
 def _curve(
-    axes: Any, drawn: Drawn, x: Scale, y: Scale, columns: int, rows: int, style: str, over_map: bool
+    axes: Any, drawn: Drawn, x: Scale, y: Scale, pixels: tuple[int, int], style: str, *, over_map: bool
 ) -> None:
     from matplotlib.patheffects import withStroke
 
+    columns, rows = pixels
     if drawn.kind == "path" and len(drawn.x) > _MOST_POINTS:
         counts = path_counts(x.unit(drawn.x), y.unit(drawn.y), columns // 2, rows // 2)
-        _density(axes, drawn, counts)
+        _density(axes, drawn, counts, x, y)
         return
     points = (drawn.x, drawn.y)
     if drawn.kind == "line":
@@ -184,40 +218,29 @@ def _curve(
     look: dict[str, Any] = {"color": _color(drawn)}
     if over_map:
         look = {"color": "white", "path_effects": [withStroke(linewidth=3, foreground="black")]}
-    axes.plot(*points, linestyle=style, linewidth=1.4, label=_label(drawn), **look)
+    width = 1.4 if drawn.kind == "line" or over_map else 0.9
+    axes.plot(*points, linestyle=style, linewidth=width, label=_label(drawn), **look)
 
 
-def _scatter(
-    axes: Any, drawn: Drawn, x: Scale, y: Scale, columns: int, rows: int, marker: str
-) -> None:
+def _scatter(axes: Any, drawn: Drawn, x: Scale, y: Scale, pixels: tuple[int, int], marker: str) -> None:
     if len(drawn.x) > _MOST_POINTS:
-        counts = point_counts(x.unit(drawn.x), y.unit(drawn.y), columns // 3, rows // 3)
-        _density(axes, drawn, counts)
+        counts = point_counts(x.unit(drawn.x), y.unit(drawn.y), pixels[0] // 3, pixels[1] // 3)
+        _density(axes, drawn, counts, x, y)
         return
-    few = len(drawn.x) <= 1000
-    axes.errorbar(
-        drawn.x,
-        drawn.y,
-        yerr=drawn.error,
-        fmt=marker,
-        markersize=4 if few else 1.5,
-        capsize=2,
-        elinewidth=1,
-        color=_color(drawn),
-        label=_label(drawn),
-        rasterized=not few,
-    )
+    few = len(drawn.x) <= _FEW_POINTS
+    size = 4 if few else 1.5
+    look = {"markersize": size, "capsize": 2, "elinewidth": 1, "color": _color(drawn), "rasterized": not few}
+    axes.errorbar(drawn.x, drawn.y, yerr=drawn.error, fmt=marker, label=_label(drawn), **look)
 
 
-def _density(axes: Any, drawn: Drawn, counts: NDArray[np.int64]) -> None:
-    """A picture of counts, opaque where they are high; it fills the axes and not the data's range."""
-    shown = np.zeros((*counts.shape, 4))
+def _density(axes: Any, drawn: Drawn, counts: NDArray[np.int64], x: Scale, y: Scale) -> None:
+    """A picture of counts between the axes' limits, opaque where they are high."""
+    rows, columns = counts.shape
+    shown = np.zeros((rows, columns, 4))
     shown[..., :3] = _color(drawn)
     logs = np.log1p(counts)
     shown[..., 3] = np.where(counts > 0, 0.25 + 0.75 * logs / max(float(logs.max()), 1.0), 0.0)
-    # The counts were taken between the scene's limits, which the axes' margins lie around.
-    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    axes.imshow(shown, origin="lower", extent=(left, right, low, high), aspect="auto", interpolation="nearest")
+    axes.pcolormesh(x.edges(columns), y.edges(rows), shown, rasterized=True)
     axes.plot([], [], color=_color(drawn), label=_label(drawn))
 
 
@@ -225,7 +248,9 @@ def _area(axes: Any, drawn: Drawn, *, alone: bool) -> None:
     color = _color(drawn)
     if drawn.kind == "band":
         assert drawn.upper is not None
-        axes.fill_between(drawn.x, drawn.y, drawn.upper, color=color, alpha=0.2, linewidth=0, label=_label(drawn))
+        axes.fill_between(
+            drawn.x, drawn.y, drawn.upper, color=color, alpha=0.2, linewidth=0, label=_label(drawn)
+        )
     else:
         axes.stairs(np.nan_to_num(drawn.y), drawn.x, fill=alone, color=color, label=_label(drawn))
 
@@ -251,8 +276,12 @@ def _rules(axes: Any, scene: Scene) -> None:
     for rule in scene.rules:
         if rule.axis == "x":
             axes.axvline(rule.value, color="0.45", linewidth=0.9, linestyle=(0, (4, 3)))
-            text = axes.text(rule.value, 1.01, "", transform=axes.get_xaxis_transform(), rotation=30, size="small")
+            text = axes.text(
+                rule.value, 1.01, "", transform=axes.get_xaxis_transform(), rotation=30, size="small"
+            )
         else:
             axes.axhline(rule.value, color="0.45", linewidth=0.9, linestyle=(0, (4, 3)))
-            text = axes.text(1.01, rule.value, "", transform=axes.get_yaxis_transform(), va="center", size="small")
+            text = axes.text(
+                1.01, rule.value, "", transform=axes.get_yaxis_transform(), va="center", size="small"
+            )
         _plain(text, rule.label)

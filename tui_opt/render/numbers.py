@@ -110,7 +110,7 @@ def format_uncertain(value: float, stderr: float | None) -> str:
         return f"{format_number(value, DOUBLE_DIGITS - 1)} ± {format_number(stderr, 2)}"
     centre, error = round_to(Decimal(value), unit), round_to(error, unit)
     leading = max(decimal_exponent(centre), decimal_exponent(error))
-    if _FIXED_FROM <= leading and unit <= 0:
+    if leading >= _FIXED_FROM and unit <= 0:
         return _concise(centre, error)
     with localcontext() as context:
         context.prec = _PRECISION

@@ -29,7 +29,7 @@ def column_extremes(x: Floats, y: Floats, edges: Floats) -> tuple[Floats, Floats
             for the nearest on either side, from which the curve enters the plot.
 
     Returns:
-        x and y of at most `2 * columns + 4` points, still rising in x; the input itself where it is no longer than that.
+        x and y of at most `2 * columns + 4` points, still rising in x; the input itself where it is no longer.
     """
     columns = len(edges) - 1
     if len(x) <= 2 * columns + 4:

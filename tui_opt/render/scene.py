@@ -1,4 +1,4 @@
-"""A figure with its numbers: layers resolved and checked, axes with their ranges, and what could not be drawn in words."""
+"""A figure with its numbers: layers checked, axes with their ranges, and what cannot be drawn in words."""
 
 from __future__ import annotations
 

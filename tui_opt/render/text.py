@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
 from tui_opt.render.numbers import format_number, format_uncertain
+from tui_opt.render.wrap import clean, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,12 +19,21 @@ if TYPE_CHECKING:
     from tui_opt.result import Cell, Finding, Result
     from tui_opt.result import Table as ResultTable
 
-__all__ = ["Expectation", "data_table", "findings_table", "format_finding", "format_number", "format_uncertain"]
+__all__ = [
+    "Expectation",
+    "data_table",
+    "findings_table",
+    "format_finding",
+    "format_number",
+    "format_uncertain",
+]
 
-_NARROW = 72
 _DOES_NOT_EXIST = "does not exist"
-_WARNING = "warning"
-_HOLDS, _FAILS, _UNKNOWN = "✓ holds", "✗ does not hold", "not measured"
+_UNKNOWN = "not measured"
+_GAP = "  "
+_LEAST_ROOM = 28  # for sentences beside names and values
+_LEAST_WORDS = 6
+_LEAST_HEADER = 6
 
 
 class Expectation(Protocol):
@@ -63,144 +74,186 @@ def format_finding(finding: Finding) -> str:
     return f"{number} {finding.unit}" if finding.unit else number
 
 
-def _value(finding: Finding) -> Text:
-    known = math.isfinite(finding.value)
-    return Text(format_finding(finding), "bold" if known else "italic", no_wrap=True)
-
-
-def _meaning(finding: Finding) -> Text:
-    if finding.kind == _WARNING:
-        return Text.assemble(("⚠ warning: ", "bold yellow"), finding.text)
-    return Text(finding.text, "dim" if finding.kind == "accuracy" else "")
-
-
-def _verdict(expectation: Expectation) -> Text:
-    """The verdict of the source and whether this run agrees, in a mark, a word and a colour."""
+def _verdict(expectation: Expectation) -> tuple[str, str]:
+    """The verdict, whether it holds here, and the numbers compared, in words; and the style they are shown in."""
     if expectation.holds is None:
-        return Text(f"{expectation.verdict}: {_UNKNOWN}", "dim")
-    word, color = (_HOLDS, "green") if expectation.holds else (_FAILS, "bold red")
-    return Text.assemble(f"{expectation.verdict} ", (word, color))
+        words, style = f"{expectation.verdict}: {_UNKNOWN}", "dim"
+    elif expectation.holds:
+        words, style = f"✓ {expectation.verdict}: holds", "green"
+    else:
+        words, style = f"✗ {expectation.verdict}: does not hold", "bold red"
+    numbers = [
+        f"{name} {format_number(value)}"
+        for name, value in (("expected", expectation.value), ("claimed", expectation.claimed))
+        if value is not None
+    ]
+    return f"{words} ({', '.join(numbers)})" if numbers else words, style
 
 
-def _expected(expectation: Expectation) -> Text:
-    parts = []
-    if expectation.value is not None:
-        parts.append(f"expected {format_number(expectation.value)}")
-    if expectation.claimed is not None:
-        parts.append(f"claimed {format_number(expectation.claimed)}")
-    if not expectation.finding and expectation.measured is not None:
-        parts.append(f"measured {format_number(expectation.measured)}")
-    return Text("\n".join(parts), no_wrap=True)
+def _meaning(finding: Finding) -> tuple[str, str]:
+    if finding.kind == "warning":
+        return f"warning: {finding.text}", "bold yellow"
+    return finding.text, "dim" if finding.kind == "accuracy" else ""
 
 
-def findings_table(result: Result, width: int, expectations: Sequence[Expectation] | None = None) -> Table:
-    """The findings with values, meanings, and what their sources say.
+@dataclass(frozen=True)
+class _Entry:
+    """A finding's name, its value, and styled sentences about it."""
+
+    name: str
+    value: str
+    value_style: str
+    sentences: tuple[tuple[str, str], ...]
+
+
+def _entry(
+    name: str, value: str, value_style: str, sentences: Iterable[tuple[str, str]], *, unicode: bool
+) -> _Entry:
+    shown = tuple((clean(text, unicode=unicode), style) for text, style in sentences if text)
+    return _Entry(clean(name, unicode=unicode), clean(value, unicode=unicode), value_style, shown)
+
+
+def _entries(result: Result, expectations: Sequence[Expectation], *, unicode: bool) -> list[_Entry]:
+    by_finding: dict[str, list[Expectation]] = {}
+    for expectation in expectations:
+        by_finding.setdefault(expectation.finding or "", []).append(expectation)
+    entries = []
+    for finding in result.findings.values():
+        sentences = [_meaning(finding), *(_verdict(e) for e in by_finding.pop(finding.name, []))]
+        style = "bold" if math.isfinite(finding.value) else "italic"
+        entries.append(_entry(finding.name, format_finding(finding), style, sentences, unicode=unicode))
+    for name, others in by_finding.items():
+        for e in others:
+            measured = "" if e.measured is None else format_number(e.measured)
+            entries.append(_entry(name or "(array)", measured, "bold", (_verdict(e),), unicode=unicode))
+    return entries
+
+
+def findings_table(
+    result: Result,
+    width: int,
+    expectations: Sequence[Expectation] | None = None,
+    *,
+    unicode: bool = True,
+) -> Table:
+    """The findings with values, meanings, and what their sources say of them.
 
     Args:
         result: the result.
-        width: cells across; under 72 each finding takes lines of its own instead of a row.
+        width: cells across, at least 1. Where names and values leave too little room for sentences, these stand
+            below instead of beside them.
         expectations: what sources say; those of findings that are not in the result follow at the end.
+        unicode: write in ASCII only where false.
 
     Returns:
-        A rich table no wider than `width`, which breaks lines between words and never inside a number that fits a
-        line.
+        A rich table no wider than `width`, in which a number is cut only where it is wider than a line.
     """
-    by_finding: dict[str, list[Expectation]] = {}
-    for expectation in expectations or ():
-        by_finding.setdefault(expectation.finding or "", []).append(expectation)
-    rows = [(f, by_finding.pop(f.name, [])) for f in result.findings.values()]
-    others = [e for group in by_finding.values() for e in group]
-    return _stacked(rows, others, width) if width < _NARROW else _wide(rows, others, width)
+    entries = _entries(result, expectations or (), unicode=unicode)
+    names = max((cell_len(e.name) for e in entries), default=0)
+    values = max((cell_len(e.value) for e in entries), default=0)
+    room = width - names - values - 2 * len(_GAP)
+    return _beside(entries, room) if room >= _LEAST_ROOM else _below(entries, width)
 
 
-def _wide(
-    rows: Sequence[tuple[Finding, list[Expectation]]], others: Sequence[Expectation], width: int
-) -> Table:
-    expected = bool(others) or any(e for _, e in rows)
-    table = Table(box=box.SIMPLE_HEAD, width=width, pad_edge=False, padding=(0, 1))
-    longest = max((len(f.name) for f, _ in rows), default=7)
-    table.add_column("finding", min_width=min(longest, width // 4), overflow="fold")
-    table.add_column("value", no_wrap=True, justify="right")
-    table.add_column("meaning", ratio=1, overflow="fold")
-    if expected:
-        table.add_column("source", no_wrap=True)
-        table.add_column("verdict", overflow="fold", min_width=14)
-    for finding, expectations in rows:
-        first = expectations[:1]
-        table.add_row(finding.name, _value(finding), _meaning(finding), *_source_cells(first, expected))
-        for expectation in expectations[1:]:
-            table.add_row("", "", "", *_source_cells([expectation], expected))
-    for expectation in others:
-        table.add_row(expectation.finding or "", "", "", *_source_cells([expectation], expected))
+def _lines(sentences: Iterable[tuple[str, str]], width: int) -> Text:
+    # Wrapped here: rich would break lines at the thin spaces inside numbers.
+    lines = (Text(line, style) for sentence, style in sentences for line in wrap(sentence, width))
+    return Text("\n").join(lines)
+
+
+def _grid() -> Table:
+    grid = Table.grid(padding=(0, len(_GAP), 0, 0), pad_edge=False)
+    grid.collapse_padding = True
+    return grid
+
+
+def _beside(entries: Sequence[_Entry], room: int) -> Table:
+    table = _grid()
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(no_wrap=True)
+    for entry in entries:
+        table.add_row(Text(entry.name), Text(entry.value, entry.value_style), _lines(entry.sentences, room))
     return table
 
 
-def _source_cells(expectations: Sequence[Expectation], shown: bool) -> list[Text]:
-    if not shown:
-        return []
-    if not expectations:
-        return [Text(), Text()]
-    return [_expected(expectations[0]), _verdict(expectations[0])]
-
-
-def _stacked(
-    rows: Sequence[tuple[Finding, list[Expectation]]], others: Sequence[Expectation], width: int
-) -> Table:
-    table = Table.grid()
-    table.width = width
-    table.add_column(overflow="fold")
-    for finding, expectations in rows:
-        name, value = Text(finding.name), _value(finding)
-        if name.cell_len + 2 + value.cell_len <= width:
-            table.add_row(Text.assemble(name, "  ", value))
+def _below(entries: Sequence[_Entry], width: int) -> Table:
+    table = _grid()
+    table.add_column(no_wrap=True)
+    indent = _GAP if width > _LEAST_ROOM else ""
+    for entry in entries:
+        head = [(entry.name, ""), (entry.value, entry.value_style)]
+        if cell_len(entry.name) + len(_GAP) + cell_len(entry.value) <= width:
+            table.add_row(Text(entry.name).append(_GAP).append(entry.value, entry.value_style))
         else:
-            table.add_row(name)
-            table.add_row(value)
-        if finding.text:
-            table.add_row(_indented(_meaning(finding), width))
-        for expectation in expectations:
-            table.add_row(_indented(_in_line(expectation), width))
-    for expectation in others:
-        table.add_row(_indented(_in_line(expectation), width))
+            table.add_row(_lines([pair for pair in head if pair[0]], width))
+        body = _lines(entry.sentences, width - len(indent))
+        if body:
+            table.add_row(Text("\n").join(Text(indent).append_text(line) for line in body.split("\n")))
     return table
 
 
-def _in_line(expectation: Expectation) -> Text:
-    source = _expected(expectation).plain.replace("\n", ", ")
-    return Text.assemble(_verdict(expectation), f"  {source}" if source else "")
-
-
-def _indented(text: Text, width: int) -> Table:
-    inner = Table.grid(padding=(0, 0, 0, 2))
-    inner.width = width
-    inner.add_column(overflow="fold")
-    inner.add_row(text)
-    return inner
-
-
-def data_table(table: ResultTable, width: int) -> Table:
+def data_table(table: ResultTable, width: int, *, unicode: bool = True) -> Table:
     """A result's table; columns of numbers are set right and keep their width, words give way.
 
     Args:
         table: the table.
-        width: cells across.
+        width: cells across, at least 1.
+        unicode: write in ASCII only where false.
 
     Returns:
-        A rich table of at most `width` cells where its numbers leave room for that.
+        A rich table no wider than `width`. Where its numbers do not fit side by side, each row becomes a block of
+        lines `column  value`.
     """
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title=table.title or None)
-    shown.title_justify = "left"
-    for i, name in enumerate(table.columns):
-        numeric = _is_numeric(row[i] for row in table.rows)
-        shown.add_column(
-            Text(name), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold", max_width=width
-        )
-    for row in table.rows:
-        shown.add_row(*(Text(_cell(c)) for c in row))
+    names = [clean(name, unicode=unicode) for name in table.columns]
+    cells = [[clean(_cell(c), unicode=unicode) for c in row] for row in table.rows]
+    title = clean(table.title, unicode=unicode)
+    numeric = [_is_numeric(row[i] for row in table.rows) for i in range(len(names))]
+    widths = _column_widths(names, cells, numeric, width)
+    if widths is None:
+        return _blocks(names, cells, title, width)
+    shown = _grid()
+    shown.title, shown.title_justify = (title or None), "left"
+    for right in numeric:
+        shown.add_column(no_wrap=True, justify="right" if right else "left")
+    for row, style in [(names, "dim"), *((row, "") for row in cells)]:
+        shown.add_row(*(_lines([(cell, style)], w) for cell, w in zip(row, widths, strict=True)))
     return shown
 
 
-def _is_numeric(cells: Iterable[Any]) -> bool:
+def _column_widths(
+    names: Sequence[str], cells: Sequence[Sequence[str]], numeric: Sequence[bool], width: int
+) -> list[int] | None:
+    """A width for each column, words sharing what numbers leave; `None` where that is too little."""
+    longest = [max((cell_len(row[i]) for row in cells), default=0) for i in range(len(names))]
+    wanted = [max(cells_width, cell_len(name)) for cells_width, name in zip(longest, names, strict=True)]
+    least = [
+        max(cells_width, min(cell_len(name), _LEAST_HEADER)) if right else min(_LEAST_WORDS, full)
+        for cells_width, name, right, full in zip(longest, names, numeric, wanted, strict=True)
+    ]
+    spare = width - len(_GAP) * (len(names) - 1) - sum(least)
+    if spare < 0:
+        return None
+    given = [max(w, 1) for w in least]
+    while spare > 0 and any(g < w for g, w in zip(given, wanted, strict=True)):
+        for i, w in enumerate(wanted):
+            if given[i] < w and spare > 0:
+                given[i], spare = given[i] + 1, spare - 1
+    return given
+
+
+def _blocks(names: Sequence[str], cells: Sequence[Sequence[str]], title: str, width: int) -> Table:
+    shown = _grid()
+    shown.add_column(no_wrap=True)
+    if title:
+        shown.add_row(_lines([(title, "bold")], width))
+    for row in cells:
+        pairs = [(f"{name}{_GAP}{cell}", "") for name, cell in zip(names, row, strict=True)]
+        shown.add_row(_lines([*pairs, (" ", "")], width))
+    return shown
+
+
+def _is_numeric(cells: Iterable[Cell]) -> bool:
     known = [c for c in cells if c is not None]
     return bool(known) and all(isinstance(c, int | float) and not isinstance(c, bool) for c in known)
 

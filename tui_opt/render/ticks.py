@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tui_opt.render.numbers import format_number, superscript
@@ -92,7 +93,7 @@ def tick_labels(values: Sequence[float], *, log: bool) -> list[str]:
         return ["0" for _ in values]
     if log and values[-1] >= 10 * values[0]:
         return [_shortest(v) for v in values]
-    spacing = min((b - a for a, b in zip(values, values[1:], strict=False)), default=largest)
+    spacing = min((b - a for a, b in pairwise(values)), default=largest)
     if _SMALLEST_PLAIN <= largest < _LARGEST_PLAIN:
         labels = _with_decimals(values, 0, spacing)
     else:

@@ -98,18 +98,24 @@ def read_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, NDA
     """
     import numpy as np
 
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not hasattr(archive, "files"):
-                raise ValueError(f"{path} holds a single array, not an archive.")
+    with open(path, "rb") as file:  # opened here, because NumPy forgets to close what it cannot read
+        try:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("it holds a single array")
             chosen = archive.files if names is None else [n for n in names if n in archive.files]
-            return {name: archive[name] for name in chosen}
-    except OSError:
-        raise
-    except (
-        Exception
-    ) as error:  # a damaged archive fails in NumPy, zipfile or zlib in more ways than can be listed
-        raise ValueError(f"{path} is not a whole NumPy archive of numbers: {error}.") from None
+            arrays = {name: archive[name] for name in chosen}
+            if foreign := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+                raise ValueError(f"its member {foreign[0]!r} is no array")
+            return arrays
+        except OSError:
+            raise
+        except Exception as error:  # damage shows itself in NumPy, zipfile and zlib in more ways than can be listed
+            raise ValueError(f"{path} is not a whole NumPy archive of numbers: {_one_line(error)}.") from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
 def tail(path: Path, most_bytes: int = 65_536) -> list[str]:

@@ -72,7 +72,15 @@ SCENARIO = Scenario(
             LandscapeParams,
             _landscape,
             findings=("minima", "maxima", "inflections", "global_minimum", "worst_gradient"),
-            arrays=("w", "loss", "loss_terms", "gradient", "gradient_variance"),
+            arrays=(
+                "w",
+                "loss",
+                "loss_terms",
+                "gradient",
+                "gradient_variance",
+                "stationary_w",
+                "stationary_loss",
+            ),
             headline=("minima", "maxima", "global_minimum", "worst_gradient"),
         ),
         _experiment(

@@ -63,6 +63,11 @@ def _add_stationary_points(result: Result, system: System, params: LandscapePara
         for point in points
     ]
     result.add_table("stationary_points", ("function", "w", "kind", "loss", "curvature"), rows)
+    if mean:
+        places = np.array([point.w for point in mean])
+        dims = ("stationary",)
+        result.add_array("stationary_w", places, dims, unit="W", text="stationary points of the mean loss")
+        result.add_array("stationary_loss", system.loss(places), dims, unit="L", text="mean loss there")
     for kind in ("minimum", "maximum", "inflection"):
         plural = {"minimum": "minima", "maximum": "maxima", "inflection": "inflections"}[kind]
         count = sum(point.kind == kind for point in mean)

@@ -1,0 +1,122 @@
+"""The ledger of claims: what a source says, what we find, and whether our verdict holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from tui_opt.render.numbers import format_number, format_uncertain
+
+if TYPE_CHECKING:
+    from tui_opt.expectations import Outcome
+
+NARROW = 90
+LEAST_DIGITS = 6
+MOST_DIGITS = 13
+
+
+def measured_text(outcome: Outcome) -> str:
+    """The measured value with its uncertainty."""
+    if outcome.measured is None:
+        return "not measured"
+    if math.isnan(outcome.measured):
+        return "does not exist"
+    if outcome.stderr is not None or not math.isfinite(outcome.measured):
+        return format_uncertain(outcome.measured, outcome.stderr)
+    return format_number(outcome.measured, _digits(outcome))
+
+
+def _digits(outcome: Outcome) -> int:
+    """Enough digits to see that the tolerance is kept, and no more than a double has."""
+    e = outcome.expectation
+    allowed = max(e.tolerance, e.relative * abs(e.value or 0.0))
+    if not allowed or not outcome.measured:
+        return LEAST_DIGITS
+    places = math.ceil(math.log10(max(abs(outcome.measured) / allowed, 1.0)))
+    return min(MOST_DIGITS, max(LEAST_DIGITS, places + 1))
+
+
+def expected_text(outcome: Outcome) -> str:
+    """The expected value with its tolerance, or the range."""
+    e = outcome.expectation
+    if e.value is not None:
+        if math.isnan(e.value):
+            return "does not exist"
+        allowed = max(e.tolerance, e.relative * abs(e.value))
+        return (
+            f"{format_number(e.value, 8)} ± {format_number(allowed, 2)}"
+            if allowed
+            else format_number(e.value, 8)
+        )
+    low = "" if e.min is None else f"from {format_number(e.min)}"
+    high = "" if e.max is None else f"to {format_number(e.max)}"
+    return " ".join(part for part in (low, high) if part)
+
+
+def _holds(outcome: Outcome) -> Text:
+    return Text("✓ holds", "green") if outcome.holds else Text("✗ does not hold", "bold red")
+
+
+def _claim(outcome: Outcome) -> Text:
+    text = Text(outcome.expectation.claim or outcome.expectation.target)
+    if outcome.expectation.note:
+        text.append(f"\n{outcome.expectation.note}", "dim")
+    if outcome.why:
+        text.append(f"\n{outcome.why}", "yellow")
+    return text
+
+
+def ledger_table(rows: Sequence[tuple[str, Outcome]], width: int) -> Table:
+    """Claims as a table.
+
+    Args:
+        rows: where each claim stands (empty where it is plain) and what became of it.
+        width: cells across; narrow screens get a claim a block.
+
+    Returns:
+        A rich table; a number is never cut.
+    """
+    if width < NARROW:
+        return _blocks(rows, width)
+    table = Table(box=box.SIMPLE_HEAD, width=width, pad_edge=False, padding=(0, 1), header_style="bold")
+    sources = any(source for source, _ in rows)
+    if sources:
+        table.add_column("file", overflow="fold", max_width=max(12, width // 6))
+    table.add_column("claim", ratio=1, overflow="fold")
+    table.add_column("claimed", no_wrap=True, justify="right")
+    table.add_column("ours", no_wrap=True, justify="right")
+    table.add_column("verdict")
+    before = None
+    for source, outcome in rows:
+        claimed = outcome.expectation.claimed
+        cells: list[Text | str] = [
+            _claim(outcome),
+            "" if claimed is None else format_number(claimed),
+            measured_text(outcome),
+            Text.assemble(outcome.expectation.verdict, "\n", _holds(outcome)),
+        ]
+        table.add_row(*([source if source != before else "", *cells] if sources else cells))
+        before = source
+    return table
+
+
+def _blocks(rows: Sequence[tuple[str, Outcome]], width: int) -> Table:
+    table = Table.grid()
+    table.width = width
+    table.add_column(overflow="fold")
+    before = None
+    for source, outcome in rows:
+        if source and source != before:
+            table.add_row(Text(source, "bold"))
+            before = source
+        table.add_row(_claim(outcome))
+        claimed = outcome.expectation.claimed
+        said = f", claimed {format_number(claimed)}" if claimed is not None else ""
+        line = f"  {measured_text(outcome)} (expected {expected_text(outcome)}{said})  {outcome.expectation.verdict}  "
+        table.add_row(Text.assemble(line, _holds(outcome)))
+    return table
