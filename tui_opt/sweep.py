@@ -138,7 +138,10 @@ def _axis_values(key: str, entry: Any, *, whole: bool) -> tuple[list[Any], list[
         for k, v in entry.items()
         if k not in _RANGE_KEYS
     ]
-    low, high, num, log = entry.get("from"), entry.get("to"), entry.get("num"), entry.get("log", False)
+    low: Any = entry.get("from")
+    high: Any = entry.get("to")
+    num: Any = entry.get("num")
+    log: Any = entry.get("log", False)
     for name, value in (("from", low), ("to", high)):
         if not _is_finite_number(value):
             problems.append(Problem(f"{key}.{name}", "must be a finite number.", value))

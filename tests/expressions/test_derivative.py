@@ -32,15 +32,13 @@ MP = {
 @pytest.mark.parametrize("point", [0.3, 0.8, -0.4, 2.7])
 def test_every_function_against_a_numerical_derivative_in_forty_digits(name: str, point: float) -> None:
     function = MP.get(name) or getattr(mpmath, name)
+    value = parse(f"{name}(W)", ["W"]).value(W=point)
     with mpmath.workdps(40):
-        try:
-            expected = mpmath.diff(function, point)
-            second = mpmath.diff(function, point, 2)
-        except (ValueError, ZeroDivisionError):
-            pytest.skip("outside the domain")
-        if not isinstance(function(mpmath.mpf(point)), mpmath.mpf) and name not in MP:
-            assert math.isnan(parse(f"{name}(W)", ["W"]).value(W=point))  # complex: outside the domain
+        if math.isnan(value):
+            assert not isinstance(function(mpmath.mpf(point)), mpmath.mpf)  # outside the real domain
             return
+        expected = mpmath.diff(function, point)
+        second = mpmath.diff(function, point, 2)
     expression = parse(f"{name}(W)", ["W"]).derivative("W")
     assert expression.value(W=point) == pytest.approx(float(expected), rel=1e-12, abs=1e-12)
     assert expression.derivative("W").value(W=point) == pytest.approx(float(second), rel=1e-10, abs=1e-10)
@@ -134,7 +132,7 @@ def test_derivatives_of_the_deepest_input_stay_small(unit: str) -> None:
 def test_derivatives_of_the_longest_input_stay_small() -> None:
     terms = "max(" + ",".join(f"sin(W*{k})*W^{k}" for k in range(1, 280)) + ")"
     expression = parse(terms, ["W"])
-    assert 1000 < len(expression.nodes)
+    assert len(expression.nodes) > 1000
     assert len(expression.derivative("W").derivative("W").nodes) < 25 * len(expression.nodes)
 
 

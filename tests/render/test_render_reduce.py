@@ -75,7 +75,7 @@ def test_clipped_segments_are_the_part_inside(points: list[tuple[float, float]])
         share = ((x >= 0) & (x <= 1) & (y >= 0) & (y <= 1)).mean()
         inside += share * np.hypot(c - a, d - b)
     kept = np.hypot(u1 - u0, v1 - v0).sum()
-    assert kept == pytest.approx(inside, abs=0.02 * len(points) * 10)
+    assert kept == pytest.approx(inside, abs=0.06 * len(points))
 
 
 def test_nan_breaks_a_line() -> None:
@@ -110,7 +110,6 @@ def test_a_path_takes_the_cells_it_passes(seed: int) -> None:
         cells = np.unique(bins(y[inside], rows) * columns + bins(x[inside], columns), return_counts=True)
         steps = 1000 / max(abs(c - a) * columns, abs(d - b) * rows, 1e-9)
         passed.ravel()[cells[0][cells[1] > steps * 1.01 + 2]] = 1
-        assert True
     assert (taken | (passed == 0)).all()
     everywhere = np.zeros_like(passed)
     for a, b, c, d in zip(u[:-1], v[:-1], u[1:], v[1:], strict=True):

@@ -209,10 +209,11 @@ class _Stages:
     def _write_loop(self, number: int, values: list[int], is_last: bool) -> None:
         if not values and not is_last:
             return
-        if len(values) == 1 and self._operations[values[0]][0] == "exp":
-            target, source = self._slice(values[0]), self._slice(self._operations[values[0]][1])
-            self.lines.append(f"lanes.exp_row({target}, {source})")
-            return
+        if len(values) == 1 and values[0] in self._rows:
+            op, source, _ = self._operations[values[0]]
+            if op == "exp" and source in self._rows:
+                self.lines.append(f"lanes.exp_row({self._slice(values[0])}, {self._slice(source)})")
+                return
         body = [
             f"{self._names[value]} = {self._row(value)}"
             for value in sorted(self._read[number])

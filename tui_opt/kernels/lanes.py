@@ -115,7 +115,7 @@ def _reduced_exp(u: float) -> tuple[float, int]:
 
 
 @lane
-def exp(x: float) -> float:
+def exp(x: float) -> Any:
     """e^x within 1 ulp, with gradual underflow.
 
     The scale 2^k is multiplied in as two normal numbers, 2^(k+512) 2^-512 or 2^(k-512) 2^512, so that a
@@ -163,7 +163,7 @@ _TWO_52_BITS: Final = np.uint64(0x4330000000000000)
 
 
 @lane
-def log(x: float) -> float:
+def log(x: float) -> Any:
     """The natural logarithm within 1 ulp; -inf at 0, NaN below."""
     subnormal = x < _SMALLEST_NORMAL
     bits = bits_of(select(subnormal, x * 2.0**54, x))
@@ -185,53 +185,53 @@ def log(x: float) -> float:
 
 
 @lane
-def minimum(a: float, b: float) -> float:
+def minimum(a: float, b: float) -> Any:
     return select((a < b) | (a != a), a, b)
 
 
 @lane
-def maximum(a: float, b: float) -> float:
+def maximum(a: float, b: float) -> Any:
     return select((a > b) | (a != a), a, b)
 
 
 @lane
-def sign(x: float) -> float:
+def sign(x: float) -> Any:
     y = select(x > 0.0, 1.0, select(x < 0.0, -1.0, 0.0))
     return select(x != x, x, y)
 
 
 @lane
-def step(x: float) -> float:
+def step(x: float) -> Any:
     """1 where x > 0, else 0."""
     return select(x != x, x, select(x > 0.0, 1.0, 0.0))
 
 
 @lane
-def relu(x: float) -> float:
+def relu(x: float) -> Any:
     return select((x > 0.0) | (x != x), x, 0.0)
 
 
 @lane
-def gate(c: float, x: float) -> float:
+def gate(c: float, x: float) -> Any:
     """x where c > 0, else 0 (also where x is infinite or NaN)."""
     return select(c != c, c, select(c > 0.0, x, 0.0))
 
 
 @lane
-def sigmoid(x: float) -> float:
+def sigmoid(x: float) -> Any:
     return 1.0 / (1.0 + exp(-x))
 
 
 @lane
-def softplus(x: float) -> float:
+def softplus(x: float) -> Any:
     return relu(x) + math.log1p(exp(-abs(x)))
 
 
 @lane
-def power(a: float, b: float) -> float:
+def power(a: float, b: float) -> Any:
     return math.pow(a, b)
 
 
 @lane
-def cbrt(x: float) -> float:
+def cbrt(x: float) -> Any:
     return np.cbrt(x)

@@ -113,6 +113,8 @@ def check(tape: TapeLike) -> None:
             raise ValueError(f"The tape writes operand {target!r}, which is not one of its registers.")
         if not (a in is_set and b in is_set and _is_index(a) and _is_index(b)):
             raise ValueError(f"The tape reads operand {a!r} or {b!r} before it is set.")
+        if target in (a, b):
+            raise ValueError(f"The tape overwrites operand {target} with a function of itself.")
         is_set.add(target)
     if not tape.outputs or not all(_is_index(output) and output in is_set for output in tape.outputs):
         raise ValueError("The tape has no outputs, or an output that is never set.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tui_opt.errors import OptexploreError
 
-class RenderError(Exception):
+
+class RenderError(OptexploreError):
     """A figure could not be written; the message is a sentence that says why and what to do."""

@@ -79,13 +79,18 @@ def clip_segments(u: Floats, v: Floats) -> Segments:
     kept = enter <= leave
     u0, v0, u1, v1, enter, leave = (a[kept] for a in (u0, v0, u1, v1, enter, leave))
     du, dv = u1 - u0, v1 - v0
-    ends_inside = leave == 1  # keeps the end of one segment bit for bit the start of the next
-    return (
-        np.where(enter == 0, u0, np.clip(u0 + enter * du, 0, 1)),
-        np.where(enter == 0, v0, np.clip(v0 + enter * dv, 0, 1)),
-        np.where(ends_inside, u1, np.clip(u0 + leave * du, 0, 1)),
-        np.where(ends_inside, v1, np.clip(v0 + leave * dv, 0, 1)),
-    )
+    # An end inside stays bit for bit as it is, which joins a segment to the next.
+    ends = [
+        np.where(t == whole_t, point, start + t * step)
+        for t, whole_t, point, start, step in (
+            (enter, 0.0, u0, u0, du),
+            (enter, 0.0, v0, v0, dv),
+            (leave, 1.0, u1, u0, du),
+            (leave, 1.0, v1, v0, dv),
+        )
+    ]
+    first_u, first_v, last_u, last_v = (np.clip(end, 0.0, 1.0) for end in ends)
+    return first_u, first_v, last_u, last_v
 
 
 def bins(u: Floats, count: int) -> NDArray[np.int64]:
@@ -192,11 +197,11 @@ def resample_edges(values: NDArray[Any], edges: Floats, targets: Floats) -> Floa
     holder = np.clip(np.searchsorted(edges, wanted, side="right") - 1, 0, len(centres) - 1)
     out = values[:, holder].astype(np.float64)
     if many.any():
-        stop = int(cuts[-1])
-        finite = np.isfinite(values[:, :stop])
-        begins = np.minimum(cuts[:-1], stop - 1)
-        total = np.add.reduceat(np.where(finite, values[:, :stop], 0.0), begins, axis=1)
-        number = np.add.reduceat(finite.astype(np.int64), begins, axis=1)
+        finite = np.isfinite(values)
+        start = np.zeros((len(values), 1))
+        sums = np.hstack([start, np.cumsum(np.where(finite, values, 0.0), axis=1)])
+        numbers = np.hstack([start, np.cumsum(finite, axis=1)])
+        total, number = (c[:, cuts[1:]] - c[:, cuts[:-1]] for c in (sums, numbers))
         mean = np.where(number > 0, total / np.maximum(number, 1), np.nan)
         out[:, many] = mean[:, many]
     out[:, (wanted < edges[0]) | (wanted > edges[-1])] = np.nan

@@ -110,7 +110,9 @@ def read_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, NDA
             return arrays
         except OSError:
             raise
-        except Exception as error:  # damage shows itself in NumPy, zipfile and zlib in more ways than can be listed
+        except (
+            Exception
+        ) as error:  # damage shows itself in NumPy, zipfile and zlib in more ways than can be listed
             raise ValueError(f"{path} is not a whole NumPy archive of numbers: {_one_line(error)}.") from None
 
 

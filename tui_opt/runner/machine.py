@@ -16,50 +16,32 @@ from pathlib import Path
 from typing import Any
 
 from tui_opt.locations import cache_dir
+from tui_opt.runner.cgroups import limits
 
 _RECORDED = ("optexplore", "numpy", "scipy", "numba", "torch", "pydantic")
 
 
-def _cgroup_limit(name: str) -> str | None:
-    """A limit of the control group this process is in (version 2), as text."""
-    try:
-        group = Path("/proc/self/cgroup").read_text().strip().rpartition("::")[2]
-    except OSError:
-        return None
-    for folder in (Path(f"/sys/fs/cgroup{group}"), Path("/sys/fs/cgroup")):
-        try:
-            return (folder / name).read_text().strip()
-        except OSError:
-            continue
-    return None
-
-
 def available_cores() -> int:
-    """Cores this process may use: its affinity mask, or less where its control group has a quota."""
+    """Cores this process may use: its affinity mask, or less where its control groups have a quota."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota, _, period = (_cgroup_limit("cpu.max") or "max").partition(" ")
-    if quota.isdigit() and period.isdigit():
-        cores = min(cores, max(1, math.ceil(int(quota) / int(period))))
-    return cores
+    quota = limits().cores
+    return cores if quota is None else min(cores, max(1, math.ceil(quota)))
 
 
 def available_memory() -> int:
-    """Bytes a run may still take: free memory, or what its control group leaves."""
+    """Bytes a run may still take: free memory, or what its control groups leave."""
     import psutil
 
     free = int(psutil.virtual_memory().available)
-    limit, used = _cgroup_limit("memory.max"), _cgroup_limit("memory.current")
-    if limit and used and limit.isdigit() and used.isdigit():
-        free = min(free, int(limit) - int(used))
-    return max(free, 0)
+    left = limits().memory_free
+    return free if left is None else min(free, left)
 
 
 @contextmanager
 def limited_threads(threads: int) -> Iterator[None]:
-    """Hold BLAS and OpenMP pools to `threads`; numba's and ours are given it directly."""
+    """Hold BLAS and OpenMP pools to `threads`. Our kernels start no threads of their own: `Context.map` does."""
     from threadpoolctl import threadpool_limits
 
-    os.environ.setdefault("NUMBA_NUM_THREADS", str(max(1, available_cores())))
     with threadpool_limits(limits=threads):
         yield
 

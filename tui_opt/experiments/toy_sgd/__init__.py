@@ -9,7 +9,6 @@ from tui_opt.experiments.toy_sgd.params import (
     RunLengthParams,
     TrajectoryParams,
 )
-from tui_opt.params import Params
 from tui_opt.scenario import Estimate, Experiment, Scenario
 
 _HERE = "tui_opt.experiments.toy_sgd"
@@ -54,118 +53,124 @@ def _escape_law(p: EscapeLawParams) -> Estimate:
     return Estimate(seconds, _MOST_ATOMS_BYTES + 3_000 * p.cells)
 
 
-def _experiment(
-    name: str, title: str, summary: str, params: type[Params], estimate: object, **names: tuple[str, ...]
-) -> Experiment:
-    module = name.replace("-", "_")
-    return Experiment(name, title, summary, params, f"{_HERE}.{module}:compute", estimate, **names)  # type: ignore[arg-type]
+_WARM = {"temperature": 0.02, "steps": [30], "walkers": 1100, "cells": 200}
 
+LANDSCAPE = Experiment(
+    name="landscape",
+    title="Losses, gradients and stationary points",
+    summary="Curves of every loss, of their mean, its gradient and the gradient's variance, and every stationary point.",
+    params=LandscapeParams,
+    compute=f"{_HERE}.landscape:compute",
+    estimate=_landscape,
+    findings=("minima", "maxima", "inflections", "global_minimum", "worst_gradient"),
+    arrays=("w", "loss", "loss_terms", "gradient", "gradient_variance"),
+    headline=("minima", "maxima", "global_minimum", "worst_gradient"),
+)
+
+TRAJECTORY = Experiment(
+    name="trajectory",
+    title="Iterates of gradient descent, SGD and Newton's method",
+    summary="Iterates from each start against step and on the landscape, the map's cobweb, and how it ends.",
+    params=TrajectoryParams,
+    compute=f"{_HERE}.trajectory:compute",
+    estimate=_trajectory,
+    findings=("final_w", "period", "multiplier", "optimal_temperature", "steps_to_tolerance"),
+    arrays=(
+        "start",
+        "step",
+        "w",
+        "loss",
+        "w_quantiles",
+        "curve_w",
+        "curve_loss",
+        "map",
+        "cobweb_x",
+        "cobweb_y",
+    ),  # fmt: skip
+    headline=("final_w", "multiplier", "optimal_temperature", "steps_to_tolerance"),
+    warm={"method": "sgd", "steps": 10},
+)
+
+RUN_LENGTH = Experiment(
+    name="run-length",
+    title="How many equal draws in a row leave the pit",
+    summary="Consecutive descents of one datapoint until no update returns, and the exact probability of such a run.",
+    params=RunLengthParams,
+    compute=f"{_HERE}.run_length:compute",
+    estimate=_run_length,
+    findings=("run_length", "run_end_w", "run_probability", "mean_wait", "start_w", "barrier_w"),
+    arrays=("step", "w", "draws", "probability"),
+    headline=("run_length", "run_end_w", "run_probability", "mean_wait"),
+)
+
+ESCAPE = Experiment(
+    name="escape",
+    title="Probability of leaving the pit, against temperature",
+    summary="The exact chain by its transfer operator, absorbing beyond the barrier, and by Monte Carlo beside it.",
+    params=EscapeParams,
+    compute=f"{_HERE}.escape:compute",
+    estimate=_escape,
+    findings=(
+        "escape_probability",
+        "escape_probability_monte_carlo",
+        "mean_escape_steps",
+        "mean_escape_steps_monte_carlo",
+        "start_w",
+        "barrier_w",
+        "monte_carlo_z",
+        "grid_error",
+        "mass_error",
+        "min_mass",
+        "lost_probability",
+    ),  # fmt: skip
+    arrays=(
+        "temperature",
+        "steps",
+        "escape_operator",
+        "escape_monte_carlo",
+        "escape_stderr",
+        "mean_escape_steps",
+        "curve_steps",
+        "curve_probability",
+        "w",
+        "loss",
+    ),  # fmt: skip
+    headline=("escape_probability", "escape_probability_monte_carlo", "mean_escape_steps", "monte_carlo_z"),
+    warm=_WARM,
+)
+
+ESCAPE_LAW = Experiment(
+    name="escape-law",
+    title="The law of the mean number of steps to escape",
+    summary="ln(mean steps) against 1/T, with the exponent of large deviations and that of the diffusion limit.",
+    params=EscapeLawParams,
+    compute=f"{_HERE}.escape_law:compute",
+    estimate=_escape_law,
+    findings=(
+        "slope_inverse_temperature",
+        "r2_linear",
+        "r2_inverse",
+        "barrier_exponent",
+        "kramers_exponent",
+        "exponent_error",
+        "stability_temperature",
+        "stability_temperature_single",
+        "stability_temperature_mean",
+    ),  # fmt: skip
+    arrays=(
+        "temperature",
+        "inverse_temperature",
+        "log_mean_escape_steps",
+        "local_slope",
+        "law_barrier_exponent",
+        "law_kramers_exponent",
+    ),  # fmt: skip
+    headline=("barrier_exponent", "kramers_exponent", "slope_inverse_temperature", "stability_temperature"),
+    warm={"temperature": [0.01, 0.02], "cells": 200},
+)
 
 SCENARIO = Scenario(
     name="toy-sgd",
     title="SGD with one parameter and two datapoints",
-    experiments=(
-        _experiment(
-            "landscape",
-            "Losses, gradients and stationary points",
-            "Curves of every loss, of their mean, its gradient and the gradient's variance, and every stationary point.",
-            LandscapeParams,
-            _landscape,
-            findings=("minima", "maxima", "inflections", "global_minimum", "worst_gradient"),
-            arrays=(
-                "w",
-                "loss",
-                "loss_terms",
-                "gradient",
-                "gradient_variance",
-                "stationary_w",
-                "stationary_loss",
-            ),
-            headline=("minima", "maxima", "global_minimum", "worst_gradient"),
-        ),
-        _experiment(
-            "trajectory",
-            "Iterates of gradient descent, SGD and Newton's method",
-            "Iterates from each start against step and on the landscape, the map's cobweb, and how it ends.",
-            TrajectoryParams,
-            _trajectory,
-            findings=(
-                "final_w",
-                "final_w_mean",
-                "multiplier",
-                "optimal_temperature",
-                "steps_to_tolerance",
-                "period",
-            ),  # fmt: skip
-            arrays=("step", "w", "loss", "start"),
-            headline=("final_w", "multiplier", "optimal_temperature", "steps_to_tolerance"),
-        ),
-        _experiment(
-            "run-length",
-            "How many equal draws in a row leave the pit",
-            "Consecutive descents of one datapoint until no update returns, and the exact probability of such a run.",
-            RunLengthParams,
-            _run_length,
-            findings=("run_length", "run_end_w", "run_probability", "mean_wait", "start_w", "barrier_w"),
-            arrays=("step", "w", "draws", "probability"),
-            headline=("run_length", "run_end_w", "run_probability", "mean_wait"),
-        ),
-        _experiment(
-            "escape",
-            "Probability of leaving the pit, against temperature",
-            "The exact chain by its transfer operator, absorbing beyond the barrier, and by Monte Carlo beside it.",
-            EscapeParams,
-            _escape,
-            findings=(
-                "escape_probability",
-                "escape_probability_monte_carlo",
-                "mean_escape_steps",
-                "monte_carlo_z",
-                "grid_error",
-                "mass_error",
-                "min_mass",
-                "barrier_w",
-                "start_w",
-                "lost_probability",
-            ),  # fmt: skip
-            arrays=(
-                "temperature",
-                "steps",
-                "escape_operator",
-                "escape_monte_carlo",
-                "escape_stderr",
-                "mean_escape_steps",
-            ),  # fmt: skip
-            headline=(
-                "escape_probability",
-                "escape_probability_monte_carlo",
-                "mean_escape_steps",
-                "monte_carlo_z",
-            ),
-        ),
-        _experiment(
-            "escape-law",
-            "The law of the mean number of steps to escape",
-            "ln(mean steps) against 1/T, with the exponent of large deviations and that of the diffusion limit.",
-            EscapeLawParams,
-            _escape_law,
-            findings=(
-                "barrier_exponent",
-                "kramers_exponent",
-                "slope_inverse_temperature",
-                "r2_linear",
-                "r2_inverse",
-                "stability_temperature",
-                "stability_temperature_single",
-                "stability_temperature_mean",
-            ),  # fmt: skip
-            arrays=("temperature", "log_mean_escape_steps", "inverse_temperature", "local_slope"),
-            headline=(
-                "barrier_exponent",
-                "kramers_exponent",
-                "slope_inverse_temperature",
-                "stability_temperature",
-            ),
-        ),
-    ),
+    experiments=(LANDSCAPE, TRAJECTORY, RUN_LENGTH, ESCAPE, ESCAPE_LAW),
 )

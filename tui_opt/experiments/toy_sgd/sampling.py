@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -87,10 +88,7 @@ def passage_kernel(system: System, ctx: Context, walker_steps: float) -> Kernel:
     if ctx.kernels is not None and walker_steps >= WORTH_COMPILING:
         return specialise(system.gradient_tape, ctx.kernels)
 
-    def by_tape(*arguments: object) -> None:
-        first_passage(system.gradient_program, *arguments)
-
-    return by_tape
+    return partial(first_passage, system.gradient_program)
 
 
 def sample_escapes(
