@@ -17,6 +17,7 @@ from tui_opt import scenario
 TESTS = Path(__file__).parent
 PLUGIN = TESTS / "example_plugin"
 PROCESS_TIMEOUT = 120
+sys.path.insert(0, str(PLUGIN))  # so that tests can import the example when they are collected
 
 # How long an example takes says nothing about whether it is right.
 settings.register_profile("optexplore", deadline=None)

@@ -17,7 +17,9 @@ def loaded_after(code: str) -> set[str]:
 
 
 def test_importing_the_package_and_its_text_loads_nothing_heavy() -> None:
-    assert loaded_after("import tui_opt.render, tui_opt.render.text\ntui_opt.render.format_number(1.5)") == set()
+    assert (
+        loaded_after("import tui_opt.render, tui_opt.render.text\ntui_opt.render.format_number(1.5)") == set()
+    )
 
 
 def test_drawing_for_a_terminal_loads_plotext_only_when_it_draws() -> None:

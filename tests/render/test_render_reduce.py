@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -32,7 +34,7 @@ def test_each_column_keeps_its_extremes(seed: int, n: int, gaps: float, columns:
     kept_x, kept_y = column_extremes(x, y, edges)
     assert len(kept_x) <= 2 * columns + 4
     assert (np.diff(kept_x) >= 0).all()
-    for left, right in zip(edges[:-1], edges[1:], strict=True):
+    for left, right in pairwise(edges):
         inside, kept = (x >= left) & (x < right), (kept_x >= left) & (kept_x < right)
         numbers, shown = y[inside & np.isfinite(y)], kept_y[kept & np.isfinite(kept_y)]
         if numbers.size:

@@ -76,7 +76,9 @@ def test_too_small_is_a_sentence(size: tuple[int, int]) -> None:
 def test_colours_change_the_look_only_and_none_means_none(colors: Colors) -> None:
     text = figure_text(ESCAPE, {}, width=80, height=20, colors=colors)
     assert text.plain.split("\n") == plain(ESCAPE)
-    used = [s.style for s in text.spans if getattr(s.style, "color", None) or getattr(s.style, "bgcolor", None)]
+    used = [
+        s.style for s in text.spans if getattr(s.style, "color", None) or getattr(s.style, "bgcolor", None)
+    ]
     assert bool(used) == (colors != "none")
 
 
@@ -93,9 +95,7 @@ def test_threads_do_not_mix_their_plots() -> None:
     wrong = []
 
     def draw(figure: Figure) -> None:
-        for _ in range(5):
-            if plain(figure) != expected[figure.layers]:
-                wrong.append(figure.name)
+        wrong.extend(figure.name for _ in range(5) if plain(figure) != expected[figure.layers])
 
     threads = [threading.Thread(target=draw, args=(f,)) for f in (ESCAPE, HISTOGRAM)]
     for thread in threads:
@@ -246,7 +246,9 @@ def test_a_point_stands_at_its_ticks(scale: str) -> None:
 
 def test_a_diagonal_rises_through_every_column() -> None:
     lines = plain(sketch(Line(x=(0, 1), y=(0, 1)), x=Axis(label="x")))
-    rows = [line[line.index("┤" if "┤" in line else "│") + 1 :] for line in lines if "│" in line or "┤" in line]
+    rows = [
+        line[line.index("┤" if "┤" in line else "│") + 1 :] for line in lines if "│" in line or "┤" in line
+    ]
     width = max(len(row) for row in rows)
     tops = [next(r for r, row in enumerate(rows) if row.ljust(width)[c] != " ") for c in range(width)]
     assert tops == sorted(tops, reverse=True)
@@ -284,7 +286,10 @@ def test_a_million_points_reduce_to_the_same_frame_as_their_extremes() -> None:
 
 # --- whatever comes ------------------------------------------------------------------------------------------
 
-ANY = st.one_of(st.floats(), st.sampled_from([0.0, 1e300, -1e300, 1e-300, math.inf, -math.inf, math.nan, 5e-324]))
+ANY = st.one_of(
+    st.floats(),
+    st.sampled_from([0.0, 1e300, -1e300, 1e-300, math.inf, -math.inf, math.nan, 5e-324, 1.7e308, -1.7e308]),
+)
 VECTOR = st.lists(ANY, max_size=6).map(tuple)
 LABEL = st.text(max_size=12)
 
@@ -319,7 +324,7 @@ def axes(draw: st.DrawFn) -> Axis:
     return Axis(label=draw(LABEL), unit=draw(LABEL), scale=scale, low=draw(limit), high=draw(limit))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=2500, deadline=None)
 @given(
     st.lists(layers(), max_size=4),
     axes(),

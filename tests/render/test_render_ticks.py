@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ def test_linear_ticks_are_evenly_spaced_inside_and_few(low: float, span: float, 
     slack = 1e-9 * max(abs(low), abs(high), span)
     assert 1 <= len(ticks) <= count + 4
     assert all(low - slack <= t <= high + slack for t in ticks)
-    steps = [b - a for a, b in zip(ticks, ticks[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(ticks)]
     assert all(math.isclose(s, steps[0], rel_tol=1e-6, abs_tol=slack) for s in steps)
 
 
@@ -40,7 +41,7 @@ def test_labels_differ_and_say_where_their_ticks_are(low: float, span: float, co
     ticks = ticks_between(low, low + span, count, log=log)
     labels = tick_labels(ticks, log=log)
     assert len(set(labels)) == len(labels) or len(set(ticks)) < len(ticks)
-    step = min((b - a for a, b in zip(ticks, ticks[1:], strict=False)), default=abs(ticks[0]))
+    step = min((b - a for a, b in pairwise(ticks)), default=abs(ticks[0]))
     for tick, label in zip(ticks, labels, strict=True):
         plain = to_ascii(label).replace("x10^", "e")
         shown = 10.0 ** int(plain[3:]) if plain.startswith("10^") else float(plain)

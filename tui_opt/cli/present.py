@@ -29,7 +29,7 @@ def print_result(
         outcomes: its judged expectations.
         figures: which of its figures to draw.
     """
-    from tui_opt.render.ledger import ledger_table
+    from tui_opt.render.ledger import ledger
     from tui_opt.render.terminal import figure_text
     from tui_opt.render.text import data_table, findings_table
 
@@ -54,6 +54,6 @@ def print_result(
             console.print(f"… {len(table.rows) - MOST_ROWS} more rows; `optexplore export` writes them all.")
     if outcomes:
         console.print()
-        console.print(ledger_table([("", outcome) for outcome in outcomes], columns))
+        console.print(ledger([("", outcome) for outcome in outcomes], columns))
     for warning in result.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))

@@ -94,11 +94,11 @@ def _with_short_path(claim: Claim) -> dict[str, object]:
 
 def print_ledger(claims: list[Claim]) -> None:
     """Print the claims as a table, with a summary below it."""
-    from tui_opt.render.ledger import ledger_table
+    from tui_opt.render.ledger import ledger
 
     console = results()
     console.print(
-        ledger_table([(_short_path(c.file), c.outcome) for c in claims], width=min(width(), MOST_COLUMNS))
+        ledger([(_short_path(c.file), c.outcome) for c in claims], width=min(width(), MOST_COLUMNS))
     )
     verdicts: dict[str, int] = {}
     for claim in claims:

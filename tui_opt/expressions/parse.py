@@ -152,9 +152,9 @@ class _Reader:
         function = FUNCTIONS[name]
         starred = [argument for argument in tree.args if isinstance(argument, ast.Starred)]
         if tree.keywords or starred:
-            raise self._error(f"{name} takes plain arguments, such as {name}(x).", tree)
+            raise self._error(f"The function {name} takes plain arguments, such as {name}(x).", tree)
         if not _accepts(function, len(tree.args)):
-            raise self._error(f"{name} takes {_arity(function)}; {len(tree.args)} given.", tree)
+            raise self._error(f"The function {name} takes {_arity(function)}; {len(tree.args)} given.", tree)
         arguments = [self._node(argument, depth + 1) for argument in tree.args]
         result = arguments[0]
         if function.most == 1:

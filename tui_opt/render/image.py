@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import textwrap
 import threading
@@ -40,6 +41,7 @@ _SETTINGS_LOCK = threading.Lock()  # matplotlib's settings are one dict per proc
 _LINE_STYLES = ("-", "--", "-.", ":")
 _POINT_MARKERS = "osD^vx"
 _MARGIN = 0.02
+_FARTHEST_DECADE = 300.0  # matplotlib's ticks overflow beyond
 _MAP_LEVELS = 256
 _FEW_POINTS = 1_000
 _MOST_POINTS = 50_000  # beyond it points become a picture of their density
@@ -88,7 +90,7 @@ def save_figure(
 
     scene = prepare(figure, arrays)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
-    with _SETTINGS_LOCK, matplotlib.rc_context(), warnings.catch_warnings():
+    with _SETTINGS_LOCK, matplotlib.rc_context(), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a box in the picture says it too
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_SETTINGS)
@@ -185,8 +187,10 @@ def _axes(axes: Any, scene: Scene, x: Scale, y: Scale) -> None:
         above = 0.0 if tight or axis.high is not None else _MARGIN
         low, high = scale.low, scale.high
         if scale.log:
-            ratio = high / low
-            set_limits(low * ratio**-below, high * ratio**above)
+            first, last = math.log10(low), math.log10(high)
+            room = last - first
+            ends = np.clip([first - below * room, last + above * room], -_FARTHEST_DECADE, _FARTHEST_DECADE)
+            set_limits(*(10.0**ends))
         else:
             room = high - low
             set_limits(low - below * room, high + above * room)

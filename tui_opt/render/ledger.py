@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -71,49 +73,48 @@ def _claim(outcome: Outcome) -> Text:
     return text
 
 
-def ledger_table(rows: Sequence[tuple[str, Outcome]], width: int) -> Table:
-    """Claims as a table.
+def ledger(rows: Sequence[tuple[str, Outcome]], width: int) -> Group:
+    """Claims, under the files they stand in.
 
     Args:
-        rows: where each claim stands (empty where it is plain) and what became of it.
+        rows: where each claim stands (empty where that is plain) and what became of it.
         width: cells across; narrow screens get a claim a block.
 
     Returns:
-        A rich table; a number is never cut.
+        Something rich can print; a number is never cut.
     """
-    if width < NARROW:
-        return _blocks(rows, width)
-    table = Table(box=box.SIMPLE_HEAD, width=width, pad_edge=False, padding=(0, 1), header_style="bold")
-    sources = any(source for source, _ in rows)
-    if sources:
-        table.add_column("file", overflow="fold", max_width=max(12, width // 6))
+    parts: list[RenderableType] = []
+    for source, group in groupby(rows, key=lambda row: row[0]):
+        if source:
+            parts.append(Text(f"\n{source}" if parts else source, "bold"))
+        outcomes = [outcome for _, outcome in group]
+        parts.append(_blocks(outcomes, width) if width < NARROW else _table(outcomes, width))
+    return Group(*parts)
+
+
+def _table(outcomes: Sequence[Outcome], width: int) -> Table:
+    # Fixed widths, so that the tables of several files line up.
+    table = Table(box=box.SIMPLE_HEAD, width=width, pad_edge=False, padding=(0, 1), header_style="dim")
     table.add_column("claim", ratio=1, overflow="fold")
-    table.add_column("claimed", no_wrap=True, justify="right")
-    table.add_column("ours", no_wrap=True, justify="right")
-    table.add_column("verdict")
-    before = None
-    for source, outcome in rows:
+    table.add_column("claimed", no_wrap=True, justify="right", min_width=8)
+    table.add_column("ours", no_wrap=True, justify="right", min_width=16)
+    table.add_column("verdict", min_width=16)
+    for outcome in outcomes:
         claimed = outcome.expectation.claimed
-        cells: list[Text | str] = [
+        table.add_row(
             _claim(outcome),
             "" if claimed is None else format_number(claimed),
             measured_text(outcome),
             Text.assemble(outcome.expectation.verdict, "\n", _holds(outcome)),
-        ]
-        table.add_row(*([source if source != before else "", *cells] if sources else cells))
-        before = source
+        )
     return table
 
 
-def _blocks(rows: Sequence[tuple[str, Outcome]], width: int) -> Table:
+def _blocks(outcomes: Sequence[Outcome], width: int) -> Table:
     table = Table.grid()
     table.width = width
     table.add_column(overflow="fold")
-    before = None
-    for source, outcome in rows:
-        if source and source != before:
-            table.add_row(Text(source, "bold"))
-            before = source
+    for outcome in outcomes:
         table.add_row(_claim(outcome))
         claimed = outcome.expectation.claimed
         said = f", claimed {format_number(claimed)}" if claimed is not None else ""

@@ -23,6 +23,7 @@ POINT_MARKS = "┼×○□△◇"
 ASCII_MARKS = "*ox#@%&$"
 DENSITY_RAMP = ".:-=+*#%@"
 LEVELS = 32
+_EVEN_CONTRAST = math.sqrt(1.05 * 0.05) - 0.05  # the luminance on which black and white look alike
 
 _LIGHTNESS_CHROMA_HUE = {
     "sequential": ((0.27, 0.11, 315.0), (0.93, 0.17, 105.0)),
@@ -143,6 +144,6 @@ def series_color(slot: int, colors: Colors) -> str:
 
 
 def is_light(rgb: RGB) -> bool:
-    """Whether dark marks are easier to see on this colour than light ones."""
-    red, green, blue = rgb
-    return 0.299 * red + 0.587 * green + 0.114 * blue > 140
+    """Whether black marks have more contrast on this colour than white ones, in the measure of WCAG 2."""
+    red, green, blue = (_decode(c) for c in rgb)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue > _EVEN_CONTRAST

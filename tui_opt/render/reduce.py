@@ -46,7 +46,10 @@ def column_extremes(x: Floats, y: Floats, edges: Floats) -> tuple[Floats, Floats
     ends = np.append(starts[1:], stop) - 1
     falling = y[starts] > y[ends]
     pairs = np.stack([np.where(falling, high, low), np.where(falling, low, high)], axis=1)
-    places = np.stack([x[starts], x[ends]], axis=1)
+    # Well inside their column, or rounding could draw an extreme one pixel beside it.
+    width = edges[filled + 1] - edges[filled]
+    places = np.stack([edges[filled] + 0.25 * width, edges[filled] + 0.75 * width], axis=1)
+    places = np.clip(places, x[first], x[last])
     return (
         np.concatenate([x[first : first + 1], places.ravel(), x[last : last + 1]]),
         np.concatenate([y[first : first + 1], pairs.ravel(), y[last : last + 1]]),

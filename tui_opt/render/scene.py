@@ -255,9 +255,8 @@ def _resolve_layer(layer: Layer, figure: Figure, arrays: Mapping[str, NDArray[An
     if isinstance(layer, Line):
         known = np.isfinite(x)
         x, y = (x, y) if known.all() else (x[known], y[known])
-        steps = np.diff(x)
-        if not (steps >= 0).all():
-            if (steps <= 0).all():
+        if not (x[1:] >= x[:-1]).all():
+            if (x[1:] <= x[:-1]).all():
                 x, y = x[::-1], y[::-1]
             else:
                 kind = "path"

@@ -63,7 +63,9 @@ LANDSCAPE = Experiment(
     compute=f"{_HERE}.landscape:compute",
     estimate=_landscape,
     findings=("minima", "maxima", "inflections", "global_minimum", "worst_gradient"),
-    arrays=("w", "loss", "loss_terms", "gradient", "gradient_variance"),
+    arrays=(
+        "w", "loss", "loss_terms", "gradient", "gradient_variance", "stationary_w", "stationary_loss",
+    ),  # fmt: skip
     headline=("minima", "maxima", "global_minimum", "worst_gradient"),
 )
 

@@ -1,0 +1,555 @@
+"""Carrying out a run: however it ends, the run directory and the exit code say so."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bouncing_ball.compute as plugin
+from tests.conftest import DROP, SCATTER
+from tui_opt.errors import CancelledError, ExitCode, ExperimentError, StoreError, TooLargeError
+from tui_opt.result import Result
+from tui_opt.runner import execute as module
+from tui_opt.runner import files
+from tui_opt.runner.context import Context, Progress
+from tui_opt.runner.execute import Ended, Plan, begin, claim_again, execute, plan, run_in_memory
+from tui_opt.runner.interrupts import Interrupts
+from tui_opt.runner.lock import is_locked
+from tui_opt.runner.report import run_document
+from tui_opt.runner.run_directory import RunDirectory
+from tui_opt.scenario_file import read_text
+
+SLOW = SCATTER + "[params]\nseconds = 60.0\nblocks = 600\n"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+def planned(text: str, *overrides: str) -> Plan:
+    return plan(read_text(text, "test.toml", overrides), threads=2)
+
+
+def carry_out(text: str, store: Path, *overrides: str, **options: Any) -> Ended:
+    settled = planned(text, *overrides)
+    return execute(begin(settled, store), settled, **options)
+
+
+def replaced(monkeypatch: pytest.MonkeyPatch, name: str, compute: Callable[[Any, Context], Any]) -> None:
+    monkeypatch.setattr(plugin, name, compute)
+
+
+def check_consistent(ended: Ended, state: str) -> None:
+    """Directory, status and lock agree on how a run ended, and nothing half-written lies about."""
+    run = RunDirectory(ended.run.path)
+    status = run.status()
+    assert (ended.state, status["state"], status["error"]) == (state, state, ended.error)
+    assert (run.path / "result.json").exists() == (state == "done")
+    assert not is_locked(run.path / "lock")
+    assert not [p for p in run.path.rglob(f"{files.TEMPORARY_MARK}*")]
+    assert run.events()[-1]["state"] == state
+    if ended.error:
+        assert "Traceback" not in ended.error
+        assert "\n" not in ended.error
+
+
+# --- done -------------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_is_done(store: Path) -> None:
+    ended = carry_out(DROP, store, "params.height=1.0", "seed=3", "title=A ball")
+    check_consistent(ended, "done")
+    assert ended.exit_code == ExitCode.OK
+    assert ended.result is not None
+    closed_form = np.sqrt(2 / 9.81) * 1.8 / 0.2
+    assert ended.result.findings["rest_time"].value == pytest.approx(closed_form, rel=1e-14)
+    stored = RunDirectory(ended.run.path).result()
+    assert stored.findings == ended.result.findings
+    np.testing.assert_array_equal(stored.arrays["peak"].values, ended.result.arrays["peak"].values)
+    document = ended.run.result_document()
+    assert (document["title"], document["seed"], document["device"]) == ("A ball", 3, "cpu")
+    assert document["provenance"]["versions"]["numpy"] == np.__version__
+    meta = json.loads((ended.run.path / "meta.json").read_text())
+    assert (meta["pid"], meta["threads"]) == (os.getpid(), 2)
+    assert {p.name for p in ended.run.path.iterdir()} == {
+        "scenario.toml", "status.json", "meta.json", "events.jsonl", "lock", "arrays.npz", "result.json",
+    } | {p.name for p in ended.run.path.glob("log.txt")}  # fmt: skip
+
+
+def test_the_stored_scenario_file_reproduces_the_run(store: Path) -> None:
+    first = carry_out(SCATTER, store, "seed=11", "params.balls=500")
+    text = (first.run.path / "scenario.toml").read_text()
+    again = carry_out(text, store)
+    assert again.result is not None
+    assert first.result is not None
+    assert again.result.findings == first.result.findings
+    assert (again.run.path / "scenario.toml").read_text() == text
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_numbers_do_not_depend_on_threads_or_on_where_they_are_computed(store: Path, threads: int) -> None:
+    file = read_text(SCATTER + "seed = 5\n")
+    settled = plan(file, threads=threads)
+    ended = execute(begin(settled, store), settled)
+    assert ended.result is not None
+    expected = run_in_memory(file, threads=2)
+    np.testing.assert_array_equal(ended.result.arrays["block_mean"].values, expected.arrays["block_mean"].values)
+
+
+def test_the_document_for_scripts_has_every_part(store: Path) -> None:
+    settled = planned(DROP + '[[expect]]\nfinding = "rest_time"\nvalue = inf\n', "params.height=1.0")
+    document = run_document(settled, execute(begin(settled, store), settled))
+    json.dumps(document, allow_nan=False)
+    assert set(document) == {
+        "schema", "scenario", "experiment", "title", "params", "seed", "device", "status", "elapsed", "run_dir",
+        "findings", "tables", "arrays", "figures", "expectations", "warnings", "provenance",
+    }  # fmt: skip
+    (expectation,) = document["expectations"]
+    assert (expectation["value"], expectation["value_nonfinite"], expectation["holds"]) == (None, "inf", False)
+    assert expectation["measured"] == pytest.approx(4.06, abs=0.01)
+    assert document["arrays"]["peak"]["dims"] == ["height", "bounce"]
+
+
+# --- failed -----------------------------------------------------------------------------------------------
+
+
+def failing(error: BaseException) -> Callable[[Any, Context], Result]:
+    def compute(params: Any, ctx: Context) -> Result:
+        raise error
+
+    return compute
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ExperimentError("There is no pit for these losses. Lower the barrier."), "There is no pit"),
+        (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero"),
+        (MemoryError(), "more memory"),
+        (OSError(errno.ENOSPC, "No space left on device"), "is full"),
+        (OSError(errno.EIO, "Input/output error", "/data/x"), "/data/x"),
+        (SystemExit(3), "SystemExit"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (RecursionError("maximum recursion depth exceeded"), "RecursionError"),
+        (StoreError("The data set is gone."), "The data set is gone."),
+    ],
+)
+def test_a_failure_is_a_sentence_with_the_traceback_in_the_log(
+    store: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, words: str
+) -> None:
+    replaced(monkeypatch, "drop", failing(error))
+    ended = carry_out(DROP, store)
+    check_consistent(ended, "failed")
+    assert ended.exit_code == ExitCode.RUN_FAILED
+    assert words in (ended.error or "")
+    assert "Traceback" in (ended.run.path / "log.txt").read_text()
+
+
+def test_a_compute_function_that_cannot_be_imported(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(plugin, "drop")
+    ended = carry_out(DROP, store)
+    check_consistent(ended, "failed")
+    assert "AttributeError" in (ended.error or "")
+
+
+@pytest.mark.parametrize("answer", [None, {"a": 1}, 1.0])
+def test_an_answer_that_is_no_result(store: Path, monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
+    replaced(monkeypatch, "drop", lambda params, ctx: answer)
+    ended = carry_out(DROP, store)
+    check_consistent(ended, "failed")
+    assert "not a Result" in (ended.error or "")
+
+
+def object_array() -> Result:
+    result = Result()
+    result.add_array("x", np.array([object()]), ("x",))
+    return result
+
+
+def test_an_answer_that_cannot_be_stored(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replaced(monkeypatch, "drop", lambda params, ctx: object_array())
+    ended = carry_out(DROP, store)
+    check_consistent(ended, "failed")
+    assert "Python objects" in (ended.error or "")
+
+
+def test_a_disk_that_fills_up_while_the_result_is_written(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    older = carry_out(DROP, store)
+    original = files.write_atomic
+
+    def full(path: Path, write: Any, *, sync: bool) -> None:
+        if path.name in ("arrays.npz", "result.json"):
+            original(path.with_name(".tmp-0-half"), lambda file: file.write(b"half"), sync=False)
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        original(path, write, sync=sync)
+
+    for name in ("arrays.npz", "result.json"):
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "write_atomic", full)
+            ended = carry_out(DROP, store)
+        check_consistent(ended, "failed")
+        assert "is full" in (ended.error or "")
+        assert "prune" in (ended.error or "")
+        assert ended.exit_code == 1
+        assert not (ended.run.path / name).exists()
+    assert older.run.result().findings is not None
+
+
+def test_a_disk_so_full_that_not_even_the_state_can_be_written(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled = planned(DROP)
+    run = begin(settled, store)
+
+    def full(path: Path, write: Any, *, sync: bool) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_atomic", full)
+        ended = execute(run, settled)
+    assert ended.state == "failed"
+    assert ended.exit_code == 1
+    assert "is full" in (ended.error or "")
+    assert RunDirectory(run.path).status()["state"] in ("queued", "lost")
+
+
+def test_a_run_directory_that_is_taken_away(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def compute(params: Any, ctx: Context) -> Result:
+        import shutil
+
+        shutil.rmtree(store)
+        return Result()
+
+    replaced(monkeypatch, "drop", compute)
+    ended = carry_out(DROP, store)
+    assert ended.state == "failed"
+    assert "could not be" in (ended.error or "")
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_time(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("OPTEXPLORE_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    check_consistent(carry_out(DROP, store), "done")
+
+
+def test_a_screen_that_cannot_be_written_does_not_stop_a_run(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TICK", 0.001)
+
+    def broken(*_: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    def compute(params: Any, ctx: Context) -> Result:
+        ctx.message("Half-way.")
+        time.sleep(0.05)
+        return Result()
+
+    replaced(monkeypatch, "drop", compute)
+    ended = carry_out(DROP, store, observe=broken, tell=broken)
+    check_consistent(ended, "done")
+    assert "Half-way." in (ended.run.path / "log.txt").read_text()
+
+
+def test_what_cannot_fit_is_refused_with_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "available_memory", lambda: 1000)
+    with pytest.raises(TooLargeError, match=r"would take about .* GB"):
+        planned(SCATTER, "params.balls=1_000_000")
+
+
+# --- cancelled and resumed --------------------------------------------------------------------------------
+
+
+def cancel_when_under_way(run: RunDirectory) -> threading.Thread:
+    def wait_and_ask() -> None:
+        while run.read_status_file()["progress"] == 0.0:
+            time.sleep(0.005)
+        run.request_cancel()
+
+    thread = threading.Thread(target=wait_and_ask)
+    thread.start()
+    return thread
+
+
+def test_a_cancelled_run_keeps_what_it_has_and_goes_on_from_there(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CONTROL_INTERVAL", 0.02)
+    monkeypatch.setattr(module, "STATUS_INTERVAL", 0.02)
+    settled = planned(SLOW)
+    run = begin(settled, store)
+    thread = cancel_when_under_way(run)
+    ended = execute(run, settled)
+    thread.join()
+    check_consistent(ended, "cancelled")
+    assert ended.exit_code == ExitCode.RUN_FAILED
+    kept = files.read_arrays(run.path / "checkpoint.npz")
+    assert 0 < len(kept) < 600
+    assert run.partial() is not None
+
+    computed: list[int] = []
+    original = plugin._block_mean
+
+    def counted(params: Any, ctx: Context, block: int) -> float:
+        computed.append(block)
+        return original(params.model_copy(update={"seconds": 0.0}), ctx, block)
+
+    monkeypatch.setattr(plugin, "_block_mean", counted)
+    again = RunDirectory(run.path)
+    claim_again(again)
+    resumed = execute(again, settled)
+    check_consistent(resumed, "done")
+    assert sorted(computed) == [b for b in range(600) if f"block-{b}" not in kept]
+    whole = run_in_memory(read_text(SCATTER + "[params]\nblocks = 600\n"))
+    assert resumed.result is not None
+    np.testing.assert_array_equal(
+        resumed.result.arrays["block_mean"].values, whole.arrays["block_mean"].values
+    )
+    assert not (run.path / "checkpoint.npz").exists()
+    assert not (run.path / "control").exists()
+
+
+def test_a_damaged_checkpoint_is_said_so_and_not_used(store: Path) -> None:
+    settled = planned(SCATTER)
+    run = begin(settled, store)
+    (run.path / "checkpoint.npz").write_bytes(b"PK\x03\x04 half")
+    ended = execute(run, settled)
+    check_consistent(ended, "done")
+    assert "checkpoint" in (run.path / "log.txt").read_text()
+
+
+def test_only_a_run_that_nobody_works_on_and_is_not_done_can_be_resumed(store: Path) -> None:
+    settled = planned(DROP)
+    run = begin(settled, store)
+    with pytest.raises(StoreError, match="another process"):
+        claim_again(RunDirectory(run.path))
+    execute(run, settled)
+    other = RunDirectory(run.path)
+    with pytest.raises(StoreError, match="is done"):
+        claim_again(other)
+    assert not is_locked(run.path / "lock")
+
+
+def test_a_run_that_failed_can_be_resumed(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled = planned(DROP)
+    with monkeypatch.context() as patch:
+        patch.setattr(plugin, "drop", failing(ExperimentError("Not today.")))
+        failed = execute(begin(settled, store), settled)
+    assert failed.state == "failed"
+    again = RunDirectory(failed.run.path)
+    claim_again(again)
+    check_consistent(execute(again, settled), "done")
+
+
+def test_a_computation_that_cancels_itself(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replaced(monkeypatch, "drop", failing(CancelledError()))
+    check_consistent(carry_out(DROP, store), "cancelled")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_asks_for_an_orderly_end(
+    store: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setattr(module, "TICK", 0.01)
+
+    def observe(progress: Progress, eta: float | None) -> None:
+        if progress.fraction > 0 and not interrupts.count:
+            os.kill(os.getpid(), number)
+
+    before = signal.getsignal(number)
+    with Interrupts() as interrupts:
+        ended = carry_out(SLOW, store, interrupts=interrupts, observe=observe)
+    assert signal.getsignal(number) is before
+    check_consistent(ended, "cancelled")
+    assert ended.exit_code == 128 + number
+
+
+# --- progress ---------------------------------------------------------------------------------------------
+
+
+def test_progress_is_shown_and_written(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TICK", 0.005)
+    monkeypatch.setattr(module, "STATUS_INTERVAL", 0.01)
+    step, total = threading.Semaphore(0), 5
+    seen: list[float] = []
+
+    def compute(params: Any, ctx: Context) -> Result:
+        for i in range(total):
+            ctx.progress(i, total, "steps")
+            step.acquire(timeout=30)
+        return Result()
+
+    def observe(progress: Progress, eta: float | None) -> None:
+        written = run.read_status_file()
+        if written["state"] == "running" and written["progress"] == progress.fraction and written["what"] == "steps":
+            seen.append(progress.fraction)
+            step.release()
+
+    replaced(monkeypatch, "drop", compute)
+    settled = planned(DROP)
+    run = begin(settled, store)
+    execute(run, settled, observe=observe)
+    assert seen == sorted(seen)
+    assert set(seen) >= {0.0, 0.2, 0.4, 0.6, 0.8} - {0.8}
+    assert run.read_status_file()["progress"] == 1.0
+    progress = [e for e in run.events() if e["kind"] == "progress"]
+    assert progress[0]["what"] == "steps"
+
+
+# --- sweeps -----------------------------------------------------------------------------------------------
+
+SWEEP = DROP + "[params]\nheight = 1.0\n[sweep]\nrestitution = [0.5, 0.7, 0.9]\nbounces = [5, 10]\n"
+
+
+def fail_at(monkeypatch: pytest.MonkeyPatch, bad: set[float], error: Exception) -> list[tuple[float, int]]:
+    """Make the drop fail at some restitutions; returns the points it is asked to compute."""
+    asked: list[tuple[float, int]] = []
+    original = plugin.drop
+
+    def compute(params: Any, ctx: Context) -> Result:
+        asked.append((params.restitution, params.bounces))
+        if params.restitution in bad:
+            raise error
+        return original(params, ctx)
+
+    replaced(monkeypatch, "drop", compute)
+    return asked
+
+
+def test_a_sweep_gathers_its_points_with_the_axes_in_front(store: Path) -> None:
+    text = SWEEP + '[[expect]]\nfinding = "rest_time"\nat = {restitution = 0.7, bounces = 10}\nvalue = 2.5586\ntolerance = 1e-4\n'
+    ended = carry_out(text, store)
+    check_consistent(ended, "done")
+    assert ended.exit_code == 0
+    assert ended.result is not None
+    array = ended.result.arrays["rest_time"]
+    assert array.dims == ("restitution", "bounces")
+    expected = np.sqrt(2 / 9.81) * np.array([1.5 / 0.5, 1.7 / 0.3, 1.9 / 0.1])
+    np.testing.assert_allclose(array.values, np.repeat(expected[:, None], 2, axis=1), rtol=1e-12)
+    assert ended.result.arrays["status"].values.tolist() == [[0, 0]] * 3
+    assert ended.result.arrays["restitution"].values.tolist() == [0.5, 0.7, 0.9]
+    assert [o.holds for o in ended.outcomes] == [True]
+    for i, point in enumerate(read_text(text).sweep.points()):  # type: ignore[union-attr]
+        alone = run_in_memory(read_text(text).at_point(point))
+        assert array.values.ravel()[i] == alone.findings["rest_time"].value
+
+
+@pytest.mark.parametrize("error", [ExperimentError("Too bouncy."), ZeroDivisionError("oops"), MemoryError()])
+def test_points_that_fail_cost_only_themselves(store: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    fail_at(monkeypatch, {0.7}, error)
+    ended = carry_out(SWEEP, store)
+    check_consistent(ended, "done")
+    assert ended.exit_code == ExitCode.SWEEP_INCOMPLETE
+    assert ended.result is not None
+    assert ended.result.arrays["status"].values.tolist() == [[0, 0], [1, 1], [0, 0]]
+    assert np.isnan(ended.result.arrays["rest_time"].values).tolist() == [[False] * 2, [True] * 2, [False] * 2]
+    table = ended.result.tables["errors"]
+    assert table.columns == ("restitution", "bounces", "error")
+    assert [row[:2] for row in table.rows] == [(0.7, 5), (0.7, 10)]
+    assert str(error) in str(table.rows[0][2])
+    assert "2 of 6" in " ".join(ended.result.warnings)
+
+
+def test_a_sweep_in_which_every_point_fails_is_a_failed_run(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_at(monkeypatch, {0.5, 0.7, 0.9}, ExperimentError("Too bouncy."))
+    ended = carry_out(SWEEP, store)
+    check_consistent(ended, "failed")
+    assert ended.exit_code == ExitCode.RUN_FAILED
+    assert "Too bouncy." in (ended.error or "")
+
+
+def test_a_point_that_answers_nonsense_fails_alone(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = plugin.drop
+    replaced(monkeypatch, "drop", lambda p, ctx: None if p.restitution == 0.7 else original(p, ctx))
+    ended = carry_out(SWEEP, store)
+    check_consistent(ended, "done")
+    assert ended.exit_code == ExitCode.SWEEP_INCOMPLETE
+
+
+def interrupted(store: Path, monkeypatch: pytest.MonkeyPatch, after: int) -> RunDirectory:
+    """A sweep that was cancelled after some points."""
+    original = plugin.drop
+    count = 0
+
+    def compute(params: Any, ctx: Context) -> Result:
+        nonlocal count
+        count += 1
+        if count > after:
+            raise CancelledError
+        return original(params, ctx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(plugin, "drop", compute)
+        ended = carry_out(SWEEP, store)
+    check_consistent(ended, "cancelled")
+    return RunDirectory(ended.run.path)
+
+
+def test_a_resumed_sweep_computes_only_what_is_missing(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = interrupted(store, monkeypatch, after=4)
+    asked = fail_at(monkeypatch, set(), ValueError())
+    claim_again(run)
+    resumed = execute(run, planned(SWEEP))
+    check_consistent(resumed, "done")
+    assert asked == [(0.9, 5), (0.9, 10)]
+    whole = carry_out(SWEEP, store)
+    assert resumed.result is not None
+    assert whole.result is not None
+    for name, array in whole.result.arrays.items():
+        np.testing.assert_array_equal(resumed.result.arrays[name].values, array.values)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", None, "half", "foreign"])
+def test_a_damaged_chunk_is_computed_again(store: Path, monkeypatch: pytest.MonkeyPatch, content: Any) -> None:
+    run = interrupted(store, monkeypatch, after=4)
+    chunks = sorted((run.path / "chunks").iterdir())
+    assert len(chunks) == 4
+    if content == "half":
+        chunks[1].write_bytes(chunks[1].read_bytes()[:-200])
+    elif content == "foreign":
+        np.savez(chunks[1], x=np.zeros(3))
+    elif content is None:
+        chunks[1].unlink()
+    else:
+        chunks[1].write_bytes(content)
+    asked = fail_at(monkeypatch, set(), ValueError())
+    claim_again(run)
+    resumed = execute(run, planned(SWEEP))
+    assert asked == [(0.5, 10), (0.9, 5), (0.9, 10)]
+    assert resumed.result is not None
+    assert not np.isnan(resumed.result.arrays["rest_time"].values).any()
+
+
+def test_points_that_failed_are_not_tried_again_by_a_resume(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_at(monkeypatch, {0.5}, ExperimentError("Too flat."))
+    run = interrupted(store, monkeypatch, after=4)
+    monkeypatch.undo()
+    claim_again(run)
+    resumed = execute(run, planned(SWEEP))
+    assert resumed.exit_code == ExitCode.SWEEP_INCOMPLETE
+    assert resumed.result is not None
+    assert resumed.result.findings["failed_points"].value == 2
+
+
+def test_a_sweep_over_seeds_draws_different_numbers(store: Path) -> None:
+    ended = carry_out(SCATTER + "[sweep]\nseed = {from = 0, to = 3, num = 4}\n", store)
+    assert ended.result is not None
+    assert len(set(ended.result.arrays["mean_rest_time"].values.tolist())) == 4
+    alone = run_in_memory(read_text(SCATTER + "seed = 2\n"))
+    assert ended.result.arrays["mean_rest_time"].values[2] == alone.findings["mean_rest_time"].value
+
+
+def test_ragged_arrays_are_named_and_the_axis_of_the_sweep_is_not_among_them(store: Path) -> None:
+    ended = carry_out(DROP + "[sweep]\nheight = [1.0, 2.0]\nbounces = [3, 4]\n", store)
+    assert ended.result is not None
+    (warning,) = ended.result.warnings
+    assert "peak" in warning
+    assert "height" not in warning.replace("heights", "")
+    assert ended.result.arrays["height"].dims == ("height",)

@@ -1,0 +1,1 @@
+"""Theory pages, one Markdown file per scenario, shown beside its results."""
