@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: stores and caches of their own, the example plugin, and the command line as a process."""
+"""Fixtures shared by all tests: stores and caches of their own, the example plugin, the command line as a process."""
 
 from __future__ import annotations
 

@@ -36,7 +36,11 @@ def run(words: list[str]) -> tuple[int, str, str]:
     argv = sys.argv
     sys.argv = ["optexplore", *words]
     try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as caught:
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            pytest.raises(SystemExit) as caught,
+        ):
             command.main()
     finally:
         sys.argv = argv
@@ -65,7 +69,13 @@ def bases(draw: st.DrawFn) -> tuple[Experiment, Document]:
     """A good file with every parameter written out."""
     scenario, experiment = draw(st.sampled_from(experiments()))
     params = experiment.params().plain()
-    document = {"scenario": scenario.name, "experiment": experiment.name, "seed": 1, "title": "x", "params": params}
+    document = {
+        "scenario": scenario.name,
+        "experiment": experiment.name,
+        "seed": 1,
+        "title": "x",
+        "params": params,
+    }
     return experiment, document
 
 
@@ -84,7 +94,12 @@ def misspelt(draw: st.DrawFn) -> Mutation:
     experiment, document = draw(bases())
     names = list(experiment.params.specs())
     place = draw(st.sampled_from(["", "params", "sweep", "expect"]))
-    known = {"": list(KEYS), "params": names, "sweep": names, "expect": ["tolerance", "verdict", "claimed", "index"]}
+    known = {
+        "": list(KEYS),
+        "params": names,
+        "sweep": names,
+        "expect": ["tolerance", "verdict", "claimed", "index"],
+    }
     word = draw(st.sampled_from(known[place]))
     wrong = draw(misspellings(word).filter(lambda w: w and w not in known[place] and w not in document))
     if place == "expect":
@@ -121,7 +136,9 @@ def wrong_values(spec: ParamSpec) -> st.SearchStrategy[Any]:
             wrong.append(st.just([]))
             wrong.append(st.sampled_from(bad).map(lambda value: [good, value]))
     elif spec.kind == "choice":
-        wrong.append(st.text(max_size=8).filter(lambda t: t not in spec.choices) | st.integers() | st.booleans())
+        wrong.append(
+            st.text(max_size=8).filter(lambda t: t not in spec.choices) | st.integers() | st.booleans()
+        )
     elif spec.kind == "expression":
         wrong.append(st.integers() | st.just([]) | st.just("W"))
         wrong.append(bad_expressions(spec.variables).map(lambda e: [f"{spec.variables[0]}^2", e]))
@@ -166,7 +183,9 @@ def wrong_axis(draw: st.DrawFn) -> Mutation:
             st.integers() | st.booleans() | st.text(max_size=3) | st.just([]) | st.just({}),
             number.map(lambda v: {"from": v, "to": 1.0, "num": 3}),
             number.map(lambda v: {"from": 1.0, "to": v, "num": 3}),
-            st.sampled_from([0, -1, 1.5, 10**7, 10**400, "3"]).map(lambda n: {"from": 0.5, "to": 0.6, "num": n}),
+            st.sampled_from([0, -1, 1.5, 10**7, 10**400, "3"]).map(
+                lambda n: {"from": 0.5, "to": 0.6, "num": n}
+            ),
             st.just({"from": -1.0, "to": 1.0, "num": 3, "log": True}),
         )
     )
@@ -181,7 +200,8 @@ def wrong_head(draw: st.DrawFn) -> Mutation:
     key, values = draw(
         st.sampled_from([
             ("scenario", texts | st.text(max_size=5)), ("experiment", texts | st.text(max_size=5)), ("title", texts),
-            ("description", texts), ("device", texts | st.sampled_from(["", "gpu", "cuda:", "cuda:-1", "CPU", "cuda:1 "])),
+            ("description", texts),
+            ("device", texts | st.sampled_from(["", "gpu", "cuda:", "cuda:-1", "CPU", "cuda:1 "])),
             ("size", texts | st.sampled_from(["", "huge", "Laptop"])),
             ("seed", st.sampled_from([-1, 2**63, 1.0, "1", True, math.nan, 10**400, [], {}])),
             ("params", st.integers() | st.text(max_size=3) | st.just([])),
@@ -223,7 +243,8 @@ def broken_toml(draw: st.DrawFn) -> Mutation:
     at = draw(st.integers(0, len(lines)))
     line = draw(
         st.sampled_from([
-            "= 1", "[", "]", "a = ", 'a = "open', "a = 'open", "a = [1, 2", "a = {b = 1", "a b = 1", "[a", "[[a]", "a = 1e",
+            "= 1", "[", "]", "a = ", 'a = "open', "a = 'open", "a = [1, 2", "a = {b = 1", "a b = 1", "[a", "[[a]",
+            "a = 1e",
             "a = 0123", "a = \\", "a = 1\0", "\x01", "a = '''", 'a = """', "a = 2020-13-01", "a = " + "[" * 3000,
             "a = " + "9" * 5000, "{" * 100, "z.z = 1\nz.z.z = 2", "k = 1\nk = 2", 'a = "\\ud800"', 'a = "\\q"',
             'scenario = "again"\nscenario = "again"',
@@ -295,7 +316,11 @@ def test_a_wrong_expression_is_quoted_with_the_place_marked(runs: Path, write: C
 
 
 def test_one_bad_file_keeps_all_of_them_from_running(runs: Path, write: Callable[..., Path]) -> None:
-    good, bad, worse = write(DROP, "a.toml"), write(DROP + "[params]\nhight = 1", "b.toml"), write("x", "c.toml")
+    good, bad, worse = (
+        write(DROP, "a.toml"),
+        write(DROP + "[params]\nhight = 1", "b.toml"),
+        write("x", "c.toml"),
+    )
     code, out, err = run(["--batch", str(good), str(bad), str(worse)])
     check_refusal(code, out, err, "params.hight", runs)
     assert "c.toml cannot be used" in err

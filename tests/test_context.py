@@ -79,7 +79,11 @@ def test_streams_differ_in_every_part_of_their_key() -> None:
 def test_a_stream_is_the_same_for_ever() -> None:
     # Stored runs are reproduced from their seeds, so these numbers may never change.
     assert stream_key(0, "toy-sgd/escape", "walkers", 0) == 3158201039194286717
-    assert generator(0, "toy-sgd/escape", "walkers", 0).integers(0, 2**32, 3).tolist() == [170625641, 2245493790, 2143189627]
+    assert generator(0, "toy-sgd/escape", "walkers", 0).integers(0, 2**32, 3).tolist() == [
+        170625641,
+        2245493790,
+        2143189627,
+    ]
 
 
 # --- map --------------------------------------------------------------------------------------------------
@@ -141,7 +145,9 @@ def test_check_raises_only_after_a_cancel() -> None:
 
 
 @given(st.floats(0.0001, 0.5), st.floats(0.001, 0.3))
-def test_partials_take_at_most_their_share_and_come_at_most_four_times_a_second(cost: float, step: float) -> None:
+def test_partials_take_at_most_their_share_and_come_at_most_four_times_a_second(
+    cost: float, step: float
+) -> None:
     clock = Clock()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "time", clock)
@@ -278,5 +284,3 @@ def test_progress_is_a_fraction_whatever_is_said() -> None:
     ctx.progress(1, 2, "walkers")
     ctx.progress(2, 2)
     assert ctx.now.what == "walkers"
-
-

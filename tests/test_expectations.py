@@ -43,12 +43,16 @@ def test_value_with_tolerances() -> None:
         (math.inf, -math.inf, False), (math.inf, 1e308, False), (1.0, math.inf, False),
     ],
 )  # fmt: skip
-def test_values_that_are_not_finite_are_matched_by_themselves_only(value: float, measured: float, holds: bool) -> None:
+def test_values_that_are_not_finite_are_matched_by_themselves_only(
+    value: float, measured: float, holds: bool
+) -> None:
     assert Expectation(finding="x", value=value, tolerance=1e300, relative=10.0).accepts(measured) is holds
 
 
 @given(st.floats(), st.none() | st.floats(-10, 10), st.none() | st.floats(-10, 10))
-def test_a_range_includes_its_ends_and_never_nan(measured: float, low: float | None, high: float | None) -> None:
+def test_a_range_includes_its_ends_and_never_nan(
+    measured: float, low: float | None, high: float | None
+) -> None:
     expected = not math.isnan(measured)
     expected = expected and (low is None or low <= measured) and (high is None or measured <= high)
     assert Expectation(finding="x", min=low, max=high).accepts(measured) is expected
@@ -178,9 +182,13 @@ def test_points_of_a_sweep_are_picked_by_their_values() -> None:
     swept.add_finding("points", 3)
     assert outcome(swept, SWEEP, finding="rest_time", at={"restitution": 0.7}, value=2.0).holds
     assert outcome(swept, SWEEP, finding="points", value=3.0).holds
-    assert outcome(swept, SWEEP, array="peak", at={"restitution": 0.9}, index=(1,), value=4.0).measured is None
+    assert (
+        outcome(swept, SWEEP, array="peak", at={"restitution": 0.9}, index=(1,), value=4.0).measured is None
+    )
     assert outcome(swept, SWEEP, array="peak", at={"restitution": 0.9}, index=(0, 1), value=5.0).holds
-    assert outcome(swept, SWEEP, array="peak", at={"restitution": 0.9, "bounces": 5, "bounce": 1.0}, value=5.0).holds
+    assert outcome(
+        swept, SWEEP, array="peak", at={"restitution": 0.9, "bounces": 5, "bounce": 1.0}, value=5.0
+    ).holds
     assert outcome(swept, SWEEP, array="peak", index=(2, 0, 1), value=5.0).holds
 
 

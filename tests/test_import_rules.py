@@ -60,7 +60,9 @@ def imported(environment: Callable[..., dict[str, str]], runs: Path) -> Callable
 
     def run(code: str, *words: str | Path) -> set[str]:
         command = [sys.executable, "-c", code, *map(str, words)]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=120, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment(), timeout=120, check=False
+        )
         assert done.returncode == 0, done.stderr
         line = next(x for x in done.stdout.splitlines() if x.startswith("IMPORTED"))
         return set(json.loads(line.removeprefix("IMPORTED")))
@@ -82,12 +84,18 @@ def test_help_imports_next_to_nothing(imported: Callable[..., set[str]]) -> None
     ],
     ids=" ".join,
 )  # fmt: skip
-def test_looking_around_imports_no_numerical_library(imported: Callable[..., set[str]], words: list[str]) -> None:
+def test_looking_around_imports_no_numerical_library(
+    imported: Callable[..., set[str]], words: list[str]
+) -> None:
     assert not imported(MAIN, *words) & HEAVY
 
 
-def test_reading_a_scenario_file_imports_no_numerical_library(imported: Callable[..., set[str]], write: Callable[..., Path]) -> None:
-    path = write('scenario = "toy-sgd"\nexperiment = "escape"\n[params]\ntemperature = 0.02\n[sweep]\ncells = [100, 200]\n')
+def test_reading_a_scenario_file_imports_no_numerical_library(
+    imported: Callable[..., set[str]], write: Callable[..., Path]
+) -> None:
+    path = write(
+        'scenario = "toy-sgd"\nexperiment = "escape"\n[params]\ntemperature = 0.02\n[sweep]\ncells = [100, 200]\n'
+    )
     assert not imported(READ, path) & (HEAVY | {"rich", "click"})
 
 
@@ -96,7 +104,9 @@ def test_the_compute_side_runs_without_any_terminal_library(
 ) -> None:
     path = write(DROP + "[params]\nheight = 1.0\n")
     command = [sys.executable, "-c", WITHOUT, str(path), str(tmp_path / "store")]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=120, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment(), timeout=120, check=False
+    )
     assert done.stdout.strip() == "ran", done.stderr
 
 
@@ -104,5 +114,7 @@ def test_the_import_contracts_hold() -> None:
     tool = shutil.which("lint-imports") or shutil.which("lint-imports", path=str(Path(sys.executable).parent))
     if tool is None:
         pytest.skip("import-linter is not installed (it comes with the dev extra)")
-    done = subprocess.run([tool, "--no-cache"], cwd=TESTS.parent, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [tool, "--no-cache"], cwd=TESTS.parent, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr

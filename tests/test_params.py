@@ -182,11 +182,12 @@ def test_junk_is_refused_or_accepted_but_never_crashes(values: dict[str, Any]) -
     try:
         made = Sample.check(values)
     except ParameterErrors as errors:
-        assert errors.problems
-        for problem in errors.problems:
-            assert problem.key.removeprefix("params.").partition("[")[0] in values
+        keys = [problem.key.removeprefix("params.").partition("[")[0] for problem in errors.problems]
     else:
+        keys = list(values)
         assert Sample.check(made.plain()) == made
+    assert set(keys) <= set(values)
+    assert bool(keys) == bool(values)
 
 
 def test_specs_tell_a_form_what_it_needs() -> None:

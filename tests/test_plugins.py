@@ -16,7 +16,7 @@ from tui_opt.runner.execute import run_in_memory
 from tui_opt.scenario import Registry, Scenario, registry
 from tui_opt.scenario_file import read_text
 
-GOOD = "from bouncing_ball import SCENARIO as _S\nimport dataclasses\nSCENARIO = dataclasses.replace(_S, name={name!r})\n"
+GOOD = "import dataclasses, bouncing_ball\nSCENARIO = dataclasses.replace(bouncing_ball.SCENARIO, name={name!r})\n"
 
 
 @pytest.fixture
@@ -54,7 +54,11 @@ def test_built_in_scenarios_come_first_in_their_order() -> None:
         ("plug_e:SCENARIO", "SCENARIO = 5", "not a tui_opt.scenario.Scenario"),
         ("plug_f:SCENARIO", "raise SystemExit(3)", "SystemExit"),
         ("plug_g:SCENARIO", GOOD.format(name="other"), "its scenario 'other'"),
-        ("plug_h:SCENARIO", GOOD.format(name="wobble").replace("name=", "experiments=(), name="), "no experiments"),
+        (
+            "plug_h:SCENARIO",
+            GOOD.format(name="wobble").replace("name=", "experiments=(), name="),
+            "no experiments",
+        ),
     ],
 )
 def test_a_broken_plugin_is_skipped_and_reported(
@@ -78,7 +82,7 @@ def test_a_plugin_cannot_take_the_name_of_another(installed: Callable[..., Regis
 def test_unknown_names_get_a_near_match() -> None:
     with pytest.raises(UsageError, match="Did you mean 'bouncing-ball'"):
         registry().scenario("bouncing-bal")
-    with pytest.raises(UsageError, match="it has drop, scatter. Did you mean 'drop'"):
+    with pytest.raises(UsageError, match=r"it has drop, scatter\. Did you mean 'drop'"):
         registry().scenario("bouncing-ball").experiment("drip")
 
 

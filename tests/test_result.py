@@ -28,12 +28,17 @@ def through_json(document: ResultDocument) -> ResultDocument:
     """Out and back by the way of `result.json`, and by that of partial results, which must agree."""
     text = json.dumps(document.model_dump(mode="json"), allow_nan=False)
     back = ResultDocument.model_validate(json.loads(text))
-    assert ResultDocument.model_validate_json(document.model_dump_json()).model_dump_json() == back.model_dump_json()
+    assert (
+        ResultDocument.model_validate_json(document.model_dump_json()).model_dump_json()
+        == back.model_dump_json()
+    )
     return back
 
 
 @given(NAMES, NUMBERS, st.none() | NUMBERS, st.sampled_from(["finding", "accuracy", "warning"]), st.text())
-def test_a_finding_reads_back_as_it_was(name: str, value: float, stderr: float | None, kind: Any, text: str) -> None:
+def test_a_finding_reads_back_as_it_was(
+    name: str, value: float, stderr: float | None, kind: Any, text: str
+) -> None:
     finding = Finding(name=name, value=value, stderr=stderr, kind=kind, text=text, unit="s")
     (back,) = through_json(ResultDocument(findings=[finding])).findings
     assert same(back.value, finding.value)
@@ -73,7 +78,9 @@ def every_layer() -> tuple[Any, ...]:
 
 
 def test_a_figure_of_every_layer_reads_back() -> None:
-    drawn = Figure(name="f", title="F", x=Axis(label="x", unit="s", scale="log", low=0.1), layers=every_layer())
+    drawn = Figure(
+        name="f", title="F", x=Axis(label="x", unit="s", scale="log", low=0.1), layers=every_layer()
+    )
     (back,) = through_json(ResultDocument(figures=[drawn])).figures
     assert repr(back) == repr(drawn)  # equal but for NaN, which is not equal to itself
     kinds = {layer.kind for layer in back.layers}

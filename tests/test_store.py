@@ -118,7 +118,10 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "list": lambda run: (run / "status.json").write_text("[]"),
     "newer": lambda run: (run / "status.json").write_text('{"schema": 99, "state": "done"}'),
     "status is a directory": lambda run: ((run / "status.json").unlink(), (run / "status.json").mkdir()),
-    "dangling link": lambda run: ((run / "status.json").unlink(), (run / "status.json").symlink_to("nowhere")),
+    "dangling link": lambda run: (
+        (run / "status.json").unlink(),
+        (run / "status.json").symlink_to("nowhere"),
+    ),
     "deep": lambda run: (run / "status.json").write_text("[" * 200_000),
     "empty directory": lambda run: (shutil.rmtree(run), run.mkdir()),
 }

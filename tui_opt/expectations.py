@@ -80,7 +80,7 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Outcome:
-    """An expectation with what was measured; `measured` is None where there was nothing to measure, and `why` says so."""
+    """An expectation with what was measured; `measured` is None where nothing could be, and `why` says why."""
 
     expectation: Expectation
     measured: float | None

@@ -25,6 +25,7 @@ ParamKind = Literal["real", "integer", "flag", "choice", "text", "expression"]
 
 #: a problem's text is cut beyond this, so that a value of megabytes cannot bury the message.
 MOST_TEXT = 2_000
+_LONGEST_KEY = 200
 #: words longer than this are nobody's misspelling.
 _LONGEST_WORD = 100
 
@@ -46,7 +47,9 @@ class Problem:
     hint: str = ""
 
     def __str__(self) -> str:
-        text = " ".join(part for part in (f"{_printable(self.key)}: {self.message}", self.hint) if part)
+        text = " ".join(
+            part for part in (f"{printable(self.key[:_LONGEST_KEY])}: {self.message}", self.hint) if part
+        )
         return text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + "…"
 
 
@@ -66,10 +69,9 @@ def near_match(word: str, allowed: Iterable[str]) -> str:
     return f"Did you mean {close[0]!r}?" if close else ""
 
 
-def _printable(key: str) -> str:
-    """A key as it may be shown on a terminal: control characters escaped, absurd lengths cut."""
-    shown = key if len(key) <= 200 else key[:200] + "…"
-    return shown if shown.isprintable() else repr(shown)
+def printable(word: str) -> str:
+    """A user's word as a terminal may show it, control characters escaped."""
+    return word if word.isprintable() else repr(word)
 
 
 # --- declaring ----------------------------------------------------------------------------------------------

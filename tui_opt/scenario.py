@@ -153,7 +153,7 @@ def registry() -> Registry:
     for entry in sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda e: (e.name, e.value)):
         try:
             scenario = entry.load()
-        except Exception as error:  # a plugin may fail in any way; the others must go on
+        except (Exception, SystemExit) as error:  # a plugin may fail in any way; the others must go on
             broken.append(BrokenPlugin(entry.name, entry.value, f"{type(error).__name__}: {error}"))
             continue
         reason = _unusable(entry.name, scenario, found)

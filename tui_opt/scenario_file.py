@@ -231,10 +231,11 @@ def _belongs_in_params(key: str, document: Mapping[str, Any]) -> str:
 
 
 def _head_problems(document: Mapping[str, Any]) -> list[Problem]:
-    problems = []
-    for key in ("title", "description", "device", "size"):
-        if key in document and not isinstance(document[key], str):
-            problems.append(Problem(key, "must be a text.", document[key]))
+    problems = [
+        Problem(key, "must be a text.", document[key])
+        for key in ("title", "description", "device", "size")
+        if key in document and not isinstance(document[key], str)
+    ]
     seed = document.get("seed", 0)
     if not _is_seed(seed):
         problems.append(Problem("seed", "must be a whole number from 0 to 2^63 - 1.", seed))
@@ -285,7 +286,7 @@ def _experiment(document: Mapping[str, Any]) -> tuple[Scenario | None, Experimen
 
 
 def _value_problems(experiment: Experiment, sweep: Sweep) -> list[Problem]:
-    """Every value of every axis must be allowed by itself; rules that tie parameters are checked point by point later."""
+    """Every value of every axis must be allowed by itself; rules between parameters are checked at each point."""
     problems: dict[str, Problem] = {}
     for axis in sweep.axes:
         key = f"sweep.{axis.name}"

@@ -53,7 +53,7 @@ class RunRow:
 
 
 class Store:
-    """Runs under one folder. Reading never writes anything but the index, and works where even that cannot be written."""
+    """Runs under one folder. Reading writes nothing but the index, and works where even that cannot be written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

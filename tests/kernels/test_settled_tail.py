@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tui_opt.kernels.escape import escape_curve, settled_tail, single_atom, state_of
+from tui_opt.kernels.escape import escape_curve, follow_exactly, settled_tail, single_atom, state_of
+from tui_opt.kernels.passage import passage_by_linear_system, passage_by_rate, passage_by_tail
+from tui_opt.kernels.quasistationary import trapped_cells
 from tui_opt.kernels.transfer import ABSORBED, LOST, TransferOperator, advance, transfer_operator
 
 PIT, BARRIER = 1.0074533029460346, 1.1959565136502517
@@ -97,3 +99,28 @@ def test_a_curve_of_ten_million_steps_ends_at_certainty():
     assert curve.probability[2] == pytest.approx(1.0, abs=1e-12)
     assert 0.3 < curve.probability[1] < 0.35
     assert curve.mass_error < 1e-12
+
+
+@pytest.mark.parametrize("temperature", [0.007, 0.01, 0.013, 0.02])
+def test_mean_passage_by_the_tail_agrees_with_the_linear_system(temperature):
+    operator = transfer_operator(pair, temperature, PIT, BARRIER, 600)
+    stages, trapped = follow_exactly(operator, PIT), trapped_cells(operator)
+    tail = passage_by_tail(operator, stages, trapped)
+    solved = passage_by_linear_system(operator, stages, trapped)
+    assert tail is not None
+    assert solved is not None
+    assert tail.mean == pytest.approx(solved.mean, rel=1e-6 if temperature < 0.01 else 1e-9)
+
+
+@pytest.mark.parametrize("temperature", [0.002, 0.004, 0.007])
+def test_mean_passage_by_the_tail_agrees_with_the_rate_of_rare_escapes(temperature):
+    operator = transfer_operator(pair, temperature, PIT, BARRIER, 600)
+    tail = passage_by_tail(operator, follow_exactly(operator, PIT), trapped_cells(operator))
+    rate = passage_by_rate(operator, PIT, None)
+    assert tail is not None
+    assert tail.mean == pytest.approx(rate.mean, rel=1e-6)
+
+
+def test_no_tail_where_walkers_are_trapped():
+    operator = transfer_operator(pair, 0.5, PIT, BARRIER, 800)
+    assert passage_by_tail(operator, follow_exactly(operator, PIT), trapped_cells(operator)) is None

@@ -202,6 +202,7 @@ def test_a_missing_array_is_named_and_the_rest_is_drawn() -> None:
         (Line(x=(0, 1, 2), y=(0, 1)), "differ in length (x has 3, y has 2)"),
         (Line(x=(0, 1), y=Ref(array="z")), "has the shape (2, 3)"),
         (Histogram(edges=(0, 1), counts=(1, 2)), "2 counts need 3 edges, there are 2"),
+        (Histogram(edges=(0, 2, 1), counts=(1, 2)), "its edges do not rise"),
         (Heatmap(x=(0, 1), y=(0, 1), z=Ref(array="z")), "the shape (2, 3), its axes want (2, 2)"),
         (Line(x=(0, 1), y=Ref(array="z", index=(7,))), "out of bounds"),
         (Scatter(x=(0, 1), y=(0, 1), error=(1,)), "differ in length (y has 2, error has 1)"),
@@ -324,7 +325,7 @@ def axes(draw: st.DrawFn) -> Axis:
     return Axis(label=draw(LABEL), unit=draw(LABEL), scale=scale, low=draw(limit), high=draw(limit))
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=3000, deadline=None)
 @given(
     st.lists(layers(), max_size=4),
     axes(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from typing import NoReturn
@@ -57,6 +58,16 @@ class _Commands(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, _batch_as_command(args))
 
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click would call it a failure
+            # The reader (head, less) has seen enough; keep the interpreter from complaining about it at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # To a list that is no harm; files that were still to run have not been run.
+            unfinished = ctx.invoked_subcommand in ("batch", "verify")
+            ctx.exit(ExitCode.RUN_FAILED if unfinished else ExitCode.OK)
+
 
 def _batch_as_command(args: list[str]) -> list[str]:
     """`--batch` takes any number of files and may stand among other options, which only a command can do."""
@@ -97,6 +108,8 @@ def command_line(ctx: click.Context, files: str | None) -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with one of `ExitCode`. No traceback reaches the user."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     try:
         code = command_line.main(standalone_mode=False)
     except click.exceptions.Exit as error:
@@ -111,10 +124,6 @@ def main() -> NoReturn:
     except OptexploreError as error:
         click.echo(f"optexplore: {error}", err=True)
         code = error.exit_code
-    except BrokenPipeError:
-        # The reader (head, less) has seen enough; keep the interpreter from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.OK
     except Exception as error:  # the last line before the user: a sentence, with the traceback in a file
         code = _unexpected(error)
     sys.exit(int(code or 0))

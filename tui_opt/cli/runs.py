@@ -14,6 +14,7 @@ from tui_opt.cli.present import FigureChoice, print_result
 from tui_opt.cli.screen import results
 from tui_opt.errors import StoreError, UsageError
 from tui_opt.locations import runs_dir
+from tui_opt.params import printable
 from tui_opt.store import Store
 
 CANCEL_PATIENCE = 5.0
@@ -48,8 +49,8 @@ def list_runs(out: Path | None, as_json: bool, state: str | None) -> None:
     wide = max(len(row.id) for row in rows)
     for row in rows:
         elapsed = "" if row.elapsed is None else f"{row.elapsed:.1f} s"
-        error = f"  {row.error.splitlines()[0]}" if row.error else ""
-        click.echo(f"{row.id:<{wide}}  {row.state:<10} {row.progress:4.0%} {elapsed:>10}{error}")
+        error = f"  {printable(row.error.splitlines()[0])}" if row.error else ""
+        click.echo(f"{printable(row.id):<{wide}}  {row.state:<10} {row.progress:4.0%} {elapsed:>10}{error}")
 
 
 @runs_command.command("show")

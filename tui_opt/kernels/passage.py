@@ -11,7 +11,7 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from tui_opt.kernels.callables import FloatArray
-from tui_opt.kernels.escape import Atoms, follow_exactly, state_of
+from tui_opt.kernels.escape import CHECK_EVERY, Atoms, follow_exactly, settled_tail, state_of
 from tui_opt.kernels.quasistationary import moving_part, quasi_stationary, trapped_cells
 from tui_opt.kernels.transfer import ABSORBED, LOST, TransferOperator, advance
 
@@ -23,6 +23,7 @@ MAX_SUMMED_STEPS = 5000
 REMAINDER = 1e-14
 """Probability still in motion at which the summation ends."""
 LOOK = 128
+MAX_TAIL_LOOKS = 64
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class PassageTime:
         log_mean: its logarithm, also where the mean overflows.
         escape_probability: of ever escaping, walkers that come to rest on a plateau counted as never.
         mean_if_escaping: mean over the walkers that escape; NaN when none does.
-        method: "summation", "linear system" or "rate".
+        method: "tail", "summation", "linear system" or "rate".
         reason: why the mean is infinite or undefined; empty otherwise.
     """
 
@@ -49,14 +50,14 @@ class PassageTime:
 def mean_passage(operator: TransferOperator, start: float, tilt: FloatArray | None = None) -> PassageTime:
     """Mean first-passage time from `start`.
 
-    The first steps are followed exactly, so an atomic start does not feel the cells. Fast escapes are summed
-    step by step, tau = sum_n P(not yet escaped at n); slower ones solve tau = (I - Q)^-1 1; where that matrix
-    is singular to double precision tau is the reciprocal of the quasi-stationary escape rate.
+    The first steps are followed exactly, so an atomic start does not feel the cells. Then
+    tau = sum_n P(not yet escaped at n) is summed step by step until the law among the survivors is still, and its
+    geometric rest added in closed form; where it does not come to rest, the sum is taken to its end if escapes are
+    fast, and tau = (I - Q)^-1 1 solved otherwise; where that matrix is singular to double precision tau is the
+    reciprocal of the quasi-stationary escape rate.
 
-    Walkers in cells where no datapoint moves them noticeably (a flat plateau, or a minimum common to all
-    datapoints)
-    count as never escaping: the mean is then infinite, and the probability of escape and the mean over those
-        that do
+    Walkers in cells where no datapoint moves them noticeably (a flat plateau, or a minimum common to all datapoints)
+    count as never escaping: the mean is then infinite, and the probability of escape and the mean over those that do
     are given.
 
     Args:
@@ -75,10 +76,39 @@ def mean_passage(operator: TransferOperator, start: float, tilt: FloatArray | No
         )
     trapped = trapped_cells(operator)
     stages = follow_exactly(operator, start)
-    answer = passage_by_summation(operator, stages, trapped)
+    answer = passage_by_tail(operator, stages, trapped) or passage_by_summation(operator, stages, trapped)
     if answer is None:
         answer = passage_by_linear_system(operator, stages, trapped)
     return passage_by_rate(operator, start, tilt) if answer is None else answer
+
+
+def passage_by_tail(
+    operator: TransferOperator, stages: list[Atoms], trapped: NDArray[np.bool_]
+) -> PassageTime | None:
+    """Step until the law among the survivors is still, and add the geometric rest; None where it does not come to
+    rest in time, where nothing escapes from it, or where walkers are trapped or lost.
+
+    All terms are positive, so a mean of 1e30 steps is as accurate as one of 10.
+    """
+    total, _ = _exact_sums(stages)
+    mass = state_of(operator, stages[-1])
+    inside = mass[: operator.cells]
+    steps = stages[-1].steps
+    for _ in range(MAX_TAIL_LOOKS):
+        before = mass.copy()
+        for _ in range(CHECK_EVERY):
+            total += float(inside.sum())
+            advance(operator, mass, 1)
+        steps += CHECK_EVERY
+        if float(inside[trapped].sum()) + float(mass[LOST]) > 0.0 or float(inside.sum()) <= REMAINDER:
+            return None
+        tail = settled_tail(operator, before, mass, steps)
+        if tail is not None:
+            if tail.absorbed_flux <= 0.0 or tail.lost_flux > 0.0:
+                return None
+            mean = total + float(inside.sum()) / tail.rate
+            return PassageTime(mean, float(np.log(mean)), 1.0, mean, "tail")
+    return None
 
 
 def passage_by_summation(
@@ -176,8 +206,7 @@ def _summary(total: float, early: float, escaped: float, never: float, method: s
 
 def _never_reason(fraction: float) -> str:
     return (
-        f"A fraction {fraction:.3g} of the walkers never escapes: it comes to rest where no datapoint "
-        "moves it, or "
+        f"A fraction {fraction:.3g} of the walkers never escapes: it comes to rest where no datapoint moves it, or "
         "diverges. The mean over all walkers is infinite."
     )
 

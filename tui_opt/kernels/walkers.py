@@ -83,7 +83,7 @@ def first_passage(
         first_walker: number of the first of these walkers in the whole run.
         first_step: steps already done, 0 at the start of the run.
         steps: steps to do now.
-        temperature: the step size T.
+        temperature: the step size T, finite.
         barrier: the position that counts as passed when it is exceeded.
         direction: +1 to pass upwards (W > barrier), -1 downwards (W < barrier).
         key: 64-bit key of the random stream, see `tui_opt.kernels.philox.stream_key`.

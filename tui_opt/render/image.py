@@ -19,6 +19,7 @@ from tui_opt.render.heatmap import value_range
 from tui_opt.render.palette import IMAGE_RGB, color_map
 from tui_opt.render.reduce import column_extremes, path_counts, point_counts
 from tui_opt.render.scene import Drawn, Scale, Scene, prepare
+from tui_opt.render.ticks import tick_labels, ticks_between
 from tui_opt.render.wrap import clean
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ _SETTINGS_LOCK = threading.Lock()  # matplotlib's settings are one dict per proc
 _LINE_STYLES = ("-", "--", "-.", ":")
 _POINT_MARKERS = "osD^vx"
 _MARGIN = 0.02
-_FARTHEST_DECADE = 300.0  # matplotlib's ticks overflow beyond
+_FARTHEST = 1e100  # its square is still a double
+_TICKS = 9
+_MOST_DECADES_WITH_DIGITS = 10
 _MAP_LEVELS = 256
 _FEW_POINTS = 1_000
 _MOST_POINTS = 50_000  # beyond it points become a picture of their density
@@ -90,7 +93,7 @@ def save_figure(
 
     scene = prepare(figure, arrays)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
-    with _SETTINGS_LOCK, matplotlib.rc_context(), warnings.catch_warnings(), np.errstate(all="ignore"):
+    with _SETTINGS_LOCK, matplotlib.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a box in the picture says it too
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_SETTINGS)
@@ -116,9 +119,14 @@ def _draw(page: Any, scene: Scene, columns: int, rows: int) -> None:
     axes = page.subplots()
     _plain(page.suptitle("", x=0.01, ha="left", weight="bold"), scene.figure.title)
     foot = _caption(page, " ".join(s for s in (*scene.notes, scene.figure.caption) if s))
-    if scene.x is None or scene.y is None:
+    if scene.x is None or scene.y is None or _is_too_far(scene.x) or _is_too_far(scene.y):
         axes.set_axis_off()
-        _plain(axes.text(0.5, 0.5, "", ha="center", va="center"), "There are no numbers to draw.")
+        why = (
+            "There are no numbers to draw."
+            if scene.x is None
+            else "The numbers lie too far apart to be drawn."
+        )
+        _plain(axes.text(0.5, 0.5, "", ha="center", va="center"), why)
         return
     _axes(axes, scene, scene.x, scene.y)
     kinds = [d.kind for d in scene.drawn]
@@ -174,26 +182,45 @@ def _reserve(page: Any, artist: Any, below: float) -> float:
     return taken
 
 
+def _is_too_far(scale: Scale) -> bool:
+    """Whether an axis is beyond matplotlib's arithmetic, which overflows near the end of the doubles."""
+    if scale.log:
+        return not 1 / _FARTHEST < scale.low < scale.high < _FARTHEST
+    return max(abs(scale.low), abs(scale.high)) > _FARTHEST
+
+
 def _axes(axes: Any, scene: Scene, x: Scale, y: Scale) -> None:
     tight = any(d.kind == "heatmap" for d in scene.drawn)
-    for scale, set_scale, set_limits, label in (
-        (x, axes.set_xscale, axes.set_xlim, axes.set_xlabel("")),
-        (y, axes.set_yscale, axes.set_ylim, axes.set_ylabel("")),
+    for scale, axis, set_scale, set_limits in (
+        (x, axes.xaxis, axes.set_xscale, axes.set_xlim),
+        (y, axes.yaxis, axes.set_yscale, axes.set_ylim),
     ):
-        axis = scale.axis
-        _plain(label, axis.title)
-        set_scale(axis.scale)
-        below = 0.0 if tight or axis.low is not None or scale.low == 0 else _MARGIN
-        above = 0.0 if tight or axis.high is not None else _MARGIN
-        low, high = scale.low, scale.high
+        set_scale(scale.axis.scale)
+        below = 0.0 if tight or scale.axis.low is not None or scale.low == 0 else _MARGIN
+        above = 0.0 if tight or scale.axis.high is not None else _MARGIN
         if scale.log:
-            first, last = math.log10(low), math.log10(high)
-            room = last - first
-            ends = np.clip([first - below * room, last + above * room], -_FARTHEST_DECADE, _FARTHEST_DECADE)
-            set_limits(*(10.0**ends))
+            ratio = scale.high / scale.low
+            set_limits(scale.low * ratio**-below, scale.high * ratio**above)
         else:
-            room = high - low
-            set_limits(low - below * room, high + above * room)
+            room = scale.high - scale.low
+            set_limits(scale.low - below * room, scale.high + above * room)
+        _ticks(axis, scale)
+        _plain(axis.label, scale.axis.title)
+
+
+def _ticks(axis: Any, scale: Scale) -> None:
+    """The ticks and labels of the terminal, with the digits of each decade between them on a logarithmic axis."""
+    values = ticks_between(scale.low, scale.high, _TICKS, log=scale.log)
+    places = scale.unit(np.array(values))
+    labels = tick_labels(values, log=scale.log)
+    shown = [(v, t) for v, t, u in zip(values, labels, places, strict=True) if -1e-9 <= u <= 1 + 1e-9]
+    axis.set_ticks([v for v, _ in shown], [t for _, t in shown])
+    if scale.log:
+        first, last = math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high))
+        dense = last - first <= _MOST_DECADES_WITH_DIGITS
+        digits = [m * 10.0**k for k in range(first, last) for m in range(2, 10)] if dense else []
+        axis.set_ticks([v for v in digits if scale.low <= v <= scale.high], minor=True)
+        axis.set_tick_params(which="minor", labelbottom=False, labelleft=False)
 
 
 def _color(drawn: Drawn) -> tuple[float, ...]:

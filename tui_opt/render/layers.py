@@ -187,7 +187,7 @@ def _band(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> None:
 def _bars(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> None:
     """Bars up from the bottom in eighths of a cell; a column over several bins shows the highest."""
     heights = np.nan_to_num(np.clip(y.unit(drawn.y), 0, 1), nan=0.0)
-    edges = x.unit(drawn.x)
+    edges = np.clip(x.unit(drawn.x), -1.0, 2.0)
     present = np.isfinite(drawn.y) & (drawn.y != 0)
     for column in range(canvas.columns):
         left, right = column / canvas.columns, (column + 1) / canvas.columns

@@ -236,6 +236,8 @@ def _resolve_layer(layer: Layer, figure: Figure, arrays: Mapping[str, NDArray[An
         edges, counts = _vector(layer.edges, arrays), _vector(layer.counts, arrays)
         if len(edges) != len(counts) + 1:
             raise ValueError(f"{len(counts)} counts need {len(counts) + 1} edges, there are {len(edges)}.")
+        if not (edges[1:] >= edges[:-1]).all():
+            raise ValueError("its edges do not rise.")
         edges, counts = tally.finite(edges, x_axis), tally.finite(counts, y_axis)
         return Drawn("histogram", edges, counts, layer.label, 0, layer)
     if isinstance(layer, Band):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 
@@ -198,7 +199,7 @@ class _Page:
         if labels is None:
             rows = lines - _AXIS_LINES - 1
             frame = plan_frame(self.scene.x, self.scene.y, self.width, rows, unicode=self.unicode)
-            below = [frame.x_labels("") or Text(), Text(title.rjust(self.width))]
+            below = [frame.x_labels("") or Text(), Text(" " * (self.width - cell_len(title)) + title)]
         cells = draw_layers(self.scene, self.looks, frame.columns, frame.rows, unicode=self.unicode)
         wanted = ["" if i in in_legend else self._clean(r.label) for i, r in enumerate(self.scene.rules)]
         homeless = frozenset(label_rules(self.scene, cells, wanted))

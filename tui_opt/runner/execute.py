@@ -38,7 +38,6 @@ from tui_opt.runner.machine import (
     provenance,
 )
 from tui_opt.runner.run_directory import RunDirectory, State, now
-from tui_opt.runner.sweeping import compute_sweep
 from tui_opt.scenario_file import ScenarioFile
 
 TICK = 0.1
@@ -241,6 +240,10 @@ class _Supervisor:
         with limited_threads(self.plan.threads), announced_compilation(self.context.message):
             compute = file.experiment.load_compute()
             if file.sweep is not None:
+                from tui_opt.runner.sweeping import (
+                    compute_sweep,
+                )  # needs numpy, which reading a file does not
+
                 return compute_sweep(file, file.sweep, compute, self.context, self.run.path / "chunks")
             result = compute(file.params, self.context)
             if not isinstance(result, Result):

@@ -92,7 +92,9 @@ class RunDirectory:
         try:
             lock.acquire()  # held while it is hidden, so that nobody clears it away as the rest of a crash
             files.write_text(new / "scenario.toml", toml)
-            cls(new).write_status({"state": "queued", "created": now(), "progress": 0.0}, sync=True)
+            # A claimed run is running from its first moment: killed before it says so itself, it is lost, not queued.
+            state = "running" if claim else "queued"
+            cls(new).write_status({"state": state, "created": now(), "progress": 0.0}, sync=True)
             os.rename(new, store / name)
         except BaseException as error:
             lock.release()
@@ -119,8 +121,8 @@ class RunDirectory:
     def status(self) -> dict[str, Any]:
         """What `status.json` says, with `state` made true where the process that wrote it died.
 
-        A run that says it is running while nobody holds its lock is `done` if its result is there, which is written last,
-        and `lost` otherwise.
+        A run that says it is running while nobody holds its lock is `done` if its result is there, which is written
+        last, and `lost` otherwise.
 
         Raises:
             StoreError: it is missing, damaged, or written by a newer version.
@@ -156,7 +158,8 @@ class RunDirectory:
             )
         if schema > SCHEMA:
             raise StoreError(
-                f"{self.path / name} has schema {schema}, newer than the {SCHEMA} this version reads. Upgrade optexplore."
+                f"{self.path / name} has schema {schema}, newer than the {SCHEMA} this version reads. "
+                "Upgrade optexplore."
             )
 
     # --- log, control ---------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def compute_sweep(file: ScenarioFile, sweep: Sweep, compute: Compute, ctx: Conte
         chunks: folder of chunk files.
 
     Returns:
-        Findings and arrays of all points with the axes in front; `status` is 0 where a point is done, 1 where it failed.
+        Findings and arrays of all points with the axes in front; `status` is 0 where a point is done, 1 where not.
 
     Raises:
         ExperimentError: every point failed.
@@ -238,7 +238,7 @@ def _add_findings(out: Result, sweep: Sweep, dims: tuple[str, ...], done: list[t
 
 
 def _add_arrays(out: Result, sweep: Sweep, dims: tuple[str, ...], done: list[tuple[int, Result]]) -> None:
-    """Arrays that have one shape at all points get the axes in front; coordinates that never change stay as they are."""
+    """Arrays of one shape at all points get the axes in front; coordinates that never change stay as they are."""
     ragged: list[str] = []
     for name in dict.fromkeys(name for _, result in done for name in result.arrays):
         if name in dims:

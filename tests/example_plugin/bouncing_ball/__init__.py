@@ -1,7 +1,7 @@
 """bouncing-ball: a ball dropped on a table, which keeps a share of its speed at every bounce.
 
-This module is imported whenever optexplore lists its scenarios, so it must stay cheap: parameters and declarations only.
-The arithmetic is in `bouncing_ball.compute`, which optexplore imports when a run begins.
+This module is imported whenever optexplore lists its scenarios, so it must stay cheap: it only declares. The arithmetic
+is in `bouncing_ball.compute`, which optexplore imports when a run begins.
 """
 
 from __future__ import annotations
@@ -16,10 +16,22 @@ class DropParams(Params):
     """One ball, dropped from one or several heights."""
 
     height: OneOrMany = real(
-        (0.5, 1.0, 2.0), above=0, high=1e4, unit="m", symbol="h", log=True, group="drop", help="Height of the drop."
+        (0.5, 1.0, 2.0),
+        above=0,
+        high=1e4,
+        unit="m",
+        symbol="h",
+        log=True,
+        group="drop",
+        help="Height of the drop.",
     )
     restitution: Real = real(
-        0.8, low=0, below=1, symbol="e", group="ball", help="Share of its speed that the ball keeps at a bounce."
+        0.8,
+        low=0,
+        below=1,
+        symbol="e",
+        group="ball",
+        help="Share of its speed that the ball keeps at a bounce.",
     )
     gravity: Real = real(9.81, above=0, high=1e3, unit="m/s²", symbol="g", group="drop", help="Acceleration.")
     bounces: Whole = whole(20, low=1, high=10_000, symbol="n", group="drop", help="Bounces to follow.")
@@ -29,12 +41,16 @@ class ScatterParams(Params):
     """Many balls with random restitutions: slow on purpose, to show checkpoints and partial results."""
 
     balls: Whole = whole(2000, low=1, high=1_000_000, log=True, group="sampling", help="Balls in all.")
-    blocks: Whole = whole(20, low=1, high=10_000, group="sampling", help="Blocks they are cut into; each has its own stream.")
+    blocks: Whole = whole(
+        20, low=1, high=10_000, group="sampling", help="Blocks they are cut into; each has its own stream."
+    )
     restitution_range: Many = real(
         (0.5, 0.9), low=0, below=1, group="ball", help="Lowest and highest share of speed kept at a bounce."
     )
     seconds: Real = real(0.0, low=0, high=3600, unit="s", group="sampling", help="Time to spend in all.")
-    fail_at: Whole = whole(-1, low=-1, high=10_000, group="sampling", help="Block at which to give up; -1 is never.")
+    fail_at: Whole = whole(
+        -1, low=-1, high=10_000, group="sampling", help="Block at which to give up; -1 is never."
+    )
 
 
 def _is_an_interval(params: ScatterParams) -> Iterable[Problem]:
@@ -64,7 +80,7 @@ SCENARIO = Scenario(
         Experiment(
             name="drop",
             title="Peak heights and the time to come to rest",
-            summary="Peak heights after each bounce, and the time to rest in closed form and as a sum over the bounces.",
+            summary="Peak heights after each bounce, and the time to rest in closed form and summed over the bounces.",
             params=DropParams,
             compute="bouncing_ball.compute:drop",
             estimate=_drop_cost,

@@ -36,9 +36,13 @@ def drop(params: DropParams, ctx: Context) -> Result:
     result.add_array("rest_times", rest, ("height",), unit="s", text="time until the ball is at rest")
     if len(heights) == 1:  # a finding is one number; with several heights the arrays answer
         result.add_finding("rest_time", rest[0], "time until the ball is at rest, in closed form", unit="s")
-        result.add_finding("rest_time_summed", summed[0], "the same summed over the bounces followed", unit="s")
+        result.add_finding(
+            "rest_time_summed", summed[0], "the same summed over the bounces followed", unit="s"
+        )
         error = abs(summed[0] - rest[0])
-        result.add_finding("rest_time_error", error, "what the bounces left out amount to", unit="s", kind="accuracy")
+        result.add_finding(
+            "rest_time_error", error, "what the bounces left out amount to", unit="s", kind="accuracy"
+        )
         result.add_finding("last_peak", peak[0, -1], "peak after the last bounce followed", unit="m")
     lines = tuple(
         Line(x=Ref(array="bounce"), y=Ref(array="peak", index=(i, None)), label=f"h = {height:g} m")
@@ -53,7 +57,9 @@ def rest_time(
     height: NDArray[np.float64] | float, restitution: NDArray[np.float64] | float, gravity: float
 ) -> NDArray[np.float64]:
     """Time until the ball is at rest, the sum of the geometric series of its flights."""
-    return np.asarray(np.sqrt(2 * np.asarray(height) / gravity) * (1 + restitution) / (1 - np.asarray(restitution)))
+    return np.asarray(
+        np.sqrt(2 * np.asarray(height) / gravity) * (1 + restitution) / (1 - np.asarray(restitution))
+    )
 
 
 def scatter(params: ScatterParams, ctx: Context) -> Result:

@@ -12,10 +12,9 @@ from tui_opt.experiments.toy_sgd.params import (
 from tui_opt.scenario import Estimate, Experiment, Scenario
 
 _HERE = "tui_opt.experiments.toy_sgd"
-# Costs on the reference machine, one core: a walker's step, and a cell of the operator advanced by one step.
+# Costs on the reference machine, one core: a walker's step; and a cell built and stepped until its law is still.
 _SECONDS_PER_WALKER_STEP = 4e-9
-_SECONDS_PER_CELL_STEP = 4e-9
-_SECONDS_PER_FACTORED_CELL = 5e-5
+_SECONDS_PER_CELL = 8e-5
 _MOST_ATOMS_BYTES = 50_000_000
 
 
@@ -42,14 +41,14 @@ def _escape(p: EscapeParams) -> Estimate:
     steps = max(_many(p.steps))
     seconds = 0.0
     if p.method != "monte-carlo":
-        seconds += temperatures * p.cells * (_SECONDS_PER_CELL_STEP * steps + _SECONDS_PER_FACTORED_CELL)
+        seconds += temperatures * p.cells * _SECONDS_PER_CELL
     if p.method != "operator":
         seconds += temperatures * p.walkers * steps * _SECONDS_PER_WALKER_STEP
     return Estimate(seconds, _MOST_ATOMS_BYTES + 3_000 * p.cells + 32 * p.walkers)
 
 
 def _escape_law(p: EscapeLawParams) -> Estimate:
-    seconds = len(p.temperature) * p.cells * 4 * _SECONDS_PER_FACTORED_CELL
+    seconds = len(p.temperature) * p.cells * _SECONDS_PER_CELL
     return Estimate(seconds, _MOST_ATOMS_BYTES + 3_000 * p.cells)
 
 
@@ -58,14 +57,20 @@ _WARM = {"temperature": 0.02, "steps": [30], "walkers": 1100, "cells": 200}
 LANDSCAPE = Experiment(
     name="landscape",
     title="Losses, gradients and stationary points",
-    summary="Curves of every loss, of their mean, its gradient and the gradient's variance, and every stationary point.",
+    summary="Curves of every loss, their mean, its gradient and the gradient's variance, and every stationary point.",
     params=LandscapeParams,
     compute=f"{_HERE}.landscape:compute",
     estimate=_landscape,
     findings=("minima", "maxima", "inflections", "global_minimum", "worst_gradient"),
     arrays=(
-        "w", "loss", "loss_terms", "gradient", "gradient_variance", "stationary_w", "stationary_loss",
-    ),  # fmt: skip
+        "w",
+        "loss",
+        "loss_terms",
+        "gradient",
+        "gradient_variance",
+        "stationary_w",
+        "stationary_loss",
+    ),
     headline=("minima", "maxima", "global_minimum", "worst_gradient"),
 )
 
@@ -88,7 +93,7 @@ TRAJECTORY = Experiment(
         "map",
         "cobweb_x",
         "cobweb_y",
-    ),  # fmt: skip
+    ),
     headline=("final_w", "multiplier", "optimal_temperature", "steps_to_tolerance"),
     warm={"method": "sgd", "steps": 10},
 )
@@ -124,7 +129,7 @@ ESCAPE = Experiment(
         "mass_error",
         "min_mass",
         "lost_probability",
-    ),  # fmt: skip
+    ),
     arrays=(
         "temperature",
         "steps",
@@ -136,7 +141,7 @@ ESCAPE = Experiment(
         "curve_probability",
         "w",
         "loss",
-    ),  # fmt: skip
+    ),
     headline=("escape_probability", "escape_probability_monte_carlo", "mean_escape_steps", "monte_carlo_z"),
     warm=_WARM,
 )
@@ -158,7 +163,7 @@ ESCAPE_LAW = Experiment(
         "stability_temperature",
         "stability_temperature_single",
         "stability_temperature_mean",
-    ),  # fmt: skip
+    ),
     arrays=(
         "temperature",
         "inverse_temperature",
@@ -166,7 +171,7 @@ ESCAPE_LAW = Experiment(
         "local_slope",
         "law_barrier_exponent",
         "law_kramers_exponent",
-    ),  # fmt: skip
+    ),
     headline=("barrier_exponent", "kramers_exponent", "slope_inverse_temperature", "stability_temperature"),
     warm={"temperature": [0.01, 0.02], "cells": 200},
 )

@@ -11,9 +11,17 @@ from tui_opt.errors import ExperimentError
 from tui_opt.experiments.toy_sgd.escape_figures import add_figures
 from tui_opt.experiments.toy_sgd.params import EscapeParams
 from tui_opt.experiments.toy_sgd.sampling import Sample, passage_kernel, sample_escapes
-from tui_opt.experiments.toy_sgd.system import FloatArray, Question, System, Way
+from tui_opt.experiments.toy_sgd.system import (
+    REFINEMENT,
+    FloatArray,
+    MeanSteps,
+    Question,
+    System,
+    Way,
+    mean_steps,
+)
 from tui_opt.kernels.escape import EscapeCurve, escape_curve
-from tui_opt.kernels.passage import PassageTime, mean_passage
+from tui_opt.kernels.passage import PassageTime
 from tui_opt.kernels.transfer import transfer_operator
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
@@ -34,6 +42,7 @@ class Answer:
     curves: dict[int, EscapeCurve] = field(default_factory=dict)
     halved: dict[int, FloatArray] = field(default_factory=dict)
     passages: dict[int, PassageTime] = field(default_factory=dict)
+    mean_changes: dict[int, float] = field(default_factory=dict)
     samples: dict[int, Sample] = field(default_factory=dict)
 
     def table(self, values: dict[int, FloatArray]) -> FloatArray:
@@ -79,7 +88,7 @@ def _by_operator(answer: Answer, system: System, params: EscapeParams, ctx: Cont
     asked = _asked_steps(answer)
     todo = [(i, way) for i, way in enumerate(answer.ways) if way is not None]
 
-    def solve(item: tuple[int, Way]) -> tuple[int, EscapeCurve, FloatArray, PassageTime]:
+    def solve(item: tuple[int, Way]) -> tuple[int, EscapeCurve, FloatArray, MeanSteps]:
         i, way = item
         temperature = float(answer.temperature[i])
         operator = transfer_operator(system.gradients, temperature, way.start, way.barrier, params.cells)
@@ -88,10 +97,11 @@ def _by_operator(answer: Answer, system: System, params: EscapeParams, ctx: Cont
         coarse = transfer_operator(system.gradients, temperature, way.start, way.barrier, params.cells // 2)
         halved = escape_curve(coarse, way.start, answer.steps, lambda done: ctx.check())
         ctx.check()
-        return i, curve, halved.probability, mean_passage(operator, way.start)
+        return i, curve, halved.probability, mean_steps(system, temperature, way, params.cells, ctx)
 
-    for done, (i, curve, halved, passage) in enumerate(ctx.map(solve, todo)):
-        answer.curves[i], answer.halved[i], answer.passages[i] = curve, halved, passage
+    for done, (i, curve, halved, mean) in enumerate(ctx.map(solve, todo)):
+        answer.curves[i], answer.halved[i] = curve, halved
+        answer.passages[i], answer.mean_changes[i] = mean.passage, mean.grid_change
         ctx.progress(done + 1, len(todo) * (1 if params.method == "operator" else 3), "transfer operator")
         ctx.partial(lambda: _result(answer, system, params))
 
@@ -254,6 +264,10 @@ def _add_accuracy(result: Result, answer: Answer) -> None:
     grid = float(np.nanmax(np.abs(exact - halved)))
     text = "largest change of a probability when the number of cells is halved"
     result.add_finding("grid_error", grid, text, kind="accuracy")
+    changes = [change for change in answer.mean_changes.values() if math.isfinite(change)]
+    if changes:
+        text = f"largest relative change of the mean number of steps with {REFINEMENT} times the cells, which it uses"
+        result.add_finding("mean_grid_error", max(changes), text, kind="accuracy")
     mass = max(c.mass_error for c in answer.curves.values())
     result.add_finding(
         "mass_error", mass, "largest deviation of the total probability from 1", kind="accuracy"

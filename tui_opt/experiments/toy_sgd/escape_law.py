@@ -8,7 +8,15 @@ import numpy as np
 
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.toy_sgd.params import EscapeLawParams
-from tui_opt.experiments.toy_sgd.system import FloatArray, Question, System, Way
+from tui_opt.experiments.toy_sgd.system import (
+    REFINEMENT,
+    FloatArray,
+    MeanSteps,
+    Question,
+    System,
+    Way,
+    mean_steps,
+)
 from tui_opt.figure import Axis, Figure, Layer, Line, Ref, Rule, Scatter
 from tui_opt.kernels.large_deviations import (
     Exponent,
@@ -16,11 +24,8 @@ from tui_opt.kernels.large_deviations import (
     fit_line,
     kramers_exponent,
     noise_free_place,
-    quasipotential,
     stability_temperature,
 )
-from tui_opt.kernels.passage import PassageTime, mean_passage
-from tui_opt.kernels.transfer import transfer_operator
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
@@ -41,37 +46,26 @@ def compute(params: EscapeLawParams, ctx: Context) -> Result:
     if not ways:
         raise ExperimentError(result.warnings[0].partition(". ")[2])
 
-    def solve(item: tuple[int, Way]) -> tuple[int, PassageTime]:
+    def solve(item: tuple[int, Way]) -> tuple[int, MeanSteps]:
         i, way = item
-        return i, _passage(system, float(temperature[i]), way, params.cells, ctx)
+        return i, mean_steps(system, float(temperature[i]), way, params.cells, ctx)
 
-    for done, (i, passage) in enumerate(ctx.map(solve, ways.items())):
+    changes = [0.0]
+    for done, (i, mean) in enumerate(ctx.map(solve, ways.items())):
         ctx.progress(done + 1, len(ways), "mean first-passage steps")
-        log_mean[i] = passage.log_mean if math.isfinite(passage.log_mean) else math.nan
-        if passage.reason:
-            result.warn(f"T = {temperature[i]:g}: {passage.reason}")
+        log_mean[i] = mean.passage.log_mean if math.isfinite(mean.passage.log_mean) else math.nan
+        if math.isfinite(mean.grid_change):
+            changes.append(mean.grid_change)
+        if mean.passage.reason:
+            result.warn(f"T = {temperature[i]:g}: {mean.passage.reason}")
     _add_arrays(result, temperature, log_mean)
     _add_fits(result, temperature, log_mean)
     exponents = _add_exponents(result, system, question)
     _add_stability(result, system, question)
+    text = f"largest relative change of the mean number of steps with {REFINEMENT} times the cells, which it uses"
+    result.add_finding("mean_grid_error", max(changes), text, kind="accuracy")
     _add_figures(result, temperature, log_mean, exponents)
     return result
-
-
-def _passage(system: System, temperature: float, way: Way, cells: int, ctx: Context) -> PassageTime:
-    kept = ctx.checkpoint.get(f"T={temperature!r}")
-    if kept is not None:
-        mean, log_mean, escape, conditional = (float(v) for v in kept)
-        return PassageTime(mean, log_mean, escape, conditional, "kept")
-    operator = transfer_operator(system.gradients, temperature, way.start, way.barrier, cells)
-    ctx.check()
-    # The quasipotential over T is how small the law is: without it, rates below 1e-300 would underflow.
-    tilt = quasipotential(system.gradients, operator.centres) / temperature
-    passage = mean_passage(operator, way.start, tilt)
-    values = (passage.mean, passage.log_mean, passage.escape_probability, passage.mean_if_escaping)
-    if not passage.reason:
-        ctx.checkpoint.put(f"T={temperature!r}", np.array(values))
-    return passage
 
 
 def _add_arrays(result: Result, temperature: FloatArray, log_mean: FloatArray) -> None:

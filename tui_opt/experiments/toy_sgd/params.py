@@ -132,7 +132,7 @@ class RunLengthParams(Params):
     )
     start: Real | Literal["minimum", "datapoint-minimum"] = real(
         "datapoint-minimum", low=-1e6, high=1e6, unit="W", symbol="W₀", group="question",
-        help="Where the run begins; `minimum` is the bottom of the pit of the mean loss, `datapoint-minimum` that of the "
+        help="Where the run begins; `minimum` is the bottom of the mean loss's pit, `datapoint-minimum` that of the "
         "one datapoint which makes the pit, as in the source.",
     )  # fmt: skip
     barrier: Real | Literal["auto"] = _barrier()

@@ -13,6 +13,8 @@ from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
 CURVE_POINTS = 100
+# A first step shorter than this is the rounding of a start that is meant to be at rest; an unstable one would grow it.
+AT_REST = 1e-12
 
 
 def compute(params: RunLengthParams, ctx: Context) -> Result:
@@ -24,6 +26,11 @@ def compute(params: RunLengthParams, ctx: Context) -> Result:
     def gradient(w: FloatArray) -> FloatArray:
         return np.asarray(system.gradients(w)[params.term])
 
+    if abs(params.temperature * float(gradient(np.array([way.start]))[0])) < AT_REST:
+        raise ExperimentError(
+            f"The start W = {way.start:.6g} is a stationary point of l{params.term}: descending it alone goes nowhere. "
+            "Choose another term or start."
+        )
     run = run_length(gradient, way.start, way.barrier, params.temperature)
     ctx.check()
     if run.steps is None:

@@ -17,7 +17,7 @@ from tui_opt.kernels.descent import (
     orbit_end,
     steps_to_tolerance,
 )
-from tui_opt.kernels.stationary import StationaryPoint, minima
+from tui_opt.kernels.stationary import StationaryPoint
 from tui_opt.kernels.walkers import walk
 from tui_opt.result import Result
 from tui_opt.runner.context import Context

@@ -1,0 +1,1 @@
+"""Faults with real processes: kills, signals, full disks, crowded and damaged stores."""

@@ -1,0 +1,82 @@
+"""A process that has imported everything and forks an `optexplore` on request, so that hundreds of them cost little.
+
+Reads a JSON object a line: {"start": {"words", "out", "err", "ignore"}} answers {"pid"}, {"poll": pid} answers
+{"code"}, null while it runs, and minus the signal's number where one ended it.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+
+def prepare() -> None:
+    """Import what a run needs, and make checkpoints frequent, so that kills meet them half-written."""
+    import bouncing_ball.compute  # noqa: F401
+    import numba.core.event  # noqa: F401
+
+    import tui_opt.cli.batch
+    import tui_opt.cli.runs
+    import tui_opt.runner.sweeping  # noqa: F401
+    from tui_opt.runner import context
+    from tui_opt.runner.machine import provenance
+    from tui_opt.scenario import registry
+
+    registry()
+    provenance("cpu", "float64", 1)
+    context.Checkpoint.__init__.__defaults__ = (0.02,)
+    gc.freeze()
+
+
+def child(words: list[str], out: str, err: str, ignore: list[int]) -> None:
+    """Become `optexplore` with these words; never returns."""
+    from tui_opt.cli import main
+
+    code = 70
+    try:
+        for number in ignore:
+            signal.signal(number, signal.SIG_IGN)
+        for path, stream in ((out, 1), (err, 2), (os.devnull, 0)):
+            os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644), stream)
+        sys.argv = ["optexplore", *words]
+        main()
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def poll(pid: int, ended: dict[int, int]) -> int | None:
+    """How a child ended, None while it runs."""
+    if pid not in ended:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found == 0:
+            return None
+        ended[pid] = os.waitstatus_to_exitcode(status)
+    return ended[pid]
+
+
+def serve() -> None:
+    """Answer requests until stdin ends."""
+    prepare()
+    ended: dict[int, int] = {}
+    print(json.dumps({"ready": True}), flush=True)
+    for line in sys.stdin:
+        request: dict[str, Any] = json.loads(line)
+        if "start" in request:
+            pid = os.fork()
+            if pid == 0:
+                child(**request["start"])
+            print(json.dumps({"pid": pid}), flush=True)
+        else:
+            print(json.dumps({"code": poll(request["poll"], ended)}), flush=True)
+
+
+if __name__ == "__main__":
+    serve()
