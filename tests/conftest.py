@@ -47,7 +47,9 @@ def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @pytest.fixture(scope="session", autouse=True)
 def _isolated(tmp_path_factory: pytest.TempPathFactory, plugin_path: list[str]) -> Iterator[None]:
     """No test sees the user's runs; kernels are compiled once for the whole session and all its processes."""
-    cache = Path(os.environ.get("OPTEXPLORE_TEST_CACHE") or tmp_path_factory.mktemp("cache"))
+    # The processes of pytest-xdist have neighbouring folders, and share what they compile.
+    base = tmp_path_factory.getbasetemp()
+    cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPTEXPLORE_RUNS_DIR", str(tmp_path_factory.mktemp("runs")))
         patch.setenv("OPTEXPLORE_CACHE_DIR", str(cache))

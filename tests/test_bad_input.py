@@ -196,7 +196,7 @@ def wrong_axis(draw: st.DrawFn) -> Mutation:
 @st.composite
 def wrong_head(draw: st.DrawFn) -> Mutation:
     _, document = draw(bases())
-    texts = st.integers() | st.booleans() | st.just([]) | st.just({}) | st.just(math.nan)
+    texts: st.SearchStrategy[Any] = st.integers() | st.booleans() | st.sampled_from([[], {}, math.nan])
     key, values = draw(
         st.sampled_from([
             ("scenario", texts | st.text(max_size=5)), ("experiment", texts | st.text(max_size=5)), ("title", texts),

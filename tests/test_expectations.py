@@ -95,7 +95,8 @@ def test_a_wrong_entry_is_named(drop: Experiment, table: dict[str, Any], key: st
 
 
 def test_entries_must_be_tables(drop: Experiment) -> None:
-    for wrong in (1, {}, [1], "x"):
+    wrongs: tuple[Any, ...] = (1, {}, [1], "x")
+    for wrong in wrongs:
         assert [p.key for p in read_expectations(wrong, drop, swept=False)[1]] == ["expect"]
 
 

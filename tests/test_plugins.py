@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ GOOD = "import dataclasses, bouncing_ball\nSCENARIO = dataclasses.replace(bounci
 
 
 @pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Registry]:
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Registry]]:
     """Install entry points with the modules they name, and return the registry that results."""
 
     def install(entry_points: dict[str, str], **modules: str) -> Registry:
@@ -33,7 +33,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         registry.cache_clear()
         return registry()
 
-    yield install  # type: ignore[misc]
+    yield install
     registry.cache_clear()
 
 

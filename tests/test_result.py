@@ -98,7 +98,8 @@ def test_numbers_inside_a_figure_are_written_as_json_knows_them(numbers: list[fl
     (back,) = through_json(ResultDocument(figures=[Figure(name="f", title="", layers=layers)])).figures
     line = back.layers[0]
     assert isinstance(line, Line)
-    for a, b in zip(numbers, line.x, strict=True):  # type: ignore[arg-type]
+    assert isinstance(line.x, tuple)
+    for a, b in zip(numbers, line.x, strict=True):
         assert a == b or (not math.isfinite(a) and math.isnan(b))
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import threading
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -241,8 +243,8 @@ def values_of(spec: ParamSpec) -> st.SearchStrategy[Any]:
     elif spec.kind == "text":
         one = st.text(st.characters(codec="utf-8"))
     elif spec.kind == "integer":
-        low = spec.low if spec.low is not None else -(2**63) + 1
-        one = st.integers(int(low), int(spec.high if spec.high is not None else 2**63 - 1))
+        least = -(2**63) + 1 if spec.low is None else int(spec.low)
+        one = st.integers(least, 2**63 - 1 if spec.high is None else int(spec.high))
     else:
         low, high = (a if a is not None else b for a, b in ((spec.low, spec.above), (spec.high, spec.below)))
         one = st.floats(
@@ -345,7 +347,7 @@ def accepts(schema: dict[str, Any], value: Any) -> bool:
     types: dict[str, Any] = {
         "object": dict, "array": list, "string": str, "boolean": bool, "number": (int, float), "integer": int,
     }  # fmt: skip
-    checks = {
+    checks: dict[str, Callable[[Any], bool]] = {
         "const": lambda want: value == want,
         "enum": lambda want: value in want,
         "type": lambda want: (
@@ -361,7 +363,7 @@ def accepts(schema: dict[str, Any], value: Any) -> bool:
         "required": lambda want: set(want) <= set(value),
         "properties": lambda want: all(accepts(want[k], v) for k, v in value.items() if k in want),
         "additionalProperties": lambda want: want or set(value) <= set(schema["properties"]),
-        "pattern": lambda want: bool(__import__("re").search(want, value)),
+        "pattern": lambda want: bool(re.search(want, value)),
     }
     known = set(checks) | {"title", "description", "default"}
     assert all(key in known or key.startswith("x-") for key in schema), schema

@@ -110,20 +110,36 @@ def test_a_change_of_state_is_seen_even_where_the_clock_stands_still(store: Stor
     assert states(store) == {run.id: "queued"}
 
 
-DAMAGE: dict[str, Callable[[Path], object]] = {
+def replace_status(run: Path, content: str | bytes) -> None:
+    (run / "status.json").write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def make_status_a_directory(run: Path) -> None:
+    (run / "status.json").unlink()
+    (run / "status.json").mkdir()
+
+
+def make_status_a_dangling_link(run: Path) -> None:
+    (run / "status.json").unlink()
+    (run / "status.json").symlink_to("nowhere")
+
+
+def empty(run: Path) -> None:
+    shutil.rmtree(run)
+    run.mkdir()
+
+
+DAMAGE: dict[str, Callable[[Path], None]] = {
     "no status": lambda run: (run / "status.json").unlink(),
-    "empty status": lambda run: (run / "status.json").write_text(""),
-    "half a status": lambda run: (run / "status.json").write_text('{"schema": 1, "sta'),
-    "bytes": lambda run: (run / "status.json").write_bytes(os.urandom(100)),
-    "list": lambda run: (run / "status.json").write_text("[]"),
-    "newer": lambda run: (run / "status.json").write_text('{"schema": 99, "state": "done"}'),
-    "status is a directory": lambda run: ((run / "status.json").unlink(), (run / "status.json").mkdir()),
-    "dangling link": lambda run: (
-        (run / "status.json").unlink(),
-        (run / "status.json").symlink_to("nowhere"),
-    ),
-    "deep": lambda run: (run / "status.json").write_text("[" * 200_000),
-    "empty directory": lambda run: (shutil.rmtree(run), run.mkdir()),
+    "empty status": lambda run: replace_status(run, ""),
+    "half a status": lambda run: replace_status(run, '{"schema": 1, "sta'),
+    "bytes": lambda run: replace_status(run, os.urandom(100)),
+    "list": lambda run: replace_status(run, "[]"),
+    "newer": lambda run: replace_status(run, '{"schema": 99, "state": "done"}'),
+    "deep": lambda run: replace_status(run, "[" * 200_000),
+    "status is a directory": make_status_a_directory,
+    "dangling link": make_status_a_dangling_link,
+    "empty directory": empty,
 }
 
 

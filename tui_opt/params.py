@@ -13,7 +13,7 @@ import math
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -26,6 +26,8 @@ ParamKind = Literal["real", "integer", "flag", "choice", "text", "expression"]
 #: a problem's text is cut beyond this, so that a value of megabytes cannot bury the message.
 MOST_TEXT = 2_000
 _LONGEST_KEY = 200
+#: looking for near matches takes time, which thousands of wrong keys are not worth.
+MOST_HINTS = 50
 #: words longer than this are nobody's misspelling.
 _LONGEST_WORD = 100
 
@@ -208,7 +210,7 @@ class Params(BaseModel):
         return {name: _spec(name, info) for name, info in cls.model_fields.items()}
 
     @classmethod
-    def check(cls, given: Mapping[str, Any], prefix: str = "params.") -> Params:
+    def check(cls, given: Mapping[str, Any], prefix: str = "params.") -> Self:
         """Parameters from plain values.
 
         Args:
@@ -233,16 +235,17 @@ class Params(BaseModel):
         return [Problem(key + p.key.removeprefix(name), p.message, p.given, p.hint) for p in problems]
 
     @classmethod
-    def _made(cls, given: Mapping[str, Any], prefix: str) -> tuple[Params | None, list[Problem]]:
+    def _made(cls, given: Mapping[str, Any], prefix: str) -> tuple[Self | None, list[Problem]]:
         """The parameters before any rule is applied, and the problems of each value by itself."""
         problems: list[Problem] = []
         specs = cls.specs()
         for name in given:
             if name not in specs:
                 text = f"there is no such parameter; there are {', '.join(specs)}."
-                problems.append(Problem(f"{prefix}{name}", text, given[name], near_match(name, specs)))
+                hint = near_match(name, specs) if len(problems) < MOST_HINTS else ""
+                problems.append(Problem(f"{prefix}{name}", text, given[name], hint))
         values = {name: _tuples(given[name]) for name in specs if name in given}
-        made: Params | None = None
+        made: Self | None = None
         complaints: dict[Any, list[Any]] = {}
         try:
             made = cls.model_validate(values)

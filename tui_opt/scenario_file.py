@@ -12,7 +12,7 @@ import tomli_w
 
 from tui_opt.errors import UsageError
 from tui_opt.expectations import Expectation, point_problems, read_expectations
-from tui_opt.params import ParameterErrors, Params, Problem, near_match
+from tui_opt.params import MOST_HINTS, ParameterErrors, Params, Problem, near_match
 from tui_opt.scenario import Experiment, Scenario, registry
 from tui_opt.sweep import Sweep, read_sweep
 
@@ -30,7 +30,6 @@ KEYS = (
 )
 SIZES = ("laptop", "gpu")
 MOST_BYTES = 10_000_000
-_MOST_SHOWN = 50
 _MOST_CHECKED = 1_000
 
 
@@ -41,9 +40,9 @@ class ScenarioFileError(UsageError):
         self.source = source
         self.problems = list(problems)
         lines = [f"{source} cannot be used:"]
-        lines += ["  " + str(problem).replace("\n", "\n    ") for problem in problems[:_MOST_SHOWN]]
-        if len(problems) > _MOST_SHOWN:
-            lines.append(f"  … and {len(problems) - _MOST_SHOWN:,} more problems.")
+        lines += ["  " + str(problem).replace("\n", "\n    ") for problem in problems[:MOST_HINTS]]
+        if len(problems) > MOST_HINTS:
+            lines.append(f"  … and {len(problems) - MOST_HINTS:,} more problems.")
         super().__init__("\n".join(lines))
 
 
@@ -174,7 +173,9 @@ def check_document(document: Mapping[str, Any], source: str, earlier: Sequence[P
     problems = list(earlier)
     for key, value in document.items():
         if key not in KEYS:
-            hint = _belongs_in_params(key, document) or near_match(key, KEYS)
+            hint = ""
+            if len(problems) < MOST_HINTS:
+                hint = _belongs_in_params(key, document) or near_match(key, KEYS)
             problems.append(Problem(key, f"there is no such key; there are {', '.join(KEYS)}.", value, hint))
     problems += _head_problems(document)
     scenario, experiment, found = _experiment(document)

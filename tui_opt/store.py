@@ -73,6 +73,8 @@ class Store:
                 fresh.append((name, stamp, row))
             if row.state == "running" and not is_locked(self.path / name / "lock"):
                 row = self._read(name)
+            if row.state == "unreadable" and not (self.path / name).exists():
+                continue  # removed since it was seen
             rows.append(row)
         self._remember(fresh, [name for name in known if name not in found])
         return sorted(rows, key=lambda row: (row.created, row.id))
@@ -242,10 +244,8 @@ class Store:
             and getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in _PASSING
         ):
             return
-        # The journal goes first: left behind, it would be played back into the next index.
-        for name in (f"{INDEX}-journal", INDEX):
-            with contextlib.suppress(OSError):
-                (self.path / name).unlink()
+        with contextlib.suppress(OSError):
+            (self.path / INDEX).unlink()
 
 
 def _moved(values: list[Any], path: Path) -> list[Any]:

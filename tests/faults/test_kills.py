@@ -19,18 +19,17 @@ from tui_opt.runner.run_directory import NEW_MARK, RunDirectory
 
 QUICK = SCATTER + "seed = 9\n[params]\nseconds = 0.3\nblocks = 60\nballs = 600\n"
 SWEEP = DROP + "[sweep]\nheight = [1.0, 2.0, 3.0]\nbounces = {from = 1, to = 40, num = 40}\n"
-LONGEST = 0.8
 
 
 def finding(document: dict[str, Any], name: str) -> Any:
     return next(f["value"] for f in document["findings"] if f["name"] == name)
 
 
-def kill_at_random(forks: Forks, store: Path, path: Path, dice: random.Random) -> None:
-    """Start two runs and kill each at a moment of its own."""
+def kill_at_random(forks: Forks, store: Path, path: Path, dice: random.Random, longest: float) -> None:
+    """Start two runs and kill each at a moment of its own, at most `longest` seconds later."""
     processes = [forks.start("--batch", path, "--json", "--quiet", "--out", store) for _ in range(2)]
     began = time.monotonic()
-    for moment, process in sorted((dice.uniform(0, LONGEST), p) for p in processes):
+    for moment, process in sorted((dice.uniform(0, longest), p) for p in processes):
         time.sleep(max(0.0, began + moment - time.monotonic()))
         process.send(signal.SIGKILL)
     for process in processes:
@@ -66,12 +65,14 @@ def resume_and_compare(
 def punish(forks: Forks, tmp_path: Path, text: str, name: str, rounds: int, resumed: int) -> None:
     store, path = tmp_path / "store", tmp_path / "run.toml"
     path.write_text(text)
+    began = time.monotonic()
     code, out, err = forks.run("--batch", path, "--json", "--quiet", "--out", tmp_path / "whole")
     assert code == 0, err
     expected = json.loads(out)
+    longest = 1.2 * (time.monotonic() - began)  # so that some end by themselves
     dice = random.Random(20)
     for _ in range(rounds):
-        kill_at_random(forks, store, path, dice)
+        kill_at_random(forks, store, path, dice, longest)
         rows = check_rows(forks, store)
     lost = [row for row in rows if row["state"] == "lost"]
     assert len(lost) >= rounds / 2, "too few of the kills came before the end to prove anything"

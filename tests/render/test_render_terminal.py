@@ -325,7 +325,7 @@ def axes(draw: st.DrawFn) -> Axis:
     return Axis(label=draw(LABEL), unit=draw(LABEL), scale=scale, low=draw(limit), high=draw(limit))
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     st.lists(layers(), max_size=4),
     axes(),

@@ -118,7 +118,7 @@ def heatmap_lines(
 def _light_levels(diverging: bool, names: tuple[str, ...]) -> list[bool]:
     if any(name in _LIGHT_STANDARD for name in names):
         return [name in _LIGHT_STANDARD for name in names]
-    return [is_light(rgb) for rgb in color_map(diverging)]
+    return [is_light(rgb) for rgb in color_map(diverging, len(names))]
 
 
 def _ramp_row(level: NDArray[np.int64], over: list[str]) -> Text:

@@ -91,7 +91,8 @@ def save_figure(
             "Writing figures needs matplotlib, which is not installed: pip install 'optexplore[image]'."
         ) from error
 
-    scene = prepare(figure, arrays)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scene = prepare(figure, arrays)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     with _SETTINGS_LOCK, matplotlib.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a box in the picture says it too

@@ -160,8 +160,8 @@ def _points(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> Non
 def _error_bars(canvas: Canvas, u: Floats, centres: Floats, errors: Floats, y: Scale, look: Look) -> None:
     for place, centre, error in zip(u, centres, errors, strict=True):
         low, high = y.unit(np.array([centre - error, centre + error]))
-        low = 0.0 if np.isnan(low) and np.isfinite(high) else low  # below every decade of a log axis
-        if 0 <= place <= 1 and np.isfinite(high) and high >= 0 and low <= 1:
+        low = 0.0 if np.isnan(low) and not np.isnan(high) else low  # below every decade of a log axis
+        if 0 <= place <= 1 and high >= 0 and low <= 1:
             bottom, top = bins(np.clip(np.array([low, high]), 0, 1), canvas.rows)
             rows = np.arange(bottom, top + 1)
             if len(rows) > 1:

@@ -23,6 +23,7 @@ POINT_MARKS = "┼×○□△◇"
 ASCII_MARKS = "*ox#@%&$"
 DENSITY_RAMP = ".:-=+*#%@"
 LEVELS = 32
+_LEVELS_IN_256 = 16  # there are not many more that differ, and a frame's bytes grow with them
 _EVEN_CONTRAST = math.sqrt(1.05 * 0.05) - 0.05  # the luminance on which black and white look alike
 
 _LIGHTNESS_CHROMA_HUE = {
@@ -122,7 +123,8 @@ def map_colors(diverging: bool, colors: Colors) -> tuple[str, ...]:
         return ()
     if colors == "standard":
         return _STANDARD_DIVERGING if diverging else _STANDARD_SEQUENTIAL
-    return tuple(color_name(rgb, colors) for rgb in color_map(diverging))
+    levels = LEVELS if colors == "truecolor" else _LEVELS_IN_256
+    return tuple(color_name(rgb, colors) for rgb in color_map(diverging, levels))
 
 
 @cache

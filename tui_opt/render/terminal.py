@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
@@ -61,7 +62,12 @@ def figure_text(
     """
     if width < MIN_WIDTH or height < MIN_HEIGHT:
         return Text("\n".join(wrap(_TOO_SMALL, max(width, 1))[: max(height, 1)]))
-    scene = prepare(figure, arrays)
+    # Numbers near the end of the doubles overflow to infinity, which lies outside every plot.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return Text("\n").join(_lines(prepare(figure, arrays), width, height, colors, unicode))
+
+
+def _lines(scene: Scene, width: int, height: int, colors: Colors, unicode: bool) -> list[Text]:
     if scene.x is None or scene.y is None:
         return _without_plot(scene, width, height, unicode=unicode)
     looks = series_looks(scene, width, unicode=unicode)
@@ -70,16 +76,15 @@ def figure_text(
     heat = next((d for d in scene.drawn if d.kind == "heatmap"), None)
     if sum(d.kind == "heatmap" for d in scene.drawn) > 1:
         scene.notes.append("Only the first heatmap is drawn; it would hide under the others.")
-    return Text("\n").join(_Page(scene, looks, heat, width, height, colors, unicode).lines())
+    return _Page(scene, looks, heat, width, height, colors, unicode).lines()
 
 
-def _without_plot(scene: Scene, width: int, height: int, *, unicode: bool) -> Text:
+def _without_plot(scene: Scene, width: int, height: int, *, unicode: bool) -> list[Text]:
     title = first_lines(clean(scene.figure.title, unicode=unicode), width, 1, unicode=unicode)
     sentences = [clean(s, unicode=unicode) for s in (_NOTHING, *scene.notes)]
     body = [line for s in sentences for line in wrap(s, width - 4)][: height - len(title)]
     above = (height - len(title) - len(body)) // 3
-    lines = [Text(t, _TITLE) for t in title] + [Text("")] * above + [Text(f"  {line}") for line in body]
-    return Text("\n").join(lines)
+    return [Text(t, _TITLE) for t in title] + [Text("")] * above + [Text(f"  {line}") for line in body]
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def tick_labels(values: Sequence[float], *, log: bool) -> list[str]:
 def _distinct(values: Sequence[float]) -> list[str]:
     """The shortest labels that tell the ticks apart."""
     attempts = ([_shortest(v) for v in values], [f"{v:.10g}" for v in values])
-    return next((a for a in attempts if len(set(a)) == len(a)), [f"{v:.16g}" for v in values])
+    return next((a for a in attempts if len(set(a)) == len(a)), [repr(v) for v in values])
 
 
 def _is_power_of_ten(value: float) -> bool:

@@ -14,16 +14,18 @@ from tui_opt.errors import ExperimentError
 from tui_opt.expressions import Expression, Tape, assemble, parse
 from tui_opt.kernels.invariance import absorbing_barrier
 from tui_opt.kernels.large_deviations import quasipotential
-from tui_opt.kernels.passage import PassageTime, mean_passage
+from tui_opt.kernels.passage import PassageTime, mean_passage, passage_by_rate
 from tui_opt.kernels.stationary import Pit, StationaryPoint, minima, sharpest_pit, stationary_points
 from tui_opt.kernels.tape import Program, evaluate
-from tui_opt.kernels.transfer import transfer_operator
+from tui_opt.kernels.transfer import TransferOperator, transfer_operator
 from tui_opt.runner.context import Context
 
 FloatArray = NDArray[np.float64]
 
 REFINEMENT = 4
 """Times as many cells for mean passage times as for probabilities: rare escapes feel the cells most."""
+UNDERFLOW = 650.0
+"""ln(mean steps) above which an untilted rate is near the smallest doubles."""
 
 
 def _mean(terms: FloatArray) -> FloatArray:
@@ -219,12 +221,23 @@ def mean_steps(system: System, temperature: float, way: Way, cells: int, ctx: Co
         operator = transfer_operator(system.gradients, temperature, way.start, way.barrier, count)
         ctx.check()
         passage = mean_passage(operator, way.start)
-        if passage.method == "rate" and not math.isfinite(passage.log_mean):
-            # Rates below 1e-300 underflow: the quasipotential over T says how small the law is, and lifts it.
-            tilt = quasipotential(system.gradients, operator.centres) / temperature
-            passage = mean_passage(operator, way.start, tilt)
+        if passage.method in ("rate", "tail") and not passage.log_mean < UNDERFLOW:
+            passage = passage_by_rate(operator, way.start, _lift(system, operator, way))
         found.append(passage)
         ctx.check()
-        if found[0].reason:
+        if not math.isfinite(found[0].log_mean):
             return MeanSteps(found[0], math.nan)
     return MeanSteps(found[1], abs(found[1].log_mean - found[0].log_mean))
+
+
+def _lift(system: System, operator: TransferOperator, way: Way) -> FloatArray:
+    """How small the law of the walkers in the pit is on each cell, as a logarithm: the quasipotential over T.
+
+    Past the maximum the law does not grow again, it flows out; so the lift stays at its highest from there on.
+    """
+    lift = quasipotential(system.gradients, operator.centres) / operator.temperature
+    outward = lift if way.side > 0 else lift[::-1]
+    first = int(np.argmin(np.abs(operator.centres - way.start)))
+    first = first if way.side > 0 else lift.size - 1 - first
+    outward[first:] = np.maximum.accumulate(outward[first:])
+    return lift
