@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from tests.conftest import DROP, SCATTER, Cli
 from tui_opt import cli as command
 from tui_opt.expectations import VERDICTS
-from tui_opt.params import ParamSpec
+from tui_opt.param_spec import ParamSpec
 from tui_opt.scenario import Experiment, Scenario, registry
 from tui_opt.scenario_file import KEYS
 

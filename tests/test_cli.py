@@ -61,7 +61,9 @@ def test_an_unknown_scenario_gets_a_near_match(cli):
 
 
 def test_list_as_json_agrees_with_the_registry(cli):
-    listed = {s["name"]: [e["name"] for e in s["experiments"]] for s in json.loads(cli("list", "--json").stdout)}
+    listed = {
+        s["name"]: [e["name"] for e in s["experiments"]] for s in json.loads(cli("list", "--json").stdout)
+    }
     known = {name: [e.name for e in s.experiments] for name, s in registry().scenarios.items()}
     assert listed == known
 
@@ -87,7 +89,9 @@ def test_the_template_of_new_is_the_default_scenario_file(scenario, experiment):
 
 def test_the_schema_covers_every_parameter_with_type_and_bounds():
     found = registry().scenario("toy-sgd")
-    schema = file_schema([(found, found.experiment("escape"))])["oneOf"][0]["properties"]["params"]["properties"]
+    schema = file_schema([(found, found.experiment("escape"))])["oneOf"][0]["properties"]["params"][
+        "properties"
+    ]
     assert set(schema) == set(found.experiment("escape").params.specs())
     number, many = schema["temperature"]["anyOf"]
     assert number == {"type": "number", "maximum": 1e6, "exclusiveMinimum": 0}

@@ -21,11 +21,11 @@ from click.testing import CliRunner
 from tui_opt import device, scenario
 from tui_opt.cli import doctor as command
 from tui_opt.doctor import data, examine, machine, promises, software, storage, survival, terminal
-from tui_opt.runner.cgroups import Limits, limits
 from tui_opt.doctor.check import Check, Examiner, size_text
 from tui_opt.doctor.warm import warm
 from tui_opt.params import Params, Whole, whole
 from tui_opt.result import Result
+from tui_opt.runner.cgroups import Limits, limits
 from tui_opt.runner.run_directory import RunDirectory
 from tui_opt.scenario import Estimate, Experiment, Scenario
 

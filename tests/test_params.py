@@ -10,20 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_opt.params import (
-    Many,
-    OneOrMany,
-    ParameterErrors,
-    Params,
-    Problem,
-    Real,
-    Whole,
-    choice,
-    expressions,
-    near_match,
-    real,
-    whole,
-)
+from tui_opt.params import Many, OneOrMany, Params, Real, Whole, choice, expressions, real, whole
+from tui_opt.problems import ParameterErrors, Problem, near_match
 
 
 class Sample(Params):

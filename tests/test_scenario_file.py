@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import DROP, SCATTER
 from tui_opt.cli.catalogue import file_schema, template
-from tui_opt.params import ParameterErrors, ParamSpec
+from tui_opt.param_spec import ParamSpec
+from tui_opt.problems import ParameterErrors
 from tui_opt.scenario import Experiment, Scenario, registry
 from tui_opt.scenario_file import KEYS, ScenarioFile, ScenarioFileError, read_file, read_text
 

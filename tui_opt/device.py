@@ -22,7 +22,7 @@ class Gpu:
 
 
 def _visible(rows: Sequence[tuple[str, str, Gpu]]) -> list[Gpu]:
-    """Devices in the order and numbering that CUDA_VISIBLE_DEVICES leaves; an unknown entry hides it and all after it."""
+    """Devices as CUDA_VISIBLE_DEVICES orders and numbers them; an unknown entry hides itself and all after it."""
     setting = os.environ.get("CUDA_VISIBLE_DEVICES")
     if setting is None:
         return [gpu for _, _, gpu in rows]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from tui_opt.params import Problem, near_match
+from tui_opt.problems import Problem, near_match
 from tui_opt.scenario import Experiment
 from tui_opt.sweep import Sweep, same_value
 

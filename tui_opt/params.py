@@ -8,73 +8,14 @@ Reading and checking parameters is cheap: nothing here imports an array library.
 
 from __future__ import annotations
 
-import difflib
 import math
-import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic.fields import FieldInfo
 
-from tui_opt.expressions import ExpressionError, parse
-
-ParamKind = Literal["real", "integer", "flag", "choice", "text", "expression"]
-
-
-#: a problem's text is cut beyond this, so that a value of megabytes cannot bury the message.
-MOST_TEXT = 2_000
-_LONGEST_KEY = 200
-#: looking for near matches takes time, which thousands of wrong keys are not worth.
-MOST_HINTS = 50
-#: words longer than this are nobody's misspelling.
-_LONGEST_WORD = 100
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong with what a user wrote.
-
-    Args:
-        key: dotted key as the user would write it, such as `params.temperature`.
-        message: what is wrong and what is allowed, a sentence.
-        given: the offending value, if there is one to show.
-        hint: what to do next, such as a near match.
-    """
-
-    key: str
-    message: str
-    given: Any = None
-    hint: str = ""
-
-    def __str__(self) -> str:
-        text = " ".join(
-            part for part in (f"{printable(self.key[:_LONGEST_KEY])}: {self.message}", self.hint) if part
-        )
-        return text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + "…"
-
-
-class ParameterErrors(ValueError):
-    """Everything that is wrong with a set of parameters, at once."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = list(problems)
-        super().__init__("\n".join(str(p) for p in self.problems))
-
-
-def near_match(word: str, allowed: Iterable[str]) -> str:
-    """A `Did you mean …?` for a misspelt word, or nothing where no allowed word is close."""
-    if len(word) > _LONGEST_WORD:
-        return ""
-    close = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.6)
-    return f"Did you mean {close[0]!r}?" if close else ""
-
-
-def printable(word: str) -> str:
-    """A user's word as a terminal may show it, control characters escaped."""
-    return word if word.isprintable() else repr(word)
-
+from tui_opt.param_spec import ParamSpec, as_lists, read_spec
+from tui_opt.problems import MOST_HINTS, ParameterErrors, Problem, near_match, shown
 
 # --- declaring ----------------------------------------------------------------------------------------------
 
@@ -207,7 +148,7 @@ class Params(BaseModel):
     @classmethod
     def specs(cls) -> dict[str, ParamSpec]:
         """What a form, a table or a template needs to know of each parameter, in the order of declaration."""
-        return {name: _spec(name, info) for name, info in cls.model_fields.items()}
+        return {name: read_spec(name, info) for name, info in cls.model_fields.items()}
 
     @classmethod
     def check(cls, given: Mapping[str, Any], prefix: str = "params.") -> Self:
@@ -261,194 +202,11 @@ class Params(BaseModel):
 
     def plain(self) -> dict[str, Any]:
         """The values as TOML takes them; parameters without a value are left out."""
-        return {name: _lists(value) for name, value in self if value is not None}
+        return {name: as_lists(value) for name, value in self if value is not None}
 
 
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value
-
-
-def _lists(value: Any) -> Any:
-    if isinstance(value, tuple | list):
-        return [_lists(v) for v in value]
-    return value
-
-
-# --- what a parameter is ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ParamSpec:
-    """A parameter as a form sees it.
-
-    `one` and `many` say whether a single value and a list are allowed; `words` are texts allowed in place of a number
-    (such as `auto`); bounds hold for every entry of a list.
-    """
-
-    name: str
-    kind: ParamKind
-    default: Any
-    help: str
-    one: bool = True
-    many: bool = False
-    optional: bool = False
-    choices: tuple[str, ...] = ()
-    words: tuple[str, ...] = ()
-    low: float | None = None
-    high: float | None = None
-    above: float | None = None
-    below: float | None = None
-    unit: str = ""
-    symbol: str = ""
-    log: bool = False
-    group: str = ""
-    variables: tuple[str, ...] = ()
-    least: int = 0
-
-    @property
-    def allowed(self) -> str:
-        """What may be given, in words."""
-        if self.kind == "choice":
-            base = "one of " + ", ".join(map(repr, self.choices))
-        elif self.kind == "expression":
-            base = "an expression in " + ", ".join(self.variables)
-        elif self.kind == "flag":
-            base = "true or false"
-        elif self.kind == "text":
-            base = "a text"
-        else:
-            base = "a whole number" if self.kind == "integer" else "a number"
-            bounds = self.bounds_text()
-            base += f" {bounds}" if bounds else ""
-        if self.many:
-            entries = (
-                base.removeprefix("one of ")
-                if self.kind == "choice"
-                else base.split(" ", 1)[1]
-                .replace("number", "numbers")
-                .replace("expression", "expressions")
-                .replace("text", "texts")
-            )
-            lists = f"a list of {entries}"
-            base = f"{base}, or {lists}" if self.one else lists
-        for word in self.words:
-            base += f", or {word!r}"
-        return base
-
-    @property
-    def allowed_sentence(self) -> str:
-        """`allowed` as a sentence of its own."""
-        return f"{self.allowed[0].upper()}{self.allowed[1:]}."
-
-    def bounds_text(self) -> str:
-        """The bounds in words, empty where there are none."""
-        parts = []
-        for value, words in (
-            (self.above, "above"),
-            (self.low, "at least"),
-            (self.below, "below"),
-            (self.high, "at most"),
-        ):
-            if value is not None:
-                parts.append(f"{words} {_short(value)}")
-        return " and ".join(parts)
-
-    def problems(self, key: str, value: Any) -> list[Problem]:
-        """What the declaration's bounds and expressions have against a value of the right type."""
-        entries = value if isinstance(value, tuple) else (value,)
-        found = []
-        for i, entry in enumerate(entries):
-            place = f"{key}[{i}]" if isinstance(value, tuple) else key
-            if self.kind == "expression" and isinstance(entry, str):
-                try:
-                    parse(entry, self.variables)
-                except ExpressionError as error:
-                    found.append(Problem(place, error.explain(), entry))
-            elif self._outside(entry):
-                found.append(Problem(place, f"must be {self.allowed}, not {_short(entry)}.", entry))
-        if self.kind == "expression" and len(entries) < self.least:
-            found.append(Problem(key, f"needs at least {self.least} expression(s).", value))
-        return found
-
-    def _outside(self, entry: Any) -> bool:
-        if isinstance(entry, bool) or not isinstance(entry, int | float):
-            return False
-        return (
-            (self.low is not None and entry < self.low)
-            or (self.high is not None and entry > self.high)
-            or (self.above is not None and entry <= self.above)
-            or (self.below is not None and entry >= self.below)
-        )
-
-
-def _short(value: Any) -> str:
-    """A value as a message shows it, whatever it is."""
-    if isinstance(value, float):
-        rounded = f"{value:g}"
-        return rounded if float(rounded) == value or math.isnan(value) else repr(value)
-    if isinstance(value, int) and abs(value) >= 2**63:
-        return "a whole number of more than 64 bits"  # it may have more digits than Python agrees to write
-    try:
-        text = repr(value)
-    except (RecursionError, ValueError):
-        return "something too deeply nested or too long to show"
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
-def _flatten(annotation: Any) -> list[Any]:
-    """The alternatives of an annotation, without `Annotated` wrappers."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _flatten(get_args(annotation)[0])
-    if origin in (Union, types.UnionType):
-        return [leaf for arg in get_args(annotation) for leaf in _flatten(arg)]
-    return [annotation]
-
-
-def _spec(name: str, info: FieldInfo) -> ParamSpec:
-    extra: dict[str, Any] = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-    leaves = _flatten(info.annotation)
-    optional = type(None) in leaves
-    singles = [x for x in leaves if x is not type(None) and get_origin(x) is not tuple]
-    lists = [x for x in leaves if get_origin(x) is tuple]
-    scalars = singles + [leaf for x in lists for leaf in _flatten(get_args(x)[0])]
-    words = tuple(w for x in scalars if get_origin(x) is Literal for w in get_args(x))
-    kinds = [x for x in scalars if get_origin(x) is not Literal]
-    kind: ParamKind
-    if "variables" in extra:
-        kind = "expression"
-    elif bool in kinds:
-        kind = "flag"
-    elif float in kinds:
-        kind = "real"
-    elif int in kinds:
-        kind = "integer"
-    elif str in kinds:
-        kind = "text"
-    else:
-        kind = "choice"
-    bounds = extra.get("bounds", {})
-    return ParamSpec(
-        name=name,
-        kind=kind,
-        default=_lists(info.get_default()),
-        help=info.description or "",
-        one=bool(singles),
-        many=bool(lists),
-        optional=optional,
-        choices=words if kind == "choice" else (),
-        words=() if kind == "choice" else words,
-        low=bounds.get("ge"),
-        high=bounds.get("le"),
-        above=bounds.get("gt"),
-        below=bounds.get("lt"),
-        unit=extra.get("unit", ""),
-        symbol=extra.get("symbol", ""),
-        log=extra.get("log", False),
-        group=extra.get("group", ""),
-        variables=tuple(extra.get("variables", ())),
-        least=extra.get("least", 0),
-    )
 
 
 def _worded(key: str, spec: ParamSpec, given: Any, errors: Sequence[Any]) -> Problem:
@@ -464,4 +222,4 @@ def _worded(key: str, spec: ParamSpec, given: Any, errors: Sequence[Any]) -> Pro
             key, given = f"{key}[{min(entries)}]", given[min(entries)]
     if special:
         return Problem(key, f"{special[0]}; it must be {spec.allowed}.", given, hint)
-    return Problem(key, f"must be {spec.allowed}, not {_short(given)}.", given, hint)
+    return Problem(key, f"must be {spec.allowed}, not {shown(given)}.", given, hint)

@@ -48,8 +48,10 @@ class Finding(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _read_nonfinite(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("value") is None and "nonfinite" in data:
-            return {**data, "value": float(data["nonfinite"])}
+        if isinstance(data, dict):
+            for key, name in (("value", "nonfinite"), ("stderr", "stderr_nonfinite")):
+                if data.get(key) is None and data.get(name) in ("inf", "-inf", "nan"):
+                    data = {**data, key: float(data[name])}
         return data
 
     @model_serializer
@@ -59,8 +61,10 @@ class Finding(BaseModel):
             out["value"] = self.value
         else:
             out |= {"value": None, "nonfinite": nonfinite_name(self.value)}
-        if self.stderr is not None:
-            out["stderr"] = self.stderr if math.isfinite(self.stderr) else None
+        if self.stderr is not None and math.isfinite(self.stderr):
+            out["stderr"] = self.stderr
+        elif self.stderr is not None:
+            out |= {"stderr": None, "stderr_nonfinite": nonfinite_name(self.stderr)}
         if self.unit:
             out["unit"] = self.unit
         if self.kind != "finding":
@@ -96,7 +100,7 @@ class Table(BaseModel):
 
 
 class ArrayInfo(BaseModel):
-    """An array's description: dims in order, shape, dtype, unit, meaning. A dim names its coordinate array if there is one."""
+    """An array without its numbers. A dim has the name of its coordinate array, if there is one."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -13,7 +13,8 @@ from importlib import metadata, resources
 from typing import TYPE_CHECKING, Any
 
 from tui_opt.errors import UsageError
-from tui_opt.params import Params, near_match
+from tui_opt.params import Params
+from tui_opt.problems import near_match
 
 if TYPE_CHECKING:
     from tui_opt.result import Result
@@ -147,7 +148,7 @@ def load_object(path: str) -> Any:
 
 @cache
 def registry() -> Registry:
-    """Built-in scenarios first, then those of installed packages by entry point; a broken plugin is skipped and reported."""
+    """Built-in scenarios, then those of installed packages by entry point; a broken plugin is skipped and reported."""
     found: dict[str, Scenario] = {name: load_object(path) for name, path in BUILT_IN.items()}
     broken: list[BrokenPlugin] = []
     for entry in sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda e: (e.name, e.value)):

@@ -12,7 +12,8 @@ import tomli_w
 
 from tui_opt.errors import UsageError
 from tui_opt.expectations import Expectation, point_problems, read_expectations
-from tui_opt.params import MOST_HINTS, ParameterErrors, Params, Problem, near_match
+from tui_opt.params import Params
+from tui_opt.problems import MOST_HINTS, ParameterErrors, Problem, near_match
 from tui_opt.scenario import Experiment, Scenario, registry
 from tui_opt.sweep import Sweep, read_sweep
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tui_opt.params import ParamSpec, Problem, near_match
+from tui_opt.param_spec import ParamSpec
+from tui_opt.problems import Problem, near_match
 
 MOST_POINTS = 1_000_000
 _RANGE_KEYS = ("from", "to", "num", "log")

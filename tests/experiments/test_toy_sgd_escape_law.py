@@ -12,11 +12,8 @@ from scipy.optimize import brentq
 
 import tui_opt
 from tui_opt.errors import ExperimentError
-from tui_opt.experiments.toy_sgd.escape_law import compute
-from tui_opt.experiments.toy_sgd.params import EscapeLawParams
 from tui_opt.figure import resolve
 from tui_opt.result import Result
-from tui_opt.runner.context import Context
 from tui_opt.runner.execute import run_in_memory
 from tui_opt.scenario_file import check_document
 
@@ -108,15 +105,18 @@ def test_cold_local_slopes_fall_to_the_exponent() -> None:
 def test_cold_means_beyond_the_linear_system() -> None:
     expected = {0.002: 3.79e30, 0.003: 6.67e20, 0.004: 8.106e15}
     result = escape_law(temperature=list(expected))
-    np.testing.assert_allclose(np.exp(result.arrays["log_mean_escape_steps"].values), list(expected.values()), rtol=0.005)
+    np.testing.assert_allclose(
+        np.exp(result.arrays["log_mean_escape_steps"].values), list(expected.values()), rtol=0.005
+    )
 
 
+@pytest.mark.slow
 def test_means_too_large_for_a_double_keep_their_logarithm() -> None:
-    result = escape_law(temperature=[0.00015, 0.00016], cells=4000)
-    log_mean = result.arrays["log_mean_escape_steps"].values
-    assert log_mean[0] > 709
-    slope = np.diff(log_mean)[0] / (1 / 0.00016 - 1 / 0.00015)
-    assert slope == pytest.approx(0.13236, rel=0.02)
+    """ln(mean steps) - dV/T grows slowly as T falls (4.2 at 0.002, 6 at 0.0002), so the logarithm itself is known."""
+    result = escape_law(temperature=[0.00016], cells=2000)
+    log_mean = result.arrays["log_mean_escape_steps"].values[0]
+    assert log_mean == pytest.approx(0.132359 / 0.00016 + 6.5, rel=0.005)
+    assert any("exceeds the largest double" in text for text in result.warnings)
 
 
 def test_over_the_closeups_one_over_t_beats_t() -> None:
@@ -133,9 +133,13 @@ def test_over_the_closeups_one_over_t_beats_t() -> None:
 
 def test_means_are_those_of_escape() -> None:
     law = escape_law(temperature=[0.01, 0.02, 0.05], cells=1000)
-    direct = tui_opt.run("toy-sgd", "escape", temperature=[0.01, 0.02, 0.05], steps=[1], method="operator", cells=1000)
+    direct = tui_opt.run(
+        "toy-sgd", "escape", temperature=[0.01, 0.02, 0.05], steps=[1], method="operator", cells=1000
+    )
     np.testing.assert_allclose(
-        np.exp(law.arrays["log_mean_escape_steps"].values), direct.arrays["mean_escape_steps"].values, rtol=1e-9
+        np.exp(law.arrays["log_mean_escape_steps"].values),
+        direct.arrays["mean_escape_steps"].values,
+        rtol=1e-9,
     )
 
 
@@ -149,13 +153,23 @@ def test_exponents_scale_like_temperature(scale: float) -> None:
         w_max=30,
     )
     plain = few()
-    for name in ("barrier_exponent", "kramers_exponent", "stability_temperature", "slope_inverse_temperature"):
+    for name in (
+        "barrier_exponent",
+        "kramers_exponent",
+        "stability_temperature",
+        "slope_inverse_temperature",
+    ):
         assert scaled.findings[name].value == pytest.approx(scale**2 * plain.findings[name].value, rel=1e-6)
 
 
 def test_a_mirrored_pit_has_the_same_law() -> None:
     mirrored = few(tuple(text.replace("W", "(-W)") for text in PAIR))
-    for name in ("barrier_exponent", "kramers_exponent", "stability_temperature", "slope_inverse_temperature"):
+    for name in (
+        "barrier_exponent",
+        "kramers_exponent",
+        "stability_temperature",
+        "slope_inverse_temperature",
+    ):
         assert mirrored.findings[name].value == pytest.approx(few().findings[name].value, rel=1e-7)
 
 
@@ -200,18 +214,6 @@ def test_results_do_not_depend_on_threads_or_on_the_order_of_temperatures() -> N
         return result.arrays["log_mean_escape_steps"].values.tobytes()
 
     assert run([0.01, 0.02, 0.03], 1) == run([0.01, 0.02, 0.03], 2) == run([0.03, 0.01, 0.02], 2)
-
-
-def test_a_run_goes_on_from_its_checkpoint() -> None:
-    params = EscapeLawParams.check({"temperature": [0.02, 0.03], "cells": 500})
-    ctx = Context("toy-sgd/escape-law")
-    first = compute(params, ctx)
-    again = compute(params, ctx)
-    name = "log_mean_escape_steps"
-    assert again.arrays[name].values.tobytes() == first.arrays[name].values.tobytes()
-    assert again.document() == first.document()
-    ctx.checkpoint.put("T=0.02", np.array([1.0, 0.0, 1.0, 1.0]))
-    assert compute(params, ctx).arrays[name].values[0] == 0.0
 
 
 @pytest.mark.parametrize("temperature", [[0.02], [0.02, 0.03], [0.02, 0.5]])

@@ -40,7 +40,8 @@ def test_the_sources_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "end"), [(1.0, 1.195973), (1.004, 1.200595), ("minimum", 1.204577), ("datapoint-minimum", 1.200246)]
+    ("start", "end"),
+    [(1.0, 1.195973), (1.004, 1.200595), ("minimum", 1.204577), ("datapoint-minimum", 1.200246)],
 )
 def test_the_run_from_other_starts(start: float | str, end: float) -> None:
     result = run_length(start=start)
@@ -56,7 +57,9 @@ def test_a_pit_twice_as_deep_needs_one_more() -> None:
     assert value(result, "run_probability") == pytest.approx(0.5460936192499457, abs=1e-12)
 
 
-@pytest.mark.parametrize(("temperature", "length"), [(0.048961, 5), (0.061414, 5), (0.04896, 6), (0.061415, 4)])
+@pytest.mark.parametrize(
+    ("temperature", "length"), [(0.048961, 5), (0.061414, 5), (0.04896, 6), (0.061415, 4)]
+)
 def test_five_is_right_on_a_range_of_temperatures(temperature: float, length: int) -> None:
     assert value(run_length(temperature=temperature), "run_length") == length
 

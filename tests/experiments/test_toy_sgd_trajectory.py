@@ -98,7 +98,7 @@ def test_at_temperature_a_twentieth_descent_leaves_the_pit_and_below_the_crisis_
     assert 75 <= inside[0] <= 95
     assert inside.size > 10
     kept = trajectory(losses=PAIR, temperature=0.047, steps=3000)
-    assert 0.88 < kept.arrays["w"].values[0, 500:].min()
+    assert kept.arrays["w"].values[0, 500:].min() > 0.88
     assert kept.arrays["w"].values[0, 500:].max() < 1.1743101791
     assert math.isnan(kept.findings["period"].value)
     assert "chaotic" in kept.findings["period"].text

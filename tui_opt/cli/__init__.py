@@ -43,7 +43,7 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from tui_opt.params import near_match
+            from tui_opt.problems import near_match
 
             hint = near_match(args[0], COMMANDS)
             if not hint and args[0].endswith(".toml"):

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tui_opt.errors import UsageError
-from tui_opt.params import ParamSpec
+from tui_opt.param_spec import ParamSpec
 from tui_opt.scenario import Experiment, Scenario, registry
 
 

@@ -14,7 +14,7 @@ from tui_opt.cli.present import FigureChoice, print_result
 from tui_opt.cli.screen import results
 from tui_opt.errors import StoreError, UsageError
 from tui_opt.locations import runs_dir
-from tui_opt.params import printable
+from tui_opt.problems import printable
 from tui_opt.store import Store
 
 CANCEL_PATIENCE = 5.0

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tui_opt.device import gpus
-from tui_opt.runner.cgroups import Limits, limits
 from tui_opt.doctor.check import Check, Examiner, State, size_text
+from tui_opt.runner.cgroups import Limits, limits
 from tui_opt.runner.machine import available_cores, available_memory, versions
 
 GROUP = "devices"

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 from tui_opt.errors import StoreError, UsageError
 from tui_opt.export.names import safe, unique
 from tui_opt.figure import Figure
-from tui_opt.params import near_match
+from tui_opt.problems import near_match
 from tui_opt.result import Result, ResultDocument
 from tui_opt.runner import files
 from tui_opt.runner.run_directory import SCHEMA, RunDirectory

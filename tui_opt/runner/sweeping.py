@@ -12,7 +12,7 @@ import numpy as np
 
 from tui_opt.errors import CancelledError, ExperimentError, OptexploreError
 from tui_opt.figure import Axis, Figure, Heatmap, Line, Ref
-from tui_opt.params import ParameterErrors
+from tui_opt.problems import ParameterErrors
 from tui_opt.result import Result, ResultDocument
 from tui_opt.runner import files
 from tui_opt.runner.context import Context

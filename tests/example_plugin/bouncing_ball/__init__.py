@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tui_opt.params import Many, OneOrMany, Params, Problem, Real, Whole, real, whole
+from tui_opt.params import Many, OneOrMany, Params, Real, Whole, real, whole
+from tui_opt.problems import Problem
 from tui_opt.scenario import Estimate, Experiment, Scenario
 
 

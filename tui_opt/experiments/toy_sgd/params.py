@@ -10,7 +10,6 @@ from tui_opt.params import (
     OneOrMany,
     OneOrManyWhole,
     Params,
-    Problem,
     Real,
     Whole,
     choice,
@@ -18,6 +17,7 @@ from tui_opt.params import (
     real,
     whole,
 )
+from tui_opt.problems import Problem
 
 WELL = "-exp(-(W-2)^2)"
 WELL_AND_PIT = "-exp(-(W-2)^2)-exp(-100*(W-1)^2)"

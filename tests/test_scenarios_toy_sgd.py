@@ -1,0 +1,113 @@
+"""The shipped files of toy-sgd: they can be read, they say what they check, and what they claim holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tui_opt.expectations import Expectation
+from tui_opt.locations import shipped_scenarios
+from tui_opt.runner.execute import begin, execute, plan
+from tui_opt.runner.verify import shipped_files
+from tui_opt.scenario import registry
+from tui_opt.scenario_file import ScenarioFile, read_file
+
+SOURCE = "Modelling and Understanding SGD"
+FOLDER = shipped_scenarios() / "toy-sgd"
+PATHS = [path for path in shipped_files(shipped_scenarios()) if path.parent == FOLDER]
+NAMES = [path.stem for path in PATHS]
+
+#: what the source shows in figures and says in numbers, and the file that answers it.
+FIGURES_AND_CLAIMS = {
+    "a step of 1": "descent-t1",
+    "a step of 0.2": "descent-t02",
+    "a step of 0.5": "descent-t05",
+    "the gradient": "well",
+    "an optimal step": "optimal-temperature-tight",
+    "units of the step": "scaled-well",
+    "Newton's factor": "newton",
+    "L, l0 and l1": "landscape",
+    "the pair with a step of 0.5": "pit-t05",
+    "the pair with a step of 0.05": "pit-t005",
+    "a run of five, 81 %": "run",
+    "1.201": "run-from-rounded",
+    "a pit twice as deep": "deeper-pit-run",
+    "the pit as global minimum": "deeper-pit",
+    "depth hardly matters": "deeper-pit-depth",
+    "draws inversely proportional to T": "run-vs-temperature",
+    "the limit of continuous descent": "gradient-flow",
+    "fewer steps than the run": "fewer-steps",
+    "an update that overshoots": "overshoot",
+    "100 steps, all T": "escape-100",
+    "1000 steps, all T": "escape-1000",
+    "100 steps, close up": "closeup-100",
+    "1000 steps, close up": "closeup-1000",
+    "10000 steps, close up": "closeup-10000",
+    "the log of the steps": "escape-law-closeup",
+    "why": "escape-law",
+    "the showcase": "escape",
+}
+FAST = [
+    "well", "descent-t1", "descent-t02", "descent-t05", "descent-above-t1", "optimal-temperature-visit", "scaled-well",
+    "scaled-loss", "newton", "newton-scaled", "newton-from-afar", "landscape", "pit-t05", "pit-t005", "large-steps", "run",
+    "run-from-rounded", "run-vs-temperature", "deeper-pit", "deeper-pit-run", "overshoot", "sgd-paths", "thrown-away",
+]  # fmt: skip
+
+
+def said(file: ScenarioFile) -> list[Expectation]:
+    return list(file.expectations)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=NAMES)
+def test_a_file_says_what_it_checks_and_why(path: Path) -> None:
+    file = read_file(path)
+    assert (file.scenario.name, file.size) == ("toy-sgd", "laptop")
+    assert file.title
+    assert file.description
+    assert file.expectations
+    for expectation in said(file):
+        assert expectation.source == SOURCE
+        assert expectation.claim.endswith(".")
+        if expectation.verdict != "reproduced":
+            assert expectation.note, f"{expectation.target} corrects the source without saying why"
+
+
+def test_every_figure_and_claim_has_a_file() -> None:
+    assert set(FIGURES_AND_CLAIMS.values()) <= set(NAMES)
+    expectations = [e for path in PATHS for e in said(read_file(path))]
+    assert len({e.claim for e in expectations}) >= 60
+    assert {e.verdict for e in expectations} == {"reproduced", "corrected", "not-reproduced"}
+
+
+def test_every_experiment_has_files_and_sweeps_are_used() -> None:
+    files = [read_file(path) for path in PATHS]
+    assert {file.experiment.name for file in files} == set(registry().scenario("toy-sgd").by_name)
+    assert sum(file.sweep is not None for file in files) >= 2
+
+
+@pytest.mark.parametrize("path", PATHS, ids=NAMES)
+def test_a_file_written_out_again_is_the_same(path: Path, tmp_path: Path) -> None:
+    file = read_file(path)
+    copy = tmp_path / path.name
+    copy.write_text(file.to_toml(), encoding="utf-8")
+    assert read_file(copy) == file
+
+
+def unmet(name: str, store: Path) -> list[str]:
+    file = read_file(FOLDER / f"{name}.toml")
+    settled = plan(file)
+    ended = execute(begin(settled, store), settled)
+    assert ended.result is not None, ended.error
+    return [f"{o.expectation.target}: {o.measured} {o.why}" for o in ended.outcomes if not o.holds]
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_quick_claims_hold(name: str, tmp_path: Path) -> None:
+    assert unmet(name, tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(FAST)))
+def test_claims_hold(name: str, tmp_path: Path) -> None:
+    assert unmet(name, tmp_path) == []
