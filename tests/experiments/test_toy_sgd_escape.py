@@ -27,15 +27,13 @@ LOST_AT_HALF = 1 / 32
 # P within 100, 1000, 10000 steps by an independent program with 8000 cells.
 OPERATOR = {
     0.01: (1.828e-5, 2.539e-4, 2.607e-3),
-    0.011: (1.461e-4, 1.989e-3, 0.020232),
     0.012: (9.414e-4, 0.012302, 0.11904),
-    0.0125: (0.0020492, 0.026053, 0.23652),
     0.014: (0.012909, 0.14632, 0.80017),
     0.015: (0.032653, 0.32482, 0.98147),
     0.02: (0.49722, 0.99946, 1.0),
     0.025: (0.96499, 1.0, 1.0),
 }
-HOT = {0.03: 0.99995, 0.05: 0.999999, 0.1: 0.99991, 0.2: 0.9558, 0.5: 0.96875}
+HOT = {0.05: 0.999999, 0.1: 0.99991, 0.2: 0.9558, 0.5: 0.96875}
 MEAN_STEPS = {
     0.005: 8.64e12, 0.006: 8.63e10, 0.007: 3.083e9, 0.009: 2.823e7, 0.01: 3.819e6, 0.011: 4.878e5, 0.013: 1.901e4,
     0.014: 6217, 0.015: 2520, 0.02: 141.6, 0.025: 34.35, 0.03: 14.3, 0.05: 9.43, 0.07: 11.1,
@@ -55,9 +53,7 @@ def cold() -> Result:
 
 @cache
 def both() -> Result:
-    return escape(
-        temperature=[0.0125, 0.015, 0.02, 0.05, 0.2, 0.5], steps=[100, 1000], walkers=40_000, cells=2000
-    )
+    return escape(temperature=[0.0125, 0.02, 0.05, 0.2, 0.5], steps=[100, 600], walkers=40_000, cells=2000)
 
 
 def element(result: Result, name: str, *index: int) -> float:
@@ -101,7 +97,7 @@ def test_twenty_steps_are_exact(temperature: float, probability: float, toleranc
 
 
 def test_three_datapoints_are_counted_over_all_their_sequences() -> None:
-    steps, temperature, start, barrier = 7, 0.02, 1.04, 1.12
+    steps, temperature, start, barrier = 7, 0.04, 1.04, 1.12
     losses = ["(W^2-1)^2", "(W^2-1)^2-0.2*exp(-100*(W-1)^2)", "(W^2-1)^2-0.5*exp(-100*(W-1)^2)"]
 
     def gradient(w: float, depth: float) -> float:
@@ -145,8 +141,12 @@ def test_sampled_mean_steps_agree_with_the_linear_algebra() -> None:
     assert abs(sampled.value - result.findings["mean_escape_steps"].value) < 4 * sampled.stderr + 0.02
 
 
-def test_mean_steps_agree_with_an_independent_program() -> None:
-    temperatures = list(MEAN_STEPS)
+@pytest.mark.parametrize(
+    "temperatures",
+    [[0.005, 0.007, 0.01, 0.02, 0.03, 0.05], pytest.param(list(MEAN_STEPS), marks=pytest.mark.slow)],
+    ids=["some", "all"],
+)
+def test_mean_steps_agree_with_an_independent_program(temperatures: list[float]) -> None:
     result = escape(temperature=temperatures, steps=[1], method="operator")
     for temperature, found in zip(temperatures, result.arrays["mean_escape_steps"].values, strict=True):
         relative = 0.005 if temperature <= 0.025 else 0.03

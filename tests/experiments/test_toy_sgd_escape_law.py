@@ -32,7 +32,7 @@ def few(losses: tuple[str, ...] = PAIR) -> Result:
 
 
 def plain_exponents(depth: float, pit: float, maximum: float) -> tuple[float, float]:
-    """Both exponents for -exp(-(W-2)^2) and the same with a pit of that depth, by library quadrature and root finding."""
+    """Both exponents for the well and the well with a pit of that depth, by library quadrature and root finding."""
 
     def gradients(w: float) -> tuple[float, float]:
         well = 2 * (w - 2) * math.exp(-((w - 2) ** 2))

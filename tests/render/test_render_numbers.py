@@ -82,6 +82,7 @@ def test_an_uncertainty_has_two_digits_and_the_number_ends_where_it_does(value: 
         (0.3, 0.00996, "0.300(10)"),
         (1e-7, 2e-9, "1.000(20)×10⁻⁷"),
         (-0.0001, 0.5, "0.00(50)"),
+        (0.0, 7.05e-267, "0.0(7.0)×10⁻²⁶⁷"),
         (0.5, 0.0, "0.5(0)"),
         (0.5, None, "0.5"),
         (0.5, math.nan, "0.5 ± nan"),

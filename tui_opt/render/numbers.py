@@ -109,7 +109,7 @@ def format_uncertain(value: float, stderr: float | None) -> str:
     if leading - unit >= DOUBLE_DIGITS:
         return f"{format_number(value, DOUBLE_DIGITS - 1)} ± {format_number(stderr, 2)}"
     centre, error = round_to(Decimal(value), unit), round_to(error, unit)
-    leading = max(decimal_exponent(centre), decimal_exponent(error))
+    leading = max(n.adjusted() for n in (centre, error) if n)
     if leading >= _FIXED_FROM and unit <= 0:
         return _concise(centre, error)
     with localcontext() as context:

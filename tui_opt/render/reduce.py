@@ -67,8 +67,8 @@ def clip_segments(u: Floats, v: Floats) -> Segments:
 
     Reference: Liang and Barsky, "A new concept and method for line clipping" (1984).
     """
-    # NaN makes the extremes NaN and the comparison false. Most data lie inside: the limits are theirs.
-    if len(u) and min(u.min(), v.min()) >= 0 and max(u.max(), v.max()) <= 1:
+    # Most data lie inside, whose limits the plot takes. A NaN makes its extremes NaN and the comparison false.
+    if len(u) and all(w.min() >= 0 and w.max() <= 1 for w in (u, v)):
         return u[:-1], v[:-1], u[1:], v[1:]
     u, v = np.clip(u, -_FARTHEST, _FARTHEST), np.clip(v, -_FARTHEST, _FARTHEST)
     whole = np.isfinite(u[:-1]) & np.isfinite(v[:-1]) & np.isfinite(u[1:]) & np.isfinite(v[1:])
@@ -78,7 +78,8 @@ def clip_segments(u: Floats, v: Floats) -> Segments:
         step = end - start
         moves = step != 0
         safe = np.where(moves, step, 1.0)
-        at_low, at_high = -start / safe, (1 - start) / safe
+        with np.errstate(over="ignore"):  # infinity is far enough away
+            at_low, at_high = -start / safe, (1 - start) / safe
         outside = (start < 0) | (start > 1)
         enter = np.where(moves, np.maximum(enter, np.minimum(at_low, at_high)), np.where(outside, 2.0, enter))
         leave = np.where(moves, np.minimum(leave, np.maximum(at_low, at_high)), leave)
