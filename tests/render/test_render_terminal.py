@@ -256,6 +256,12 @@ def test_a_diagonal_rises_through_every_column() -> None:
     assert (tops[0], tops[-1]) == (len(rows) - 1, 0)
 
 
+def test_a_point_between_gaps_is_seen() -> None:
+    figure = sketch(Line(x=(0, 1, 2, 3, 4), y=(0, 0, float("nan"), 1, float("nan"))))
+    body = "\n".join(plain(figure)[1:-3])
+    assert body.count("•") == 1
+
+
 def test_ascii_series_have_their_own_characters() -> None:
     text = "\n".join(plain(ESCAPE, unicode=False))
     assert "** 10^4 steps" in text or "oo 10^4 steps" in text
@@ -320,7 +326,7 @@ def layers(draw: st.DrawFn) -> Layer:
 
 @st.composite
 def axes(draw: st.DrawFn) -> Axis:
-    limit = st.one_of(st.none(), ANY)
+    limit = st.one_of(st.none(), ANY.filter(math.isfinite))
     scale = draw(st.sampled_from(["linear", "log"]))
     return Axis(label=draw(LABEL), unit=draw(LABEL), scale=scale, low=draw(limit), high=draw(limit))
 

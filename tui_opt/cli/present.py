@@ -44,16 +44,16 @@ def print_result(
             soft_wrap=True,
         )
         console.print()
-    console.print(findings_table(result, columns))
+    console.print(findings_table(result, columns, unicode=unicode()))
     for name, table in result.tables.items():
         console.print()
         console.print(table.title or name.replace("_", " "), style="bold", markup=False)
         shown = table.model_copy(update={"rows": table.rows[:MOST_ROWS], "title": ""})
-        console.print(data_table(shown, columns))
+        console.print(data_table(shown, columns, unicode=unicode()))
         if len(table.rows) > MOST_ROWS:
             console.print(f"… {len(table.rows) - MOST_ROWS} more rows; `optexplore export` writes them all.")
     if outcomes:
         console.print()
-        console.print(ledger([("", outcome) for outcome in outcomes], columns))
+        console.print(ledger([("", outcome) for outcome in outcomes], columns, unicode=unicode()))
     for warning in result.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))

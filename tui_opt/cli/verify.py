@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from tui_opt.cli.batch import read_all, run_one
-from tui_opt.cli.screen import results, width
+from tui_opt.cli.screen import results, unicode, width
 from tui_opt.errors import ExitCode, UsageError
 from tui_opt.locations import shipped_scenarios
 from tui_opt.runner.execute import plan
@@ -98,7 +98,9 @@ def print_ledger(claims: list[Claim]) -> None:
 
     console = results()
     console.print(
-        ledger([(_short_path(c.file), c.outcome) for c in claims], width=min(width(), MOST_COLUMNS))
+        ledger(
+            [(_short_path(c.file), c.outcome) for c in claims], min(width(), MOST_COLUMNS), unicode=unicode()
+        )
     )
     verdicts: dict[str, int] = {}
     for claim in claims:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 BLANK = " "
 NO_INK = -1
+_LONE_POINT = "•"
 _FIRST_COLOR = 16  # below it plotext writes other escape codes
 _INKS = 256 - _FIRST_COLOR
 _PLOTEXT = threading.Lock()  # plotext keeps one figure per process
@@ -87,7 +88,8 @@ class Canvas:
         known = np.isfinite(u) & np.isfinite(v)
         alone = known & ~np.append(False, known[:-1]) & ~np.append(known[1:], False)
         alone &= (u >= 0) & (u <= 1) & (v >= 0) & (v <= 1)
-        self._add(bins(u[alone], across), bins(v[alone], up), across, up, marker, ink)
+        columns, rows = bins(u[alone], self.columns), bins(v[alone], self.rows)
+        self.stamp(columns, rows, [_LONE_POINT if self.unicode else mark] * len(columns), ink)
 
     def raster(self, taken: NDArray[np.bool_], ink: int, mark: str) -> None:
         """Set dots.

@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tui_opt.render.ascii import to_ascii
 from tui_opt.render.numbers import format_number, format_uncertain
 
 if TYPE_CHECKING:
@@ -60,25 +61,31 @@ def expected_text(outcome: Outcome) -> str:
     return " ".join(part for part in (low, high) if part)
 
 
-def _holds(outcome: Outcome) -> Text:
-    return Text("✓ holds", "green") if outcome.holds else Text("✗ does not hold", "bold red")
+def _text(words: str, style: str = "", *, unicode: bool) -> Text:
+    return Text(words if unicode else to_ascii(words), style)
 
 
-def _claim(outcome: Outcome) -> Text:
-    text = Text(outcome.expectation.claim or outcome.expectation.target)
-    if outcome.expectation.note:
-        text.append(f"\n{outcome.expectation.note}", "dim")
-    if outcome.why:
-        text.append(f"\n{outcome.why}", "yellow")
-    return text
+def _holds(outcome: Outcome, *, unicode: bool) -> Text:
+    words, style = ("✓ holds", "green") if outcome.holds else ("✗ does not hold", "bold red")
+    return _text(words, style, unicode=unicode)
 
 
-def ledger(rows: Sequence[tuple[str, Outcome]], width: int) -> Group:
+def _claim(outcome: Outcome, *, unicode: bool) -> Text:
+    parts = [
+        _text(outcome.expectation.claim or outcome.expectation.target, unicode=unicode),
+        _text(outcome.expectation.note, "dim", unicode=unicode),
+        _text(outcome.why, "yellow", unicode=unicode),
+    ]
+    return Text("\n").join(part for part in parts if part)
+
+
+def ledger(rows: Sequence[tuple[str, Outcome]], width: int, *, unicode: bool = True) -> Group:
     """Claims, under the files they stand in.
 
     Args:
         rows: where each claim stands (empty where that is plain) and what became of it.
         width: cells across; narrow screens get a claim a block.
+        unicode: write in ASCII only where false.
 
     Returns:
         Something rich can print; a number is never cut.
@@ -86,15 +93,22 @@ def ledger(rows: Sequence[tuple[str, Outcome]], width: int) -> Group:
     parts: list[RenderableType] = []
     for source, group in groupby(rows, key=lambda row: row[0]):
         if source:
-            parts.append(Text(f"\n{source}" if parts else source, "bold"))
+            parts.append(_text(f"\n{source}" if parts else source, "bold", unicode=unicode))
         outcomes = [outcome for _, outcome in group]
-        parts.append(_blocks(outcomes, width) if width < NARROW else _table(outcomes, width))
+        draw = _blocks if width < NARROW else _table
+        parts.append(draw(outcomes, width, unicode=unicode))
     return Group(*parts)
 
 
-def _table(outcomes: Sequence[Outcome], width: int) -> Table:
+def _table(outcomes: Sequence[Outcome], width: int, *, unicode: bool) -> Table:
     # Fixed widths, so that the tables of several files line up.
-    table = Table(box=box.SIMPLE_HEAD, width=width, pad_edge=False, padding=(0, 1), header_style="dim")
+    table = Table(
+        box=box.SIMPLE_HEAD if unicode else box.ASCII_DOUBLE_HEAD,
+        width=width,
+        pad_edge=False,
+        padding=(0, 1),
+        header_style="dim",
+    )
     table.add_column("claim", ratio=1, overflow="fold")
     table.add_column("claimed", no_wrap=True, justify="right", min_width=8)
     table.add_column("ours", no_wrap=True, justify="right", min_width=16)
@@ -102,22 +116,22 @@ def _table(outcomes: Sequence[Outcome], width: int) -> Table:
     for outcome in outcomes:
         claimed = outcome.expectation.claimed
         table.add_row(
-            _claim(outcome),
-            "" if claimed is None else format_number(claimed),
-            measured_text(outcome),
-            Text.assemble(outcome.expectation.verdict, "\n", _holds(outcome)),
+            _claim(outcome, unicode=unicode),
+            _text("" if claimed is None else format_number(claimed), unicode=unicode),
+            _text(measured_text(outcome), unicode=unicode),
+            Text.assemble(outcome.expectation.verdict, "\n", _holds(outcome, unicode=unicode)),
         )
     return table
 
 
-def _blocks(outcomes: Sequence[Outcome], width: int) -> Table:
+def _blocks(outcomes: Sequence[Outcome], width: int, *, unicode: bool) -> Table:
     table = Table.grid()
     table.width = width
     table.add_column(overflow="fold")
     for outcome in outcomes:
-        table.add_row(_claim(outcome))
+        table.add_row(_claim(outcome, unicode=unicode))
         claimed = outcome.expectation.claimed
         said = f", claimed {format_number(claimed)}" if claimed is not None else ""
         line = f"  {measured_text(outcome)} (expected {expected_text(outcome)}{said})  {outcome.expectation.verdict}  "
-        table.add_row(Text.assemble(line, _holds(outcome)))
+        table.add_row(Text.assemble(_text(line, unicode=unicode), _holds(outcome, unicode=unicode)))
     return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.table import Table
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tui_opt.result import Table as ResultTable
 
 __all__ = [
-    "Expectation",
     "data_table",
     "findings_table",
     "format_finding",
@@ -29,39 +28,10 @@ __all__ = [
 ]
 
 _DOES_NOT_EXIST = "does not exist"
-_UNKNOWN = "not measured"
 _GAP = "  "
 _LEAST_ROOM = 28  # for sentences beside names and values
 _LEAST_WORDS = 6
 _LEAST_HEADER = 6
-
-
-class Expectation(Protocol):
-    """What a source says of a finding, and how the run compares."""
-
-    @property
-    def finding(self) -> str | None:
-        """Name of the finding; `None` where an array is meant."""
-
-    @property
-    def claimed(self) -> float | None:
-        """The source's number where it differs from the expected one."""
-
-    @property
-    def value(self) -> float | None:
-        """The expected number; `None` where only a range is."""
-
-    @property
-    def verdict(self) -> str:
-        """`reproduced`, `corrected` or `not-reproduced`."""
-
-    @property
-    def holds(self) -> bool | None:
-        """Whether the measured value is as expected."""
-
-    @property
-    def measured(self) -> float | None:
-        """The run's value."""
 
 
 def format_finding(finding: Finding) -> str:
@@ -72,22 +42,6 @@ def format_finding(finding: Finding) -> str:
         return "infinite" if finding.value > 0 else "minus infinity"
     number = format_uncertain(finding.value, finding.stderr)
     return f"{number} {finding.unit}" if finding.unit else number
-
-
-def _verdict(expectation: Expectation) -> tuple[str, str]:
-    """The verdict, whether it holds here, and the numbers compared, in words; and the style they are shown in."""
-    if expectation.holds is None:
-        words, style = f"{expectation.verdict}: {_UNKNOWN}", "dim"
-    elif expectation.holds:
-        words, style = f"✓ {expectation.verdict}: holds", "green"
-    else:
-        words, style = f"✗ {expectation.verdict}: does not hold", "bold red"
-    numbers = [
-        f"{name} {format_number(value)}"
-        for name, value in (("expected", expectation.value), ("claimed", expectation.claimed))
-        if value is not None
-    ]
-    return f"{words} ({', '.join(numbers)})" if numbers else words, style
 
 
 def _meaning(finding: Finding) -> tuple[str, str]:
@@ -113,42 +67,28 @@ def _entry(
     return _Entry(clean(name, unicode=unicode), clean(value, unicode=unicode), value_style, shown)
 
 
-def _entries(result: Result, expectations: Sequence[Expectation], *, unicode: bool) -> list[_Entry]:
-    by_finding: dict[str, list[Expectation]] = {}
-    for expectation in expectations:
-        by_finding.setdefault(expectation.finding or "", []).append(expectation)
+def _entries(result: Result, *, unicode: bool) -> list[_Entry]:
     entries = []
     for finding in result.findings.values():
-        sentences = [_meaning(finding), *(_verdict(e) for e in by_finding.pop(finding.name, []))]
         style = "bold" if math.isfinite(finding.value) else "italic"
-        entries.append(_entry(finding.name, format_finding(finding), style, sentences, unicode=unicode))
-    for name, others in by_finding.items():
-        for e in others:
-            measured = "" if e.measured is None else format_number(e.measured)
-            entries.append(_entry(name or "(array)", measured, "bold", (_verdict(e),), unicode=unicode))
+        value = format_finding(finding)
+        entries.append(_entry(finding.name, value, style, [_meaning(finding)], unicode=unicode))
     return entries
 
 
-def findings_table(
-    result: Result,
-    width: int,
-    expectations: Sequence[Expectation] | None = None,
-    *,
-    unicode: bool = True,
-) -> Table:
-    """The findings with values, meanings, and what their sources say of them.
+def findings_table(result: Result, width: int, *, unicode: bool = True) -> Table:
+    """The findings with values and meanings.
 
     Args:
         result: the result.
         width: cells across, at least 1. Where names and values leave too little room for sentences, these stand
             below instead of beside them.
-        expectations: what sources say; those of findings that are not in the result follow at the end.
         unicode: write in ASCII only where false.
 
     Returns:
         A rich table no wider than `width`, in which a number is cut only where it is wider than a line.
     """
-    entries = _entries(result, expectations or (), unicode=unicode)
+    entries = _entries(result, unicode=unicode)
     names = max((cell_len(e.name) for e in entries), default=0)
     values = max((cell_len(e.value) for e in entries), default=0)
     room = width - names - values - 2 * len(_GAP)
