@@ -1,6 +1,6 @@
 """Run every benchmark, print it, and keep it under `benchmarks/results/<machine>.json`.
 
-    python -m benchmarks [NAME ...]
+python -m benchmarks [NAME ...]
 """
 
 from __future__ import annotations
