@@ -408,11 +408,12 @@ def test_a_store_with_runs(tmp_path: Path) -> None:
     for state in ("done", "failed", "running"):
         run = RunDirectory.create(tmp_path, "toy-sgd", "landscape", TOML, claim=False)
         run.write_status({"state": state, "progress": 0.5}, sync=False)
-    (tmp_path / "foreign").mkdir()
+    foreign = tmp_path / "20260101T000000Z-toy-sgd-landscape-abcdef"
+    foreign.mkdir()
     checks = look_at_store(tmp_path)
     assert one(checks, "runs").values == {"done": 1, "failed": 1, "lost": 1, "unreadable": 1}
     assert f"optexplore runs resume {run.id}" in one(checks, "lost").advice
-    assert "such as foreign" in one(checks, "unreadable").text
+    assert f"such as {foreign.name}" in one(checks, "unreadable").text
     assert one(checks, "size").values["bytes"] > 3 * len(TOML)
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".new-")] == []
 

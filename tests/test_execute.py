@@ -330,6 +330,33 @@ def test_a_cancelled_run_keeps_what_it_has_and_goes_on_from_there(
     assert not (run.path / "control").exists()
 
 
+def test_a_request_before_the_computation_begins_is_heeded(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CONTROL_INTERVAL", 0.02)
+    settled = planned(SLOW)
+    run = begin(settled, store)
+    assert run.status()["state"] == "running"
+    RunDirectory(run.path).request_cancel()
+    check_consistent(execute(run, settled), "cancelled")
+    again = RunDirectory(run.path)
+    claim_again(again)
+    assert not again.cancel_requested()  # it was meant for the attempt before
+    RunDirectory(run.path).request_cancel()
+    check_consistent(execute(again, settled), "cancelled")
+
+
+def test_the_lock_is_free_even_where_a_run_cannot_begin(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled = planned(DROP)
+    run = begin(settled, store)
+    (run.path / "status.json").write_text("half")
+    with pytest.raises(StoreError, match=r"status\.json"):
+        execute(run, settled)
+    assert not is_locked(run.path / "lock")
+
+
 def test_a_damaged_checkpoint_is_said_so_and_not_used(store: Path) -> None:
     settled = planned(SCATTER)
     run = begin(settled, store)

@@ -21,7 +21,7 @@ from tui_opt.figure import Axis, Figure, Line, Ref
 from tui_opt.result import Result
 from tui_opt.runner import files
 from tui_opt.runner.lock import RunLock, is_locked
-from tui_opt.runner.run_directory import NEW_MARK, RunDirectory, wait_until_free
+from tui_opt.runner.run_directory import NEW_MARK, RunDirectory
 
 
 @pytest.fixture
@@ -368,6 +368,27 @@ def test_numbers_that_json_does_not_know_are_never_written(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_text_that_is_not_utf8_is_kept_as_its_escape(run: RunDirectory) -> None:
+    files.write_text(run.path / "note", "caf\udce9")
+    assert (run.path / "note").read_text() == "caf\\udce9"
+    run.log("lone \ud800 surrogate")
+    run.event("message", text="lone \ud800 surrogate")
+    assert "lone \\ud800 surrogate" in (run.path / "log.txt").read_text()
+    assert run.events()[-1]["kind"] == "message"
+
+
+@pytest.mark.parametrize("name", ["file", "allow_pickle", "args", "kwds", "a/b", "x.npy"])
+def test_an_array_may_have_any_name(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.npz"
+    values = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    files.write_arrays(path, {name: values, "other": np.zeros(0), "scalar": np.array(3)}, sync=False)
+    read = files.read_arrays(path)
+    np.testing.assert_array_equal(read[name], values)
+    assert (read["other"].shape, int(read["scalar"])) == ((0,), 3)
+    with np.load(path) as archive:
+        assert set(archive.files) == {name, "other", "scalar"}
+
+
 def test_looking_at_a_lock_does_not_keep_anybody_from_taking_it(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     lock = RunLock(path)
@@ -379,12 +400,6 @@ def test_looking_at_a_lock_does_not_keep_anybody_from_taking_it(tmp_path: Path) 
     assert not is_locked(path)
     assert RunLock(path).acquire(timeout=0)
     assert not is_locked(tmp_path / "nowhere")
-
-
-def test_waiting_for_a_lock_ends(run: RunDirectory) -> None:
-    assert not wait_until_free(run, 0.06)
-    run.lock.release()
-    assert wait_until_free(run, 10)
 
 
 def test_a_child_process_does_not_inherit_the_lock(run: RunDirectory) -> None:

@@ -186,7 +186,7 @@ def test_foreign_files_and_hidden_directories_are_not_runs(store: Store) -> None
 @pytest.mark.skipif(sys.platform == "darwin", reason="the file system there takes only UTF-8 names")
 def test_a_directory_whose_name_is_not_text_does_no_harm(store: Store) -> None:
     run = make(store)
-    os.rename(os.fsencode(run.path), os.fsencode(store.path) + b"/caf\xe9-run")
+    os.rename(os.fsencode(run.path), os.fsencode(store.path) + b"/20260101T000000Z-caf\xe9-run-abc123")
     other = make(store)
     for _ in range(2):
         assert sorted(states(store).values()) == ["done", "done"]
@@ -363,15 +363,63 @@ def test_a_run_that_is_worked_on_is_not_removed(store: Store) -> None:
     assert [p.name for p in store.path.iterdir()] == []
 
 
+def test_folders_that_are_not_runs_are_never_listed_locked_or_removed(store: Store) -> None:
+    run = make(store)
+    plain = store.path / "Documents"
+    alike = store.path / "20260101T000000Z-thesis-draft-abcdef"
+    hidden = store.path / f"{NEW_MARK}ideas"
+    for folder in (plain, alike, hidden):
+        folder.mkdir()
+        (folder / "chapter.txt").write_text("years of work")
+        (folder / "status.json").write_text('{"mine": true}')
+        os.utime(folder, (1e9, 1e9))
+    assert states(store) == {run.id: "done", alike.name: "unreadable"}
+    with pytest.raises(UsageError, match="no run 'Doc'"):
+        store.find("Doc")
+    with pytest.raises(UsageError, match="is not a run of optexplore; remove it yourself"):
+        store.find(alike.name)
+    for folder in (plain, alike, hidden):
+        with pytest.raises(UsageError, match="is not a run of optexplore; remove it yourself"):
+            store.remove(RunDirectory(folder))
+    assert [row.id for row in store.prune(keep=0, states=["unreadable", "done"], dry=True)] == [run.id]
+    assert [row.id for row in store.prune(keep=0, states=["unreadable", "done"], dry=False)] == [run.id]
+    for folder in (plain, alike, hidden):
+        assert {p.name for p in folder.iterdir()} == {"chapter.txt", "status.json"}
+
+
+def test_a_link_to_a_folder_elsewhere_is_not_a_run(store: Store, tmp_path: Path) -> None:
+    run = make(store)
+    link = store.path / "20260101T000000Z-bouncing-ball-drop-abcdef"
+    link.symlink_to(run.path)
+    with pytest.raises(UsageError, match="is not a run"):
+        store.remove(RunDirectory(link))
+    assert run.path.exists()
+
+
+@pytest.mark.parametrize("kept", ["scenario.toml", "status.json"])
+def test_a_damaged_run_of_ours_can_be_removed(store: Store, kept: str) -> None:
+    run = make(store)
+    for path in list(run.path.iterdir()):
+        if path.name != kept:
+            path.unlink()
+    store.remove(store.find(run.id))
+    assert not run.path.exists()
+
+
 def test_pruning_keeps_the_newest_and_clears_old_remains(store: Store) -> None:
     runs = [make(store, created=f"2026-01-{i:02}") for i in range(1, 7)]
     queued = make(store, "queued", created="2025-01-01")
-    old, fresh, held = (store.path / f"{NEW_MARK}{name}" for name in ("old", "fresh", "held"))
-    for folder in (old, fresh, held):
+    name = "20260101T000000Z-bouncing-ball-drop-{}"
+    old, removed, fresh, held = (
+        store.path / f"{NEW_MARK}{name.format(rest)}" for rest in ("abc001", "abc002", "abc003", "abc004")
+    )
+    removed = removed.with_name(f"{NEW_MARK}removed-{name.format('abc002')}")
+    foreign = store.path / f"{NEW_MARK}chapter"
+    for folder in (old, removed, fresh, held, foreign):
         folder.mkdir()
     lock = RunDirectory(held).lock
     assert lock.acquire()
-    for folder in (old, held):
+    for folder in (old, removed, held, foreign):
         os.utime(folder, (1e9, 1e9))
     expected = [r.id for r in runs[:4]]
     assert [r.id for r in store.prune(keep=2, states=["done"], dry=True)] == expected
@@ -380,5 +428,7 @@ def test_pruning_keeps_the_newest_and_clears_old_remains(store: Store) -> None:
     lock.release()
     assert set(states(store)) == {runs[4].id, runs[5].id, queued.id}
     assert not old.exists()
+    assert not removed.exists()
+    assert foreign.exists()
     assert fresh.exists()
     assert held.exists()

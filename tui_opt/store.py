@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import shutil
 import sqlite3
 import time
@@ -16,7 +17,7 @@ from typing import Any
 
 from tui_opt.errors import StoreError, UsageError
 from tui_opt.runner.lock import is_locked
-from tui_opt.runner.run_directory import NEW_MARK, RunDirectory
+from tui_opt.runner.run_directory import NEW_MARK, RunDirectory, is_run_name
 
 INDEX = ".index.sqlite"
 INDEX_VERSION = 1
@@ -27,6 +28,7 @@ _PASSING = (
     sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM,
 )  # fmt: skip
 _GRACE = 60.0
+_REMOVED = "removed-"
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Store:
     # --- reading --------------------------------------------------------------------------------------------
 
     def rows(self) -> list[RunRow]:
-        """All runs, oldest first. Damaged and foreign directories are rows of state `unreadable`; files are ignored."""
+        """All runs, oldest first. A damaged one has the state `unreadable`; what has no run's name is ignored."""
         found = dict(self._stamps())
         known = self._indexed()
         fresh: list[tuple[str, str, RunRow]] = []
@@ -88,7 +90,7 @@ class Store:
         except OSError as error:
             raise StoreError(f"The store {self.path} cannot be read: {error.strerror}.") from None
         for entry in entries:
-            if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
+            if not is_run_name(entry.name) or not entry.is_dir(follow_symlinks=False):
                 continue
             try:
                 status = os.stat(os.path.join(entry.path, "status.json"))
@@ -123,13 +125,15 @@ class Store:
         """The run whose id is, or begins or ends with, the given text; the ending after the last dash is enough.
 
         Raises:
-            UsageError: there is no such run, or more than one.
+            UsageError: there is no such run, or more than one, or it is a directory that only has the name of one.
         """
         names = [name for name, _ in self._stamps()]
         chosen = [n for n in names if n == beginning] or [n for n in names if n.startswith(beginning)]
         chosen = chosen or [n for n in names if n.endswith(f"-{beginning}")]
         if len(chosen) == 1 and beginning:
-            return RunDirectory(self.path / chosen[0])
+            run = RunDirectory(self.path / chosen[0])
+            _refuse_foreign(run)
+            return run
         if not chosen:
             raise UsageError(
                 f"There is no run {beginning!r} in {self.path}. `optexplore runs list` shows those there are."
@@ -143,10 +147,11 @@ class Store:
         """Delete a run.
 
         Raises:
-            UsageError: a process is working on it.
+            UsageError: a process is working on it, or it is no run.
             StoreError: it cannot be deleted.
         """
-        doomed = run.path.with_name(f"{NEW_MARK}removed-{run.id}")
+        _refuse_foreign(run)  # before the lock, which would leave a file in somebody else's folder
+        doomed = run.path.with_name(f"{NEW_MARK}{_REMOVED}{run.id}")
         try:
             if not run.lock.acquire(timeout=0.1):
                 raise UsageError(
@@ -167,7 +172,9 @@ class Store:
             The runs deleted, or those that would be with `dry`.
         """
         wanted = set(states)
-        candidates = [row for row in self.rows() if row.state in wanted]
+        candidates = [
+            row for row in self.rows() if row.state in wanted and RunDirectory(self.path / row.id).is_ours()
+        ]
         doomed = candidates[: max(0, len(candidates) - keep)]
         if dry:
             return doomed
@@ -175,7 +182,7 @@ class Store:
             with contextlib.suppress(UsageError):  # claimed by somebody since it was listed
                 self.remove(RunDirectory(self.path / row.id))
         for stray in self.path.glob(f"{NEW_MARK}*"):
-            if _is_abandoned(stray):
+            if _is_remnant(stray.name) and _is_abandoned(stray):
                 shutil.rmtree(stray, ignore_errors=True)
         return doomed
 
@@ -248,6 +255,12 @@ class Store:
             (self.path / INDEX).unlink()
 
 
+def _refuse_foreign(run: RunDirectory) -> None:
+    """Somebody may have named a folder of documents as a store; nothing in it is ours to touch."""
+    if not run.is_ours():
+        raise UsageError(f"{run.path} is not a run of optexplore; remove it yourself if it is in the way.")
+
+
 def _moved(values: list[Any], path: Path) -> list[Any]:
     """A remembered row with the place it is at now: a store may be moved or seen from another machine."""
     return [values[0], str(path), *values[2:]]
@@ -262,6 +275,12 @@ def _number(value: Any) -> float | None:
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
+
+
+def _is_remnant(name: str) -> bool:
+    """Whether a hidden name is one that we give: to a run that is being made or removed, or to the doctor's trials."""
+    rest = name.removeprefix(NEW_MARK)
+    return is_run_name(rest.removeprefix(_REMOVED)) or re.fullmatch(r"doctor-\w{8}", rest) is not None
 
 
 def _is_abandoned(hidden: Path) -> bool:

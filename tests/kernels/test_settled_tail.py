@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
-from tui_opt.kernels.escape import escape_curve, follow_exactly, settled_tail, single_atom, state_of
-from tui_opt.kernels.passage import passage_by_linear_system, passage_by_rate, passage_by_tail
+from tui_opt.kernels.escape import escape_curve, follow_exactly, single_atom, state_of
+from tui_opt.kernels.passage import mean_passage, passage_by_linear_system, passage_by_rate, passage_by_tail
 from tui_opt.kernels.quasistationary import trapped_cells
+from tui_opt.kernels.settling import settled_tail
 from tui_opt.kernels.transfer import ABSORBED, LOST, TransferOperator, advance, transfer_operator
 
 PIT, BARRIER = 1.0074533029460346, 1.1959565136502517
@@ -124,3 +127,87 @@ def test_mean_passage_by_the_tail_agrees_with_the_rate_of_rare_escapes(temperatu
 def test_no_tail_where_walkers_are_trapped():
     operator = transfer_operator(pair, 0.5, PIT, BARRIER, 800)
     assert passage_by_tail(operator, follow_exactly(operator, PIT), trapped_cells(operator)) is None
+
+
+def banded(w):
+    """Two datapoints near a pit so sharp that walkers alternate between two bands."""
+    well = 2 * (w - 2) * np.exp(-((w - 2) ** 2))
+    pit = 200 * (w - 1) * np.exp(-100 * (w - 1) ** 2)
+    return np.stack([well + 1.1 * pit, well + 0.9 * pit])
+
+
+@pytest.mark.parametrize(("barrier", "start"), [(1.06547, 1.02), (1.065478, 1.02), (1.065478, 0.97)])
+def test_a_law_that_alternates_between_two_bands_is_not_taken_for_still(barrier, start):
+    """It repeats itself every other step, and so after any even number of them."""
+    operator = transfer_operator(banded, 0.0125, start, barrier, 2000)
+    steps = [200, 1000, 1001]
+    curve = escape_curve(operator, start, steps)
+    mass = state_of(operator, follow_exactly(operator, start)[-1])
+    done, plain = follow_exactly(operator, start)[-1].steps, []
+    for n in steps:
+        advance(operator, mass, n - done)
+        done = n
+        plain.append(mass[ABSORBED])
+    np.testing.assert_allclose(curve.probability, plain, atol=1e-9)
+    assert curve.probability[1] <= curve.probability[2]
+
+
+def test_probabilities_never_fall_with_the_number_of_steps():
+    """A leak towards a far barrier that has not arrived yet must not be taken for none."""
+    operator = transfer_operator(pair, 0.004, PIT, 1.9, 2000)
+    curve = escape_curve(operator, PIT, [1000, 100_000, 10_000_000])
+    assert np.all(np.diff(curve.probability) > 0)
+    mean = mean_passage(operator, PIT).mean
+    assert curve.probability[-1] == pytest.approx(1e7 / mean, rel=1e-3)
+
+
+def two_pits(w):
+    """A pit before the pit: walkers have to leave both."""
+    pit = 200 * (w - 1) * np.exp(-100 * (w - 1) ** 2)
+    before = 400 * (w - 0.6) * np.exp(-100 * (w - 0.6) ** 2)
+    well = 2 * (w - 2) * np.exp(-((w - 2) ** 2))
+    return np.stack([well, well + pit + before])
+
+
+@pytest.mark.parametrize("temperature", [0.0035, 0.0045, 0.006])
+def test_two_pits_in_series_take_at_least_as_long_as_the_first(temperature):
+    start = 0.60198
+    first = mean_passage(transfer_operator(two_pits, temperature, start, 0.82, 800), start).mean
+    both = mean_passage(transfer_operator(two_pits, temperature, start, BARRIER, 1200), start)
+    assert np.isfinite(first)
+    assert np.isnan(both.mean) or both.mean >= first
+    assert both.reason or np.isfinite(both.mean)
+
+
+def _creep_back(w: float, temperature: float) -> tuple[int, float]:
+    """Steps until a walker far on the left, where both datapoints agree, is back at W >= 0, and where it then is."""
+    steps = 0
+    while w < 0.0:
+        w -= temperature * 2 * (w - 2) * math.exp(-((w - 2) ** 2))
+        steps += 1
+    return steps, w
+
+
+def _thrown_far(start: float, temperature: float, walkers: int, rng: np.random.Generator):
+    """Places of those walkers that have not escaped after 2000 steps: all of them far on the left."""
+    w = np.full(walkers, start)
+    for _ in range(2000):
+        w = w - temperature * np.where(rng.integers(0, 2, w.size) == 0, *pair(w))
+        w = w[w <= BARRIER]
+    return w
+
+
+def test_walkers_that_creep_back_from_a_plateau_do_escape():
+    """At T = 0.42 one in 64 is thrown to where it needs half a million steps to get back, and may be thrown again."""
+    rng = np.random.default_rng(11)
+    temperature, walkers = 0.42, 40_000
+    first = _thrown_far(PIT, temperature, walkers, rng)
+    assert first.size / walkers == pytest.approx(1 / 64, abs=0.003)
+    wait, entry = _creep_back(float(first[0]), temperature)
+    again = _thrown_far(entry, temperature, walkers, rng)
+    chance = again.size / walkers
+    wait_again = np.mean([_creep_back(float(w), temperature)[0] for w in again[:8]])
+    true = (wait + chance / (1 - chance) * wait_again) / 64
+    passage = mean_passage(transfer_operator(pair, temperature, PIT, BARRIER, 4000), PIT)
+    # Finite, and within the 25 % that even spreading costs where rare long excursions make up the mean.
+    assert passage.mean == pytest.approx(true, rel=0.25)

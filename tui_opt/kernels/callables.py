@@ -17,6 +17,12 @@ Field: TypeAlias = Callable[[FloatArray], FloatArray]
 """w[n] -> value[n]."""
 TermField: TypeAlias = Callable[[FloatArray], FloatArray]
 """w[n] -> value[j, n], one row per datapoint."""
+Check: TypeAlias = Callable[[], None]
+"""Called every few tens of milliseconds by long computations; what it raises ends them."""
+
+
+def unchecked() -> None:
+    """The check of a caller that never wants to stop."""
 
 
 def evaluate(function: Field, w: FloatArray) -> FloatArray:

@@ -9,16 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.kernels.callables import FloatArray, TermField, evaluate_terms
+from tui_opt.kernels.settling import CHECK_EVERY, Tail, settled_tail
 from tui_opt.kernels.transfer import ABSORBED, LOST, TransferOperator, advance, mass_at
 
 MAX_ATOMS = 1 << 20
 """Atoms carried when that reaches a requested number of steps exactly."""
 ENOUGH_ATOMS = 1 << 14
 """Atoms carried otherwise: enough for a point start not to feel the cells."""
-CHECK_EVERY = 64
-"""Steps between two looks at whether the law among the survivors still changes."""
-LAW_TOLERANCE = 1e-12
-FLUX_TOLERANCE = 1e-12
 MAX_EXACT_STEPS = 200
 """Steps after which even few atoms are handed over: a step on cells is cheaper than calling the gradients."""
 
@@ -142,72 +139,6 @@ def escape_curve(
     probability = np.array([found[int(n)] for n in wanted])
     lost = float(mass[LOST]) if tail is None else tail.lost_after(ordered[-1])
     return EscapeCurve(wanted, probability, lost, mass_error, float(mass.min()))
-
-
-@dataclass(frozen=True)
-class Tail:
-    """A chain whose law among the survivors no longer changes: the survivors decay by one factor from then on.
-
-    What is absorbed after k further steps is flux * (1 + q + ... + q^(k-1)), q = 1 - rate, with no further stepping.
-
-    Attributes:
-        steps: the step from which this holds.
-        absorbed, lost: probabilities by then.
-        absorbed_flux, lost_flux: probabilities per step then.
-        rate: (absorbed_flux + lost_flux) / survivors.
-    """
-
-    steps: int
-    absorbed: float
-    lost: float
-    absorbed_flux: float
-    lost_flux: float
-    rate: float
-
-    def _weight(self, steps: int) -> float:
-        """1 + q + ... + q^(k-1) without cancellation; k where nothing leaves."""
-        k = steps - self.steps
-        return k if self.rate == 0.0 else -float(np.expm1(k * np.log1p(-self.rate))) / self.rate
-
-    def absorbed_after(self, steps: int) -> float:
-        """Probability of having passed the barrier within `steps` steps."""
-        return self.absorbed + self.absorbed_flux * self._weight(steps)
-
-    def lost_after(self, steps: int) -> float:
-        """Probability of being lost within `steps` steps."""
-        return self.lost + self.lost_flux * self._weight(steps)
-
-
-def settled_tail(
-    operator: TransferOperator, before: FloatArray, after: FloatArray, steps: int
-) -> Tail | None:
-    """The tail of a chain whose law did not change over the last steps, or None while it still does.
-
-    Both the law among the survivors (in total variation) and the relative flux out of it must be still. A slower mode
-    hidden below the first tolerance changes a probability by no more than that tolerance; the second keeps small
-    probabilities right relative to themselves.
-
-    Args:
-        operator: the chain on cells.
-        before: state vector `CHECK_EVERY` steps ago.
-        after: state vector now.
-        steps: steps taken by now.
-    """
-    cells = operator.cells
-    alive_before, alive = float(before[:cells].sum()), float(after[:cells].sum())
-    if alive_before <= 0.0 or alive <= 0.0:
-        return None
-    law_before, law = before[:cells] / alive_before, after[:cells] / alive
-    if float(np.abs(law - law_before).sum()) > LAW_TOLERANCE:
-        return None
-    flux_before, flux = float(law_before @ operator.absorbed), float(law @ operator.absorbed)
-    leak_before, leak = float(law_before @ operator.lost), float(law @ operator.lost)
-    still = (
-        abs(flux - flux_before) <= FLUX_TOLERANCE * flux and abs(leak - leak_before) <= FLUX_TOLERANCE * leak
-    )
-    if not still or flux + leak >= 1.0:
-        return None
-    return Tail(steps, float(after[ABSORBED]), float(after[LOST]), alive * flux, alive * leak, flux + leak)
 
 
 def escape_probabilities(operator: TransferOperator, start: float, steps: Sequence[int]) -> FloatArray:

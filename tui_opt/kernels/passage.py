@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from tui_opt.kernels.callables import FloatArray
-from tui_opt.kernels.escape import CHECK_EVERY, Atoms, follow_exactly, settled_tail, state_of
+from tui_opt.kernels.callables import Check, FloatArray, unchecked
+from tui_opt.kernels.escape import Atoms, follow_exactly, state_of
 from tui_opt.kernels.quasistationary import moving_part, quasi_stationary, trapped_cells
+from tui_opt.kernels.settling import CHECK_EVERY, settled_tail
 from tui_opt.kernels.transfer import ABSORBED, LOST, TransferOperator, advance
 
 ILL_CONDITIONED = 1e10
@@ -24,6 +25,7 @@ REMAINDER = 1e-14
 """Probability still in motion at which the summation ends."""
 LOOK = 128
 MAX_TAIL_LOOKS = 64
+MAX_FACTORED_CELLS = 5000
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,9 @@ class PassageTime:
     reason: str = ""
 
 
-def mean_passage(operator: TransferOperator, start: float, tilt: FloatArray | None = None) -> PassageTime:
+def mean_passage(
+    operator: TransferOperator, start: float, tilt: FloatArray | None = None, check: Check = unchecked
+) -> PassageTime:
     """Mean first-passage time from `start`.
 
     The first steps are followed exactly, so an atomic start does not feel the cells. Then
@@ -64,6 +68,8 @@ def mean_passage(operator: TransferOperator, start: float, tilt: FloatArray | No
         operator: the chain on cells.
         start: starting place, within the cells.
         tilt: [cells], see `quasi_stationary`; only needed where rates underflow (below about 1e-300).
+        check: called now and then; a factorisation cannot be interrupted, so it is left out above
+            `MAX_FACTORED_CELLS` cells.
 
     Returns: the mean and how it was found.
     Raises: ValueError when start is not within the cells.
@@ -76,14 +82,16 @@ def mean_passage(operator: TransferOperator, start: float, tilt: FloatArray | No
         )
     trapped = trapped_cells(operator)
     stages = follow_exactly(operator, start)
-    answer = passage_by_tail(operator, stages, trapped) or passage_by_summation(operator, stages, trapped)
+    answer = passage_by_tail(operator, stages, trapped, check)
     if answer is None:
+        answer = passage_by_summation(operator, stages, trapped, check)
+    if answer is None and operator.cells <= MAX_FACTORED_CELLS:
         answer = passage_by_linear_system(operator, stages, trapped)
-    return passage_by_rate(operator, start, tilt) if answer is None else answer
+    return passage_by_rate(operator, start, tilt, check) if answer is None else answer
 
 
 def passage_by_tail(
-    operator: TransferOperator, stages: list[Atoms], trapped: NDArray[np.bool_]
+    operator: TransferOperator, stages: list[Atoms], trapped: NDArray[np.bool_], check: Check = unchecked
 ) -> PassageTime | None:
     """Step until the law among the survivors is still, and add the geometric rest; None where it does not come to
     rest in time, where nothing escapes from it, or where walkers are trapped or lost.
@@ -95,6 +103,7 @@ def passage_by_tail(
     inside = mass[: operator.cells]
     steps = stages[-1].steps
     for _ in range(MAX_TAIL_LOOKS):
+        check()
         before = mass.copy()
         for _ in range(CHECK_EVERY):
             total += float(inside.sum())
@@ -112,7 +121,7 @@ def passage_by_tail(
 
 
 def passage_by_summation(
-    operator: TransferOperator, stages: list[Atoms], trapped: NDArray[np.bool_]
+    operator: TransferOperator, stages: list[Atoms], trapped: NDArray[np.bool_], check: Check = unchecked
 ) -> PassageTime | None:
     """Step until all walkers have escaped or are trapped; None beyond MAX_SUMMED_STEPS steps."""
     total, early = _exact_sums(stages)
@@ -130,6 +139,7 @@ def passage_by_summation(
             if left > mark * REMAINDER ** (LOOK / MAX_SUMMED_STEPS):
                 return None
             mark = left
+            check()
         before = mass[ABSORBED]
         advance(operator, mass, 1)
         never += float(inside[trapped].sum())
@@ -170,9 +180,11 @@ def passage_by_linear_system(
     return _summary(total + average(tau), early, last.absorbed + later, never_at, "linear system")
 
 
-def passage_by_rate(operator: TransferOperator, start: float, tilt: FloatArray | None) -> PassageTime:
+def passage_by_rate(
+    operator: TransferOperator, start: float, tilt: FloatArray | None, check: Check = unchecked
+) -> PassageTime:
     """1 / rate of the quasi-stationary law: exact up to the time to settle in the pit over tau itself."""
-    law = quasi_stationary(operator, start, tilt)
+    law = quasi_stationary(operator, start, tilt, check=check)
     if law.log_rate == -np.inf:
         why = "No walker passes the barrier: the probability per step is zero or below 1e-308."
         return PassageTime(np.inf, np.inf, 0.0, np.nan, "rate", why)
@@ -206,8 +218,9 @@ def _summary(total: float, early: float, escaped: float, never: float, method: s
 
 def _never_reason(fraction: float) -> str:
     return (
-        f"A fraction {fraction:.3g} of the walkers never escapes: it comes to rest where no datapoint moves it, or "
-        "diverges. The mean over all walkers is infinite."
+        f"A fraction {fraction:.3g} of the walkers never escapes: it diverges, wanders in a set without a way out, or "
+        "sits where the losses are so flat that it is not back within 10 million steps. The mean over all walkers is "
+        "infinite or beyond use."
     )
 
 

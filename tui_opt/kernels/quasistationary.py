@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tui_opt.kernels.callables import FloatArray
+from tui_opt.kernels.callables import Check, FloatArray, unchecked
+from tui_opt.kernels.settling import STILL_LAW, largest_change
 from tui_opt.kernels.transfer import TransferOperator, mass_at
 
-STILL = 1e-7
-"""Where no update moves farther than this fraction of all cells' width: a plateau or a common minimum."""
+STILL = 3e-9
+"""Where no update moves farther than this fraction of all cells' width: a plateau or a common minimum. Even where the
+loss steepens at its natural scale a walker then needs some ten million steps to get going."""
 MAX_POWER_STEPS = 200_000
 SWEEP = 50
 """Power steps between two looks at the rate."""
@@ -27,7 +29,7 @@ class QuasiStationary:
         log_rate: log of the probability of escape per step; -inf when no walker passes the barrier.
         log_never_rate: log of the probability per step of being trapped or lost for good.
         steps: steps until the rate settled.
-        converged: whether its relative change over a sweep fell below the tolerance.
+        converged: whether law and rate came to rest.
     """
 
     density: FloatArray
@@ -38,7 +40,11 @@ class QuasiStationary:
 
 
 def quasi_stationary(
-    operator: TransferOperator, start: float, tilt: FloatArray | None = None, tolerance: float = 1e-11
+    operator: TransferOperator,
+    start: float,
+    tilt: FloatArray | None = None,
+    tolerance: float = 1e-11,
+    check: Check = unchecked,
 ) -> QuasiStationary:
     """Iterate the chain among the walkers still in motion until the escape flux settles.
 
@@ -51,6 +57,7 @@ def quasi_stationary(
             iteration then runs on law * exp(tilt), which does not underflow. Needed for rates below about
             1e-300. None for no tilt.
         tolerance: change of the logarithm of the rate over a sweep at which the iteration ends.
+        check: called after every sweep.
 
     Returns: density, rates and whether they settled.
     Raises: ValueError when tilt has another shape.
@@ -64,22 +71,29 @@ def quasi_stationary(
     trapped = trapped_cells(operator)
     forward = _tilted(moving_part(operator, trapped), lift)
     never = operator.lost + operator.inside @ trapped.astype(np.float64)
-    # Some mass everywhere, in tilted terms, so that the exit is fed from the first step on.
-    law = mass_at(operator, np.array([start]), np.array([1.0]))[: operator.cells] + 1e-3 / operator.cells
+    # From the start alone: mass put anywhere else, such as into a second pit, would escape from there.
+    law = mass_at(operator, np.array([start]), np.array([1.0]))[: operator.cells]
     law = np.where(trapped, 0.0, law)
-    previous, current, steps = np.nan, np.nan, 0
-    while steps < MAX_POWER_STEPS and not abs(current - previous) <= tolerance:
+    current, steps, settled = np.nan, 0, False
+    while steps < MAX_POWER_STEPS and not settled:
+        check()
+        before = law
         for _ in range(SWEEP):
             law = forward @ law
         total = float(law.sum())
         if not (np.isfinite(total) and total > 0):
             return QuasiStationary(np.full(operator.cells, np.nan), -np.inf, -np.inf, steps, False)
-        law /= total
+        law = law / total
         steps += SWEEP
         previous, current = current, _log_share(law, operator.absorbed, lift)
-        if current == -np.inf:
-            break
-    settled = bool(abs(current - previous) <= tolerance)
+        if largest_change(before, law) > STILL_LAW:
+            continue
+        # A law that alternates between two bands is the same after every even number of steps.
+        onward = forward @ law
+        onward /= onward.sum()
+        settled = largest_change(law, onward) <= STILL_LAW and (
+            current == -np.inf or abs(current - previous) <= tolerance
+        )
     with np.errstate(divide="ignore"):
         density = np.exp(np.log(law) - lift - _log_sum(law, lift)) / np.diff(operator.edges)
     return QuasiStationary(density, float(current), _log_share(law, never, lift), steps, settled)
@@ -108,7 +122,8 @@ def _tilted(matrix: sparse.csr_matrix, lift: FloatArray) -> sparse.csr_matrix:
     """The transposed matrix acting on law * exp(lift) instead of law."""
     forward = matrix.T.tocsr()
     rows = np.repeat(np.arange(lift.size), np.diff(forward.indptr))
-    forward.data = forward.data * np.exp(lift[rows] - lift[forward.indices])
+    with np.errstate(over="ignore"):  # an overflow ends the iteration, which says so
+        forward.data = forward.data * np.exp(lift[rows] - lift[forward.indices])
     return forward
 
 

@@ -1,28 +1,39 @@
-"""Stationary points of a loss on an interval: every zero of its derivative, with its kind."""
+"""Stationary points of a loss on an interval: every zero of its derivative, with its kind, and every kink."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from tui_opt.kernels.callables import Field, FloatArray, evaluate
 
 Kind = Literal["minimum", "maximum", "inflection"]
+Check = Callable[[], None]
+IntArray = NDArray[np.int64]
 
-NOISE_FLOOR = 1e-14
-"""Below this fraction of its largest value a derivative may be rounding noise: its sign proves nothing."""
 TANGENT_TOLERANCE = 1e-10
 """A derivative touches zero when its extremum is below this fraction of its values nearby."""
+FLAT_TOLERANCE = 1e-6
+"""A curvature below this fraction of its values at a distance of `FLAT_DISTANCE` is rounding: it is zero."""
+FLAT_DISTANCE = 1e-4
 MAX_NODES = 200_000
+BROADEST_NOISE = 16
+"""A stretch of noise wider than this many starting spacings is a plateau, a narrower one may hide a zero."""
+PROBES = np.linspace(0.03, 0.97, 24) + 0.011 * np.sin(37.0 * np.arange(24))
+"""Fractions of a bracket at which the sign must be right; irregular, so that no period of the loss fits."""
+CHUNK = 4096
 
 
 @dataclass(frozen=True)
 class StationaryPoint:
-    """A zero of a loss's derivative: its place, kind and second derivative."""
+    """A stationary point: its place, kind and second derivative.
+
+    The second derivative is NaN at a kink, where the first one jumps through zero, and 0 where it is rounding.
+    """
 
     w: float
     kind: Kind
@@ -30,20 +41,28 @@ class StationaryPoint:
 
 
 def stationary_points(
-    gradient: Field, curvature: Field, w_min: float, w_max: float, points: int = 4001
+    gradient: Field,
+    curvature: Field,
+    w_min: float,
+    w_max: float,
+    points: int = 4001,
+    check: Check = lambda: None,
 ) -> list[StationaryPoint]:
     """Find every stationary point of a loss on [w_min, w_max], in increasing order of w.
 
     A grid is halved wherever a cubic through its nodes misses the derivative, so features a few times
-    narrower than the starting spacing are resolved too; sign changes are then refined to rounding (Brent),
-    and derivatives that touch zero without a change of sign are found at the zeros of the curvature. Places
-    where the derivative is exactly zero or mere rounding noise over several nodes are plateaus, not points.
+    narrower than the starting spacing are resolved too. Changes of sign are bisected to rounding; one counts
+    only when the derivative has one sign on each side of it, which noise has not. A zero is where the
+    derivative fades, a kink where it stays bounded but not small; where it grows there is a pole and no
+    point. Places without a change of sign are found at the zeros of the curvature. Plateaus, where the
+    derivative is zero or mere rounding noise over many nodes, give no points.
 
     Args:
         gradient: first derivative, w[n] -> [n].
         curvature: second derivative, w[n] -> [n].
         w_min, w_max: interval, finite, w_min < w_max.
         points: nodes of the starting grid, at least 3. A feature that fits between two nodes is not seen.
+        check: called between evaluations; what it raises ends the search.
 
     Returns: points sorted by w.
     Raises: ValueError for an empty interval or fewer than 3 points.
@@ -54,22 +73,27 @@ def stationary_points(
         )
     if points < 3:
         raise ValueError(f"points is {points}; at least 3 grid nodes are needed.")
-    w, g, c = _resolved_grid(gradient, curvature, np.linspace(w_min, w_max, points))
-    w, g, c = _with_extrema(gradient, curvature, w, g, c)
-    finite = g[np.isfinite(g)]
-    floor = NOISE_FLOOR * float(np.max(np.abs(finite), initial=0.0))
-    found = _crossings(gradient, w, g, floor) + _touching(w, g, c, floor)
-    zeros = np.array(sorted(found, key=lambda pair: pair[0]), dtype=object)
-    curvatures = evaluate(curvature, np.array([float(z[0]) for z in zeros]))
+    w, g, c = _resolved_grid(gradient, curvature, np.linspace(w_min, w_max, points), check)
+    w, g, c = _with_extrema(gradient, curvature, w, g, c, check)
+    found, noisy = _crossings(gradient, w, g, check)
+    found += _hidden_in_noise(gradient, w, noisy, BROADEST_NOISE * (w_max - w_min) / (points - 1))
+    found += _touching(w, g, c)
+    found.sort(key=lambda candidate: candidate.w)
+    curvatures = _curvatures(curvature, np.array([candidate.w for candidate in found]))
     return [
-        StationaryPoint(float(z[0]), z[1] or _kind_from_curvature(k), float(k))
-        for z, k in zip(zeros, curvatures, strict=True)
+        StationaryPoint(f.w, f.kind or _kind_from_curvature(k), float("nan") if f.kink else float(k))
+        for f, k in zip(found, curvatures, strict=True)
     ]
 
 
 def minima(points: list[StationaryPoint]) -> list[StationaryPoint]:
     """The minima among `points`, in the same order."""
     return [point for point in points if point.kind == "minimum"]
+
+
+def sharpness(point: StationaryPoint) -> float:
+    """Second derivative of a point; infinite at a kink, which is sharper than any smooth minimum."""
+    return float("inf") if np.isnan(point.curvature) else point.curvature
 
 
 @dataclass(frozen=True)
@@ -82,12 +106,12 @@ class Pit:
 
 
 def sharpest_pit(points: list[StationaryPoint]) -> Pit | None:
-    """The minimum of largest curvature that has another minimum beside it; None when there are not two
-    minima.
+    """The sharpest minimum that has another minimum beside it; None when there are not two minima.
 
-    Sharpness, not loss, decides what SGD leaves. With neighbours on both sides the nearer maximum is taken.
+    Sharpness, not loss, decides what SGD leaves; a kink is the sharpest. With neighbours on both sides the
+    nearer maximum is taken.
     """
-    wells = sorted(minima(points), key=lambda point: -point.curvature)
+    wells = sorted(minima(points), key=lambda point: -sharpness(point))
     tops = [point.w for point in points if point.kind == "maximum"]
     for well in wells:
         pits = []
@@ -100,13 +124,23 @@ def sharpest_pit(points: list[StationaryPoint]) -> Pit | None:
     return None
 
 
+@dataclass(frozen=True)
+class _Candidate:
+    """A place found; kind None is left to the curvature."""
+
+    w: float
+    kind: Kind | None
+    kink: bool = False
+
+
 def _resolved_grid(
-    gradient: Field, curvature: Field, w: FloatArray
+    gradient: Field, curvature: Field, w: FloatArray, check: Check
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Halve the intervals of w where the Hermite cubic misses the midpoint, up to 12 times."""
     g, c = evaluate(gradient, w), evaluate(curvature, w)
     suspicious = np.ones(w.size - 1, dtype=bool)
     for _ in range(12):
+        check()
         left = np.flatnonzero(suspicious)
         if left.size == 0 or w.size + left.size > MAX_NODES:
             break
@@ -126,14 +160,14 @@ def _resolved_grid(
 
 
 def _with_extrema(
-    gradient: Field, curvature: Field, w: FloatArray, g: FloatArray, c: FloatArray
+    gradient: Field, curvature: Field, w: FloatArray, g: FloatArray, c: FloatArray, check: Check
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Insert the derivative's extrema as nodes: two zeros in one interval become two sign changes."""
-    bracket = np.flatnonzero((np.sign(c[:-1]) * np.sign(c[1:]) < 0) & (g[:-1] * g[1:] > 0))
-    extra = np.array([_root(curvature, w[i], w[i + 1]) for i in bracket], dtype=np.float64)
-    inside = np.isfinite(extra) & (extra > w[bracket]) & (extra < w[bracket + 1])
-    bracket, extra = bracket[inside], extra[inside]
-    at = bracket + 1
+    sign, bend = np.sign(g), np.sign(c)
+    bracket = np.flatnonzero((bend[:-1] * bend[1:] < 0) & (sign[:-1] * sign[1:] > 0))
+    extra = _bisect(curvature, w[bracket], w[bracket + 1], bend[bracket], check)
+    inside = (extra > w[bracket]) & (extra < w[bracket + 1])
+    at, extra = bracket[inside] + 1, extra[inside]
     return (
         np.insert(w, at, extra),
         np.insert(g, at, evaluate(gradient, extra)),
@@ -141,35 +175,115 @@ def _with_extrema(
     )
 
 
+def _bisect(function: Field, low: FloatArray, high: FloatArray, before: FloatArray, check: Check) -> FloatArray:
+    """Where the sign leaves `before` in each bracket, to the last bit, all brackets at once.
+
+    A place that is exactly zero or not finite is the answer. Bisection, unlike faster methods, does not mind
+    kinks, poles and zeros of high order.
+    """
+    low, high = low.copy(), high.copy()
+    active = np.arange(low.size)
+    # A bracket is at most 2^33 wide and 2^-90 is far below the rounding of anything that is not at 0.
+    for _ in range(120):
+        if active.size == 0:
+            break
+        check()
+        middle = low[active] + 0.5 * (high[active] - low[active])
+        value = evaluate(function, middle)
+        below = np.sign(value) == before[active]
+        low[active[below]] = middle[below]
+        high[active[~below]] = middle[~below]
+        hit = (value == 0) | ~np.isfinite(value)
+        low[active[hit]] = middle[hit]
+        high[active[hit]] = middle[hit]
+        active = active[high[active] > np.nextafter(low[active], np.inf)]
+    at_low, at_high = np.abs(evaluate(function, low)), np.abs(evaluate(function, high))
+    return np.where(at_low < at_high, low, high)
+
+
 def _crossings(
-    gradient: Field, w: FloatArray, g: FloatArray, floor: float
-) -> list[tuple[float, Kind | None]]:
-    """Zeros with a change of sign, and isolated zero nodes. A None kind is left to the curvature."""
+    gradient: Field, w: FloatArray, g: FloatArray, check: Check
+) -> tuple[list[_Candidate], NDArray[np.bool_]]:
+    """Changes of sign and isolated zero nodes that are no noise; and the nodes that may be noise."""
     sign = np.sign(g)
-    noise = _noise_runs(sign, np.abs(g) <= floor)
-    found: list[tuple[float, Kind | None]] = []
-    for i in np.flatnonzero(sign[:-1] * sign[1:] < 0):
-        if noise[i] and noise[i + 1]:
+    noisy = np.zeros(w.size, dtype=bool)
+    zero = sign == 0
+    noisy[:-1] |= zero[:-1] & zero[1:]
+    noisy[1:] |= zero[1:] & zero[:-1]
+    change = np.flatnonzero(sign[:-1] * sign[1:] < 0)
+    isolated = np.flatnonzero(zero & ~noisy)
+    left = np.concatenate([change, np.maximum(isolated - 1, 0)])
+    right = np.concatenate([change + 1, np.minimum(isolated + 1, w.size - 1)])
+    place = np.concatenate(
+        [_bisect(gradient, w[change], w[change + 1], sign[change], check), w[isolated]]
+    )
+    found: list[_Candidate] = []
+    for begin in range(0, place.size, CHUNK):
+        check()
+        part = slice(begin, begin + CHUNK)
+        i, k, at = left[part], right[part], place[part]
+        # A side without a finite value, an end of the interval or of the domain, is not asked.
+        before = np.where((w[i] < at) | (sign[i] != 0), sign[i], np.nan)
+        after = np.where((w[k] > at) | (sign[k] != 0), sign[k], np.nan)
+        true = _one_sign(gradient, at, w[i], before) & _one_sign(gradient, at, w[k], after)
+        noisy[i[~true]] = noisy[k[~true]] = True
+        shape = _shapes(gradient, at, w[i], w[k])
+        for n in np.flatnonzero(true & (shape != "pole")):
+            kink = bool(shape[n] == "kink")
+            kind = _kind_from_signs(before[n], after[n])
+            if not (kink and kind in (None, "inflection")):
+                found.append(_Candidate(float(at[n]), kind, kink))
+    return found, noisy
+
+
+def _one_sign(gradient: Field, at: FloatArray, end: FloatArray, sign: FloatArray) -> NDArray[np.bool_]:
+    """Whether the derivative has the sign it has at `end` everywhere on the way from `at`."""
+    probes = at[:, None] + (end - at)[:, None] * PROBES
+    seen = np.sign(evaluate(gradient, probes.ravel())).reshape(probes.shape)
+    # A root within rounding of a node leaves no room for probes.
+    room = np.abs(end - at) > 1e3 * np.spacing(np.abs(at))
+    return np.asarray(np.isnan(sign) | ~room | (seen == sign[:, None]).all(axis=1))
+
+
+def _shapes(gradient: Field, at: FloatArray, left: FloatArray, right: FloatArray) -> NDArray[np.str_]:
+    """What happens at each change of sign: "zero", "kink" or "pole".
+
+    The derivative's size very close to the place, as a fraction of that a little farther off, tells: it falls
+    towards a zero (even like the cube root of the distance), stays at a kink, grows at a pole or cusp.
+    """
+    ratios = []
+    for end in (left, right):
+        far = np.minimum(0.5 * np.abs(end - at), 1e-7 * np.maximum(1.0, np.abs(at)))
+        near = np.maximum(8 * np.spacing(np.abs(at)), 1e-7 * far)
+        side = np.sign(end - at)
+        with np.errstate(all="ignore"):
+            ratio = np.abs(evaluate(gradient, at + side * near)) / np.abs(evaluate(gradient, at + side * far))
+        ratios.append(np.where((near < 0.1 * far) & ~np.isnan(ratio), ratio, 0.0))
+    high = np.maximum(*ratios)
+    return np.where(high > 1.5, "pole", np.where(high > 0.7, "kink", "zero"))
+
+
+def _hidden_in_noise(
+    gradient: Field, w: FloatArray, noisy: NDArray[np.bool_], broadest: float
+) -> list[_Candidate]:
+    """Zeros so flat that rounding blurs them: short stretches of noise between two clear opposite signs."""
+    nodes = np.flatnonzero(noisy)
+    found: list[_Candidate] = []
+    for stretch in np.split(nodes, np.flatnonzero(np.diff(nodes) > 5) + 1) if nodes.size else []:
+        low, high = float(w[stretch[0]]), float(w[stretch[-1]])
+        width = high - low
+        if not 0 < width <= broadest or low - width < w[0] or high + width > w[-1]:
             continue
-        root = _root(gradient, w[i], w[i + 1])
-        # A pole changes sign as well, but the value at it is not small.
-        if np.isfinite(root) and _value(gradient, root) <= 1e-6 * max(abs(g[i]), abs(g[i + 1])):
-            found.append((root, "minimum" if sign[i] < 0 else "maximum"))
-    for i in np.flatnonzero(sign == 0):
-        before = sign[i - 1] if i > 0 else np.nan
-        after = sign[i + 1] if i + 1 < w.size else np.nan
-        if noise[i] or before == 0 or after == 0:
-            continue
-        if np.isnan(before) or np.isnan(after):
-            found.append((float(w[i]), None))
-        elif before != after:
-            found.append((float(w[i]), "minimum" if before < 0 else "maximum"))
-        else:
-            found.append((float(w[i]), "inflection"))
+        signs = [
+            np.unique(np.sign(evaluate(gradient, end + side * width * (0.05 + PROBES))))
+            for end, side in ((low, -1.0), (high, 1.0))
+        ]
+        if all(s.size == 1 and abs(s[0]) == 1 for s in signs) and signs[0][0] != signs[1][0]:
+            found.append(_Candidate(0.5 * (low + high), _kind_from_signs(signs[0][0], signs[1][0])))
     return found
 
 
-def _touching(w: FloatArray, g: FloatArray, c: FloatArray, floor: float) -> list[tuple[float, Kind | None]]:
+def _touching(w: FloatArray, g: FloatArray, c: FloatArray) -> list[_Candidate]:
     """Nodes where the derivative has an extremum that is zero to rounding, its neighbours being nonzero."""
     size = np.abs(g)
     near = np.full(w.size, np.inf)
@@ -177,42 +291,24 @@ def _touching(w: FloatArray, g: FloatArray, c: FloatArray, floor: float) -> list
     extremum = np.zeros(w.size, dtype=bool)
     extremum[1:-1] = (np.sign(g[:-2]) == np.sign(g[2:])) & (size[1:-1] < size[:-2]) & (size[1:-1] < size[2:])
     # Zero nodes are reported by `_crossings`.
-    at = extremum & (size > 0) & (size <= TANGENT_TOLERANCE * near) & (near > floor) & np.isfinite(c)
-    return [(float(w[i]), "inflection") for i in np.flatnonzero(at)]
+    at = extremum & (size > 0) & (size <= TANGENT_TOLERANCE * near) & np.isfinite(c)
+    return [_Candidate(float(w[i]), "inflection") for i in np.flatnonzero(at)]
 
 
-def _noise_runs(sign: FloatArray, below: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Nodes of a run below the noise floor with several changes of sign or several exact zeros."""
-    noise = np.zeros(sign.size, dtype=bool)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], below, [False]]).astype(np.int8)))
-    for start, end in zip(edges[::2], edges[1::2], strict=True):
-        run = sign[max(start - 1, 0) : end + 1]
-        nonzero = run[run != 0]
-        zeros = run.size - nonzero.size
-        if np.count_nonzero(np.diff(nonzero)) > 1 or zeros > 1:
-            noise[start:end] = True
-    return noise
+def _curvatures(curvature: Field, w: FloatArray) -> FloatArray:
+    """Second derivative at places w[n], 0 where it is rounding."""
+    value = evaluate(curvature, w)
+    step = FLAT_DISTANCE * np.maximum(1.0, np.abs(w))
+    around = np.minimum(np.abs(evaluate(curvature, w - step)), np.abs(evaluate(curvature, w + step)))
+    return np.where(np.abs(value) <= FLAT_TOLERANCE * around, 0.0, value)
 
 
-def _value(function: Field, w: float) -> float:
-    return abs(float(evaluate(function, np.array([w]))[0]))
-
-
-def _root(function: Field, low: float, high: float) -> float:
-    """Brent's root in a bracket, NaN when the function is not finite on the way."""
-
-    def at(w: float) -> float:
-        value = float(evaluate(function, np.array([w]))[0])
-        if not np.isfinite(value):
-            raise ArithmeticError
-        return value
-
-    try:
-        return float(
-            brentq(at, low, high, xtol=1e-15 * max(1.0, abs(low), abs(high)), rtol=8.9e-16, maxiter=200)
-        )
-    except (ArithmeticError, RuntimeError, ValueError):
-        return float("nan")
+def _kind_from_signs(before: float, after: float) -> Kind | None:
+    if np.isnan(before) or np.isnan(after):
+        return None
+    if before == after:
+        return "inflection"
+    return "minimum" if before < 0 else "maximum"
 
 
 def _kind_from_curvature(curvature: float) -> Kind:

@@ -18,7 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tui_opt.kernels.callables import FloatArray, TermField, evaluate_terms, require_temperature
+from tui_opt.kernels.callables import (
+    Check,
+    FloatArray,
+    TermField,
+    evaluate_terms,
+    require_temperature,
+    unchecked,
+)
 from tui_opt.kernels.invariance import reachable_interval
 
 ABSORBED, LOST = -2, -1
@@ -27,7 +34,7 @@ DEFAULT_CELLS = 4000
 PIECES = 8
 """Sub-intervals per cell whose end points are mapped exactly; the map is taken as linear on each."""
 _QUANTUM = 2.0**-52
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,12 @@ class TransferOperator:
 
 
 def transfer_operator(
-    gradients: TermField, temperature: float, start: float, barrier: float, cells: int = DEFAULT_CELLS
+    gradients: TermField,
+    temperature: float,
+    start: float,
+    barrier: float,
+    cells: int = DEFAULT_CELLS,
+    check: Check = unchecked,
 ) -> TransferOperator:
     """Build the operator on equal cells over everything reachable from `start` before `barrier`.
 
@@ -86,14 +98,17 @@ def transfer_operator(
         start: starting place; the exit is where `barrier` lies as seen from it.
         barrier: absorbing place, an edge of the last cell.
         cells: number of cells, at least 8.
+        check: called now and then while the operator is built.
     """
     reach = reachable_interval(gradients, temperature, start, barrier)
     side = 1.0 if barrier > start else -1.0
-    return operator_on_edges(gradients, temperature, np.linspace(reach.low, reach.high, cells + 1), side)
+    return operator_on_edges(
+        gradients, temperature, np.linspace(reach.low, reach.high, cells + 1), side, check
+    )
 
 
 def operator_on_edges(
-    gradients: TermField, temperature: float, edges: FloatArray, side: float
+    gradients: TermField, temperature: float, edges: FloatArray, side: float, check: Check = unchecked
 ) -> TransferOperator:
     """Build the operator on given cells.
 
@@ -106,6 +121,7 @@ def operator_on_edges(
         temperature: T, positive.
         edges: [cells + 1], strictly increasing, at least 8 cells.
         side: 1 when walkers exit beyond edges[-1], -1 when they exit below edges[0].
+        check: called now and then.
 
     Raises: ValueError for fewer than 8 cells or edges that do not increase.
     """
@@ -118,13 +134,16 @@ def operator_on_edges(
     rows: list[sparse.csr_matrix] = []
     chunk = max(1, _BLOCK // (PIECES * terms))
     for first in range(0, cells, chunk):
+        check()
         last = min(first + chunk, cells)
         nodes = _subdivided(edges[first : last + 1])
         with np.errstate(all="ignore"):
             images = nodes - temperature * evaluate_terms(gradients, nodes)
         row, column, weight = _deposit_images(images, edges, PIECES, side)
         rows.append(sparse.csr_matrix((weight, (row, column)), shape=(last - first, cells + 2)))
+    check()
     table = _with_exact_row_sums(sparse.vstack(rows, format="csr"))
+    check()
     with np.errstate(all="ignore"):
         drift = temperature * np.abs(evaluate_terms(gradients, 0.5 * (edges[1:] + edges[:-1]))).max(axis=0)
     inside = table[:, :cells].tocsr()
@@ -293,9 +312,19 @@ def _with_exact_row_sums(table: sparse.csr_matrix) -> sparse.csr_matrix:
     """
     table.sum_duplicates()
     table.data = np.rint(table.data / _QUANTUM) * _QUANTUM
-    remainder = 1.0 - np.ravel(table.sum(axis=1))
-    for i in np.flatnonzero(remainder):
-        entries = slice(table.indptr[i], table.indptr[i + 1])
-        table.data[entries.start + int(np.argmax(table.data[entries]))] += remainder[i]
+    _complete_rows(table.indptr, table.data)
     table.eliminate_zeros()
     return table
+
+
+@nb.njit(nogil=True, cache=True)
+def _complete_rows(indptr, data):  # type: ignore[no-untyped-def]
+    for i in range(indptr.size - 1):
+        total = 0.0
+        largest = indptr[i]
+        for e in range(indptr[i], indptr[i + 1]):
+            total += data[e]
+            if data[e] > data[largest]:
+                largest = e
+        if total != 1.0:
+            data[largest] += 1.0 - total

@@ -168,9 +168,8 @@ def execute(
     Returns:
         How it ended. Errors of the computation are part of that; none is raised.
     """
-    supervisor = _Supervisor(run, plan, interrupts or Interrupts(), observe, tell)
     try:
-        return supervisor.carry_out()
+        return _Supervisor(run, plan, interrupts or Interrupts(), observe, tell).carry_out()
     finally:
         run.lock.release()
 
@@ -221,7 +220,6 @@ class _Supervisor:
             return self._fail(self._sentence(error), traceback.format_exc())
 
     def _open(self) -> None:
-        self.run.begin_attempt()
         process = psutil.Process()
         meta = {
             "schema": 1,
@@ -399,9 +397,17 @@ def claim_again(run: RunDirectory) -> None:
         raise StoreError(f"The run {run.id} cannot be worked on: {error.strerror or error}.") from None
     if not free:
         raise StoreError(f"The run {run.id} is being worked on by another process.")
-    if (run.path / "result.json").exists():
+    try:
+        if (run.path / "result.json").exists():
+            raise StoreError(f"The run {run.id} is done; there is nothing to resume.")
+        # Here and not later: as soon as the run says that it is running, a request may be meant for this attempt.
+        run.begin_attempt()
+    except OSError as error:
         run.lock.release()
-        raise StoreError(f"The run {run.id} is done; there is nothing to resume.")
+        raise StoreError(f"The run {run.id} cannot be worked on: {error.strerror or error}.") from None
+    except BaseException:
+        run.lock.release()
+        raise
 
 
 def run_in_memory(file: ScenarioFile, threads: int | None = None) -> Result:

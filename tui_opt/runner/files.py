@@ -7,6 +7,7 @@ import io
 import json
 import os
 import secrets
+import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -55,8 +56,8 @@ def sync_directory(path: Path) -> None:
 
 
 def write_text(path: Path, text: str, *, sync: bool = True) -> None:
-    """Write a text file atomically."""
-    data = text.encode("utf-8")
+    """Write a text file atomically; what UTF-8 cannot hold, such as a lone surrogate, is written as its escape."""
+    data = text.encode("utf-8", "backslashreplace")
     write_atomic(path, lambda file: file.write(data), sync=sync)
 
 
@@ -85,8 +86,14 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], *, sync: bool) 
     for name, array in arrays.items():
         if array.dtype.hasobject:
             raise ValueError(f"Array {name!r} holds Python objects, which cannot be stored.")
-    # NumPy seeks back to patch sizes, so the archive goes straight to the file, never through a copy in memory.
-    write_atomic(path, lambda file: np.savez(file, **arrays), sync=sync)  # type: ignore[arg-type]
+    def write(file: IO[bytes]) -> None:
+        # Not by np.savez, whose own arguments take names such as `file` away from arrays.
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
+
+    write_atomic(path, write, sync=sync)
 
 
 def read_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:

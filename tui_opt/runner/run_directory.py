@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import threading
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,15 +26,20 @@ from tui_opt.runner.lock import RunLock, is_locked
 
 SCHEMA = 1
 State = Literal["queued", "running", "done", "failed", "cancelled", "lost"]
-ENDED: tuple[State, ...] = ("done", "failed", "cancelled", "lost")
 _STATES: tuple[State, ...] = ("queued", "running", "done", "failed", "cancelled")
 _DOCUMENT = "__document__"
 NEW_MARK = ".new-"
+_RUN_NAME = re.compile(r"\d{8}T\d{6}Z-.+-[0-9a-f]{6}", re.DOTALL)
 
 
 def now() -> str:
     """The time in UTC as everybody writes it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def is_run_name(name: str) -> bool:
+    """Whether a directory's name is one that `RunDirectory.create` gives: `<stamp>Z-<scenario>-<experiment>-<id>`."""
+    return _RUN_NAME.fullmatch(name) is not None
 
 
 class RunDirectory:
@@ -49,6 +54,18 @@ class RunDirectory:
     def id(self) -> str:
         """The directory's name."""
         return self.path.name
+
+    def is_ours(self) -> bool:
+        """Whether optexplore made this directory: it has a run's name, and a scenario file or a status of ours in it.
+
+        Nothing else may be removed, or even locked, on the strength of its name.
+        """
+        if not is_run_name(self.id) or self.path.is_symlink() or not self.path.is_dir():
+            return False
+        if (self.path / "scenario.toml").is_file():
+            return True
+        schema = (files.read_json(self.path / "status.json") or {}).get("schema")
+        return isinstance(schema, int) and not isinstance(schema, bool)
 
     # --- beginning ------------------------------------------------------------------------------------------
 
@@ -183,7 +200,7 @@ class RunDirectory:
                     self.path / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644
                 )
                 try:
-                    os.write(descriptor, text.encode("utf-8"))
+                    os.write(descriptor, text.encode("utf-8", "backslashreplace"))
                 finally:
                     os.close(descriptor)
             except OSError:
@@ -211,7 +228,11 @@ class RunDirectory:
         return path.exists() and (files.read_json(path) or {}).get("request") == "cancel"
 
     def begin_attempt(self) -> None:
-        """Forget an old request and what an interrupted write left, at the beginning of a new attempt."""
+        """Forget an old request and what an interrupted write left, before a run is taken up again.
+
+        Only for whoever has just taken the lock of a run that ended: once others can see the run as running, a request
+        may be meant for this attempt.
+        """
         (self.path / "control").unlink(missing_ok=True)
         self._clear_temporary()
 
@@ -291,13 +312,3 @@ class RunDirectory:
         for name in ("partial.npz", "arrays.npz"):
             (self.path / name).unlink(missing_ok=True)
         self._clear_temporary()
-
-
-def wait_until_free(run: RunDirectory, seconds: float) -> bool:
-    """Wait for a run's lock to be free, such as after a cancel request; returns whether it is."""
-    deadline = time.monotonic() + seconds
-    while is_locked(run.path / "lock"):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True

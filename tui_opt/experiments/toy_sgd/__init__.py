@@ -122,6 +122,7 @@ ESCAPE = Experiment(
         "escape_probability_monte_carlo",
         "mean_escape_steps",
         "mean_escape_steps_monte_carlo",
+        "mean_steps_z",
         "start_w",
         "barrier_w",
         "monte_carlo_z",

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import ndtri
 
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.toy_sgd.escape_figures import add_figures
@@ -19,6 +20,7 @@ from tui_opt.experiments.toy_sgd.system import (
     System,
     Way,
     mean_steps,
+    warn_of_coarse_means,
 )
 from tui_opt.kernels.escape import EscapeCurve, escape_curve
 from tui_opt.kernels.passage import PassageTime
@@ -28,7 +30,8 @@ from tui_opt.runner.context import Context
 
 CURVE_POINTS = 60
 LOST_SHARE_WORTH_A_WARNING = 1e-6
-Z_WORTH_A_WARNING = 5.0
+CHANCE_WORTH_A_WARNING = 6.3e-5
+"""Of a deviation as large by chance alone, four standard errors of one comparison; shared among several."""
 
 
 @dataclass
@@ -91,10 +94,14 @@ def _by_operator(answer: Answer, system: System, params: EscapeParams, ctx: Cont
     def solve(item: tuple[int, Way]) -> tuple[int, EscapeCurve, FloatArray, MeanSteps]:
         i, way = item
         temperature = float(answer.temperature[i])
-        operator = transfer_operator(system.gradients, temperature, way.start, way.barrier, params.cells)
+        operator = transfer_operator(
+            system.gradients, temperature, way.start, way.barrier, params.cells, ctx.check
+        )
         ctx.check()
         curve = escape_curve(operator, way.start, asked, lambda done: ctx.check())
-        coarse = transfer_operator(system.gradients, temperature, way.start, way.barrier, params.cells // 2)
+        coarse = transfer_operator(
+            system.gradients, temperature, way.start, way.barrier, params.cells // 2, ctx.check
+        )
         halved = escape_curve(coarse, way.start, answer.steps, lambda done: ctx.check())
         ctx.check()
         return i, curve, halved.probability, mean_steps(system, temperature, way, params.cells, ctx)
@@ -219,16 +226,31 @@ def _add_findings(result: Result, answer: Answer) -> None:
             result.add_finding(name, share, f"{where}, {sample.walkers} walkers", stderr=error)
     if single and 0 in answer.passages:
         passage = answer.passages[0]
-        text = f"mean number of steps to leave the pit ({passage.method})"
+        text = "mean number of steps to leave the pit, exact chain"
         result.add_finding("mean_escape_steps", passage.mean, passage.reason or text, unit="steps")
     if single and 0 in answer.samples and answer.samples[0].mean_passage is not None:
         mean, error = answer.samples[0].mean_passage
         text = "mean number of steps to leave the pit, Monte Carlo"
         result.add_finding("mean_escape_steps_monte_carlo", mean, text, unit="steps", stderr=error)
+        _compare_means(result, mean, error)
     if single and answer.ways[0] is not None:
         result.add_finding("start_w", answer.ways[0].start, "where the walkers start", unit="W")
         result.add_finding("barrier_w", answer.ways[0].barrier, "beyond it a walker has escaped", unit="W")
     _add_deviation(result, answer)
+
+
+def _compare_means(result: Result, sampled: float, stderr: float) -> None:
+    exact = result.findings.get("mean_escape_steps")
+    if exact is None or not math.isfinite(exact.value) or stderr == 0.0:
+        return
+    z = (sampled - exact.value) / stderr
+    text = "mean number of steps, Monte Carlo minus operator, in standard errors"
+    result.add_finding("mean_steps_z", z, text, kind="accuracy")
+    if abs(z) > largest_expected_deviation(1):
+        result.warn(
+            f"The mean number of steps of the walkers differs from the operator's by {abs(z):.1f} standard errors. At "
+            "large temperatures rare long excursions make up the mean, and the cells smear them: trust the walkers."
+        )
 
 
 def _add_deviation(result: Result, answer: Answer) -> None:
@@ -249,11 +271,17 @@ def _add_deviation(result: Result, answer: Answer) -> None:
     result.add_finding(
         "monte_carlo_z", worst, text + (f"; the largest of {count}" if count > 1 else ""), kind="accuracy"
     )
-    if abs(worst) > Z_WORTH_A_WARNING:
+    if abs(worst) > largest_expected_deviation(count):
         result.warn(
-            f"Monte Carlo and operator differ by {worst:.1f} standard errors. Take more cells; if that does not help, "
-            "one of them is wrong for these losses."
+            f"Monte Carlo and operator differ by {abs(worst):.1f} standard errors, more than chance would give in "
+            f"{count} comparison{'s' if count > 1 else ''}. Take more cells: walkers that gather in sharp places, or "
+            "that make rare long excursions, are smeared by them."
         )
+
+
+def largest_expected_deviation(comparisons: int) -> float:
+    """Standard errors that the worst of several fair comparisons exceeds with a chance of `CHANCE_WORTH_A_WARNING`."""
+    return float(ndtri(1.0 - CHANCE_WORTH_A_WARNING / (2 * comparisons)))
 
 
 def _add_accuracy(result: Result, answer: Answer) -> None:
@@ -268,6 +296,7 @@ def _add_accuracy(result: Result, answer: Answer) -> None:
     if changes:
         text = f"largest relative change of the mean number of steps with {REFINEMENT} times the cells, which it uses"
         result.add_finding("mean_grid_error", max(changes), text, kind="accuracy")
+        warn_of_coarse_means(result, changes)
     mass = max(c.mass_error for c in answer.curves.values())
     result.add_finding(
         "mass_error", mass, "largest deviation of the total probability from 1", kind="accuracy"

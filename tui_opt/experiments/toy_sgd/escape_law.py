@@ -16,6 +16,7 @@ from tui_opt.experiments.toy_sgd.system import (
     System,
     Way,
     mean_steps,
+    warn_of_coarse_means,
 )
 from tui_opt.figure import Axis, Figure, Layer, Line, Ref, Rule, Scatter
 from tui_opt.kernels.large_deviations import (
@@ -34,7 +35,7 @@ def compute(params: EscapeLawParams, ctx: Context) -> Result:
     """Mean first-passage steps at every temperature, fits, and the exponents of two theories."""
     system = System.from_texts(params.losses)
     question = Question(system, params.start, params.barrier, params.w_min, params.w_max)
-    temperature = np.array(sorted(params.temperature))
+    temperature = np.unique(params.temperature)
     log_mean = np.full(temperature.size, np.nan)
     result = Result()
     ways: dict[int, Way] = {}
@@ -64,6 +65,7 @@ def compute(params: EscapeLawParams, ctx: Context) -> Result:
     _add_stability(result, system, question)
     text = f"largest relative change of the mean number of steps with {REFINEMENT} times the cells, which it uses"
     result.add_finding("mean_grid_error", max(changes), text, kind="accuracy")
+    warn_of_coarse_means(result, changes)
     _add_figures(result, temperature, log_mean, exponents)
     return result
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,10 +18,13 @@ from tui_opt.kernels.passage import PassageTime, mean_passage, passage_by_rate
 from tui_opt.kernels.stationary import Pit, StationaryPoint, minima, sharpest_pit, stationary_points
 from tui_opt.kernels.tape import Program, evaluate
 from tui_opt.kernels.transfer import TransferOperator, transfer_operator
+from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
 FloatArray = NDArray[np.float64]
 
+GRID_ERROR_WORTH_A_WARNING = 0.01
+"""Change of a mean's logarithm with the number of cells."""
 REFINEMENT = 4
 """Times as many cells for mean passage times as for probabilities: rare escapes feel the cells most."""
 UNDERFLOW = 650.0
@@ -216,18 +219,23 @@ class MeanSteps:
 
 def mean_steps(system: System, temperature: float, way: Way, cells: int, ctx: Context) -> MeanSteps:
     """The mean on `REFINEMENT` times the cells, which costs a few hundred steps, however rare escape is."""
-    found = []
-    for count in (cells, REFINEMENT * cells):
-        operator = transfer_operator(system.gradients, temperature, way.start, way.barrier, count)
-        ctx.check()
-        passage = mean_passage(operator, way.start)
-        if passage.method in ("rate", "tail") and not passage.log_mean < UNDERFLOW:
-            passage = passage_by_rate(operator, way.start, _lift(system, operator, way))
-        found.append(passage)
-        ctx.check()
-        if not math.isfinite(found[0].log_mean):
-            return MeanSteps(found[0], math.nan)
-    return MeanSteps(found[1], abs(found[1].log_mean - found[0].log_mean))
+    first = _passage_on(system, temperature, way, cells, ctx)
+    if not math.isfinite(first.log_mean):
+        return MeanSteps(first, math.nan)
+    # A factorisation grows with the square of the cells: it is compared with fewer of them instead of more.
+    other = cells // 2 if first.method == "linear system" else REFINEMENT * cells
+    second = _passage_on(system, temperature, way, other, ctx)
+    finest = first if other < cells or not math.isfinite(second.log_mean) else second
+    return MeanSteps(finest, abs(second.log_mean - first.log_mean))
+
+
+def _passage_on(system: System, temperature: float, way: Way, cells: int, ctx: Context) -> PassageTime:
+    ctx.check()
+    operator = transfer_operator(system.gradients, temperature, way.start, way.barrier, cells, ctx.check)
+    passage = mean_passage(operator, way.start, check=ctx.check)
+    if passage.method in ("rate", "tail") and not passage.log_mean < UNDERFLOW:
+        passage = passage_by_rate(operator, way.start, _lift(system, operator, way), ctx.check)
+    return passage
 
 
 def _lift(system: System, operator: TransferOperator, way: Way) -> FloatArray:
@@ -241,3 +249,13 @@ def _lift(system: System, operator: TransferOperator, way: Way) -> FloatArray:
     first = first if way.side > 0 else lift.size - 1 - first
     outward[first:] = np.maximum.accumulate(outward[first:])
     return lift
+
+
+def warn_of_coarse_means(result: Result, changes: Iterable[float]) -> None:
+    """Warn where the cells are too coarse for the mean number of steps to be shown with confidence."""
+    worst = max((change for change in changes if math.isfinite(change)), default=0.0)
+    if worst > GRID_ERROR_WORTH_A_WARNING:
+        result.warn(
+            f"The mean number of steps changes by {math.expm1(min(worst, 700.0)):.2g} of itself from fewer cells to the "
+            "cells used, so its last digits are not to be trusted. Take more cells."
+        )
