@@ -85,6 +85,10 @@ def entry(**changes: Any) -> dict[str, Any]:
         (entry(index=1), "expect[0].index"),
         (entry(index=[1.0]), "expect[0].index"),
         (entry(at=0.5), "expect[0].at"),
+        (entry(index=[0]), "expect[0].index"),
+        ({"finding": "rest_time", "min": 2.0, "max": 1.0}, "expect[0].min"),
+        ({"finding": "rest_time", "min": 1.0, "max": 2.0, "tolerance": 0.1}, "expect[0].tolerance"),
+        ({"finding": "rest_time", "max": 2.0, "relative": 0.1}, "expect[0].relative"),
         (entry(tolerence=0.1), "expect[0].tolerence"),
     ],
 )
@@ -92,6 +96,16 @@ def test_a_wrong_entry_is_named(drop: Experiment, table: dict[str, Any], key: st
     expectations, problems = read_expectations([table], drop, swept=False)
     assert expectations == {}
     assert [p.key for p in problems] == [key]
+
+
+def test_what_makes_sense_is_accepted(drop: Experiment) -> None:
+    for table in (
+        {"finding": "rest_time", "min": 1.0, "max": 1.0},
+        {"finding": "rest_time", "value": 1.0},
+        {"array": "peak", "index": [0, 0], "value": 1.0, "tolerance": 0.1},
+    ):
+        assert read_expectations([table], drop, swept=False)[1] == []
+    assert read_expectations([entry(index=[0])], drop, swept=True)[1] == []
 
 
 def test_entries_must_be_tables(drop: Experiment) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fractions
 import math
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -93,13 +94,14 @@ def test_every_problem_is_reported_in_the_order_of_declaration() -> None:
         ("steps", -(10**19), "too large"),
         ("steps", True, "a whole number"),
         ("points", 1.0, "a list of numbers"),
-        ("points", ["a"], "a list of numbers"),
-        ("points", [[1.0]], "a list of numbers"),
+        ("points", ["a"], "must be a number, not 'a'"),
+        ("points", [[1.0]], "must be a number, not [1.0]"),
+        ("temperature", [20.0], "must be a number above 0 and at most 10, not 20"),
         ("method", 1, "one of 'exact', 'sampled'"),
         ("verbose", "yes", "true or false"),
         ("losses", "W^2", "a list of expressions in W"),
         ("losses", [], "at least 1"),
-        ("losses", [1.0], "expressions in W"),
+        ("losses", [1.0], "must be an expression in W, not 1"),
         ("losses", ["V"], "'V'"),
         ("held_until", [1.0], "a number at least 0"),
     ],
@@ -115,6 +117,31 @@ def test_a_bad_entry_of_a_list_is_named_by_its_place() -> None:
     assert [p.key for p in problems(points=[0.0, math.nan])] == ["params.points[1]"]
 
 
+def test_every_bad_entry_is_reported_whatever_is_wrong_with_it() -> None:
+    found = problems(temperature=[1.0, "x", 20.0, math.nan, 2.0], losses=["W^^2", 3, "W", "V"])
+    assert [p.key for p in found] == [
+        "params.losses[0]", "params.losses[1]", "params.losses[3]",
+        "params.temperature[1]", "params.temperature[2]", "params.temperature[3]",
+    ]  # fmt: skip
+    assert all("a list of" not in p.message for p in found)
+    assert len(problems(points=["x"] * 100_000)) < 100
+
+
+def test_numbers_and_arrays_of_numpy_are_taken_as_the_values_they_hold() -> None:
+    np = pytest.importorskip("numpy")
+    made = Sample.check(
+        {"temperature": np.float64(0.02), "steps": np.int64(7), "points": np.array([0, 1]), "verbose": np.bool_(True)}
+    )
+    assert made == Sample.check({"temperature": 0.02, "steps": 7, "points": [0.0, 1.0], "verbose": True})
+    assert [type(v) for v in (made.temperature, made.steps, made.points[0])] == [float, int, float]
+    assert Sample.check({"temperature": np.array([0.1, 0.2])}).temperature == (0.1, 0.2)
+    assert Sample.check({"temperature": [np.float32(0.5)]}).temperature == (0.5,)
+    assert Sample.check({"steps": np.float64(1e4)}).steps == 10_000
+    assert Sample.check({"temperature": fractions.Fraction(1, 4)}).temperature == 0.25
+    assert [p.key for p in problems(steps=np.bool_(True))] == ["params.steps"]
+    assert [p.key for p in problems(points=np.array([[1.0]]))] == ["params.points[0]"]
+
+
 def test_an_expression_is_quoted_with_the_place_marked() -> None:
     (problem,) = problems(losses=["W^2", "exp(W"])
     lines = str(problem).splitlines()
@@ -122,10 +149,12 @@ def test_an_expression_is_quoted_with_the_place_marked() -> None:
     assert "^" in lines[2]
 
 
-def test_rules_are_checked_once_each_value_is_right_by_itself() -> None:
+def test_rules_are_checked_once_the_values_they_need_are_right() -> None:
     (problem,) = problems(points=[2.0, 1.0])
     assert str(problem) == "params.points: must rise. Swap them."
-    assert [p.key for p in problems(points=[2.0, 1.0], steps=0)] == ["params.steps"]
+    assert [p.key for p in problems(points=[2.0, 1.0], steps=0)] == ["params.steps", "params.points"]
+    assert [p.key for p in problems(points=[2.0, "x"])] == ["params.points[1]"]
+    assert [p.key for p in problems(points=[2.0, 1.0], stebs=0)] == ["params.stebs", "params.points"]
     assert Sample.value_problems("points", [2.0, 1.0], "sweep.points") == []
     assert [p.key for p in Sample.value_problems("points", [2.0, "x"], "sweep.points")] == ["sweep.points[1]"]
 

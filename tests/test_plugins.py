@@ -53,6 +53,7 @@ def test_built_in_scenarios_come_first_in_their_order() -> None:
         ("plug_d:SCENARIO", "raise RuntimeError('no licence')", "no licence"),
         ("plug_e:SCENARIO", "SCENARIO = 5", "not a tui_opt.scenario.Scenario"),
         ("plug_f:SCENARIO", "raise SystemExit(3)", "SystemExit"),
+        ("plug_k:SCENARIO", "raise KeyboardInterrupt", "KeyboardInterrupt"),
         ("plug_g:SCENARIO", GOOD.format(name="other"), "its scenario 'other'"),
         (
             "plug_h:SCENARIO",
@@ -71,6 +72,14 @@ def test_a_broken_plugin_is_skipped_and_reported(
     (broken,) = found.broken
     assert broken.name == "wobble"
     assert reason in broken.reason
+
+
+def test_what_a_plugin_prints_when_it_is_loaded_is_not_on_stdout(
+    installed: Callable[..., Registry], capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed({"wobble": "plug_l:SCENARIO"}, plug_l="print('hello')\n" + GOOD.format(name="wobble"))
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "hello\n")
 
 
 def test_a_plugin_cannot_take_the_name_of_another(installed: Callable[..., Registry]) -> None:

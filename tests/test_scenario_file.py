@@ -22,7 +22,14 @@ from tui_opt.cli.catalogue import file_schema, template
 from tui_opt.param_spec import ParamSpec
 from tui_opt.problems import ParameterErrors
 from tui_opt.scenario import Experiment, Scenario, registry
-from tui_opt.scenario_file import KEYS, ScenarioFile, ScenarioFileError, read_file, read_text
+from tui_opt.scenario_file import (
+    KEYS,
+    ScenarioFile,
+    ScenarioFileError,
+    is_device_name,
+    read_file,
+    read_text,
+)
 
 
 def problem_keys(text: str, *overrides: str) -> list[str]:
@@ -104,9 +111,10 @@ def test_a_parameter_outside_its_table_is_recognised() -> None:
         (DROP + 'device = "cuda:"', ["device"]),
         (DROP + "title = 1\ndescription = []", ["title", "description"]),
         (SCATTER + "[params]\nrestitution_range = [0.9, 0.5]", ["params.restitution_range"]),
-        (DROP + "[sweep]\nseed = [-1]", ["sweep.seed"]),
-        (DROP + "[sweep]\nrestitution = [0.5, 1.0, 2.0]", ["sweep.restitution"]),
-        (DROP + "[sweep]\nbounces = {from = 0, to = 3, num = 4}", ["sweep.bounces"]),
+        (DROP + "[sweep]\nseed = [-1]", ["sweep.seed[0]"]),
+        (DROP + "[sweep]", ["sweep"]),
+        (DROP + "[sweep]\nrestitution = [0.5, 1.0, 2.0]", ["sweep.restitution[1]", "sweep.restitution[2]"]),
+        (DROP + "[sweep]\nbounces = {from = 0, to = 3, num = 4}", ["sweep.bounces[0]"]),
         ("scenario = ", ["TOML"]),
         ("a = 1\na = 2", ["TOML"]),
         ("a = " + "[" * 5000 + "]" * 5000, ["TOML"]),
@@ -123,6 +131,37 @@ def test_a_broken_sweep_does_not_make_expectations_look_wrong() -> None:
         + '[sweep]\nrestitutoin = [0.5]\n[[expect]]\nfinding = "rest_time"\nat = {restitution = 0.5}\nvalue = 1'
     )
     assert problem_keys(text) == ["sweep.restitutoin"]
+
+
+def test_every_value_of_a_long_axis_is_checked() -> None:
+    values = [0.5] * 3000 + [1.5] + [0.25] * 3000
+    assert problem_keys(f"{DROP}[sweep]\nrestitution = {values}") == ["sweep.restitution[3000]"]
+    seeds = [*range(2000), -1]
+    assert problem_keys(f"{DROP}[sweep]\nseed = {seeds}") == ["sweep.seed[2000]"]
+    words = ["[1.0, 2.0]"] * 2000 + ["[1.0, -2.0]"]
+    assert problem_keys(f"{DROP}[sweep]\nheight = [{', '.join(words)}]") == ["sweep.height[2000][1]"]
+
+
+@given(st.one_of(st.floats(), st.integers(), st.booleans(), st.just("a"), st.just((1.0,))))
+def test_the_quick_look_at_a_number_agrees_with_the_whole_check(value: object) -> None:
+    for experiment in registry().scenario("bouncing-ball").experiments:
+        for name, spec in experiment.params.specs().items():
+            if spec.is_plain_number(value):
+                assert experiment.params.value_problems(name, value, "x") == []
+
+
+def test_a_device_number_has_few_digits() -> None:
+    assert is_device_name("cuda:0")
+    assert is_device_name("cuda:1234")
+    assert not is_device_name("cuda:" + "1" * 5000)
+    with pytest.raises(ScenarioFileError) as caught:
+        read_text(DROP + f'device = "cuda:{"1" * 5000}"')
+    assert len(str(caught.value)) < 500
+
+
+def test_a_rule_is_reported_together_with_problems_elsewhere() -> None:
+    text = 'scenario = "toy-sgd"\nexperiment = "landscape"\n[params]\nw_min = 5.0\nw_max = 1.0\npoint = 3\n'
+    assert problem_keys(text) == ["params.point", "params.w_min"]
 
 
 def test_a_sweep_may_pass_through_values_that_a_rule_forbids_with_the_defaults() -> None:

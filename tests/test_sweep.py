@@ -70,6 +70,19 @@ def test_ranges_of_whole_parameters_and_of_seeds_are_whole_without_repeats() -> 
     assert all(isinstance(v, int) for axis in sweep.axes for v in axis.values)
 
 
+def test_a_range_as_wide_as_the_numbers_there_are_stays_finite() -> None:
+    (axis,) = sweep_of({"temperature": {"from": -1.7e308, "to": 1.7e308, "num": 3}}).axes
+    assert axis.values == (-1.7e308, 0.0, 1.7e308)
+
+
+@given(st.floats(-1e308, 1e308), st.floats(-1e308, 1e308), st.integers(2, 20))
+def test_a_linear_range_stays_between_its_ends(low: float, high: float, num: int) -> None:
+    (axis,) = sweep_of({"temperature": {"from": low, "to": high, "num": num}}).axes
+    slack = 4e-16 * max(abs(low), abs(high))
+    assert (axis.values[0], axis.values[-1]) == (low, high)
+    assert all(min(low, high) - slack <= v <= max(low, high) + slack for v in axis.values)
+
+
 def test_a_falling_range_and_a_range_of_one_are_allowed() -> None:
     assert sweep_of({"temperature": {"from": 2, "to": 1, "num": 2}}).axes[0].values == (2.0, 1.0)
     assert sweep_of({"temperature": {"from": 2, "to": 1, "num": 1}}).axes[0].values == (2.0,)
@@ -79,6 +92,7 @@ def test_a_falling_range_and_a_range_of_one_are_allowed() -> None:
     ("table", "keys"),
     [
         (5, ["sweep"]),
+        ({}, ["sweep"]),
         ({"temprature": [1]}, ["sweep.temprature"]),
         ({"temperature": []}, ["sweep.temperature"]),
         ({"temperature": 1.0}, ["sweep.temperature"]),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from tui_opt.problems import Problem, near_match
+from tui_opt.problems import Problem, near_match, shown
 from tui_opt.scenario import Experiment
 from tui_opt.sweep import Sweep, same_value
 
@@ -110,7 +110,7 @@ def read_expectations(
     expectations: dict[int, Expectation] = {}
     problems: list[Problem] = []
     for i, entry in enumerate(given):
-        found = _entry_problems(f"expect[{i}]", entry, findings, arrays, experiment.name)
+        found = _entry_problems(f"expect[{i}]", entry, findings, arrays, experiment.name, swept=swept)
         problems += found
         if not found:
             values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
@@ -143,7 +143,13 @@ def point_problems(expectations: Mapping[int, Expectation], sweep: Sweep | None)
 
 
 def _entry_problems(
-    key: str, entry: Mapping[str, Any], findings: Sequence[str], arrays: Sequence[str], asked: str
+    key: str,
+    entry: Mapping[str, Any],
+    findings: Sequence[str],
+    arrays: Sequence[str],
+    asked: str,
+    *,
+    swept: bool,
 ) -> list[Problem]:
     problems = [
         Problem(f"{key}.{k}", f"there is no such key; there are {', '.join(_KEYS)}.", v, near_match(k, _KEYS))
@@ -174,6 +180,13 @@ def _entry_problems(
             wrong(name, "must be a finite number of at least 0.")
     if "value" in entry and ("min" in entry or "max" in entry):
         wrong("", "has both `value` and a range; give one of them.")
+    if _is_number(entry.get("min")) and _is_number(entry.get("max")) and entry["min"] > entry["max"]:
+        wrong("min", f"must not be above max = {shown(entry['max'])}: nothing lies between them.")
+    for name in ("tolerance", "relative"):
+        if name in entry and "value" not in entry and {"min", "max"} & set(entry):
+            wrong(name, "goes with `value`; a range of `min` and `max` has none.")
+    if "index" in entry and "finding" in entry and not swept:
+        wrong("index", "picks an element of an array, and a finding is one number. Leave it out.")
     if not {"value", "min", "max"} & set(entry):
         wrong("", "says nothing to hold: give `value` with `tolerance`, or `min` and `max`.")
     if "verdict" in entry and entry["verdict"] not in VERDICTS:

@@ -9,6 +9,8 @@ Reading and checking parameters is cheap: nothing here imports an array library.
 from __future__ import annotations
 
 import math
+import numbers
+import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self
 
@@ -89,8 +91,8 @@ def expressions(
 
 
 def _float(value: Any) -> Any:
-    """Whole numbers are numbers, truth values and texts are not."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """Whole numbers are numbers, of whatever library; truth values and texts are not."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ValueError("must be a number")
     try:
         number = float(value)
@@ -103,12 +105,11 @@ def _float(value: Any) -> Any:
 
 def _int(value: Any) -> Any:
     """`1e4` is a whole number to anybody who writes a scenario file."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ValueError("must be a whole number")
-    if isinstance(value, float):
-        if not value.is_integer():
-            raise ValueError("must be a whole number")
-        value = int(value)
+    if not isinstance(value, numbers.Integral) and not (math.isfinite(value) and value == math.floor(value)):
+        raise ValueError("must be a whole number")
+    value = int(value)
     if abs(value) >= 2**63:
         raise ValueError("is too large for a 64-bit whole number")
     return value
@@ -161,23 +162,28 @@ class Params(BaseModel):
         Raises:
             ParameterErrors: with every problem found, in the order of declaration.
         """
-        made, problems = cls._made(given, prefix)
-        if made is not None and not problems:
-            for rule in cls.rules:
-                problems.extend(Problem(prefix + p.key, p.message, p.given, p.hint) for p in rule(made))
-        if problems or made is None:
+        made, problems, broken = cls._made(given, prefix)
+        problems.extend(
+            Problem(prefix + p.key, p.message, p.given, p.hint)
+            for rule in cls.rules
+            for p in (_rule_problems(rule, made, broken) if broken else rule(made))
+        )
+        if problems:
             raise ParameterErrors(problems)
         return made
 
     @classmethod
     def value_problems(cls, name: str, value: Any, key: str) -> list[Problem]:
         """What is wrong with one parameter's value by itself, whatever the others are; `key` is for the messages."""
-        _, problems = cls._made({name: value}, "")
+        _, problems, _ = cls._made({name: value}, "")
         return [Problem(key + p.key.removeprefix(name), p.message, p.given, p.hint) for p in problems]
 
     @classmethod
-    def _made(cls, given: Mapping[str, Any], prefix: str) -> tuple[Self | None, list[Problem]]:
-        """The parameters before any rule is applied, and the problems of each value by itself."""
+    def _made(cls, given: Mapping[str, Any], prefix: str) -> tuple[Self, list[Problem], frozenset[str]]:
+        """The parameters before any rule is applied, the problems of each value by itself, and which have any.
+
+        A parameter that has problems has its default in what is made.
+        """
         problems: list[Problem] = []
         specs = cls.specs()
         for name in given:
@@ -193,33 +199,105 @@ class Params(BaseModel):
         except ValidationError as error:
             for complaint in error.errors(include_url=False):
                 complaints.setdefault(complaint["loc"][0], []).append(complaint)
+        broken = set()
         for name, spec in specs.items():
-            if name in complaints:
-                problems.append(_worded(f"{prefix}{name}", spec, given.get(name), complaints[name]))
-            elif name in values:
-                problems.extend(spec.problems(f"{prefix}{name}", values[name]))
-        return made, problems
+            if name not in values:
+                continue
+            found = _worded(f"{prefix}{name}", spec, values[name], complaints.get(name, ()))
+            if found:
+                broken.add(name)
+                problems.extend(found)
+        if made is None:
+            made = cls.model_validate({name: v for name, v in values.items() if name not in broken})
+        return made, problems, frozenset(broken)
 
     def plain(self) -> dict[str, Any]:
         """The values as TOML takes them; parameters without a value are left out."""
         return {name: as_lists(value) for name, value in self if value is not None}
 
 
+class _BrokenError(Exception):
+    """A rule asked for a parameter that has no allowed value."""
+
+
+class _Sound:
+    """Parameters of which only those with an allowed value can be read, also by their own methods and properties."""
+
+    def __init__(self, made: Params, broken: frozenset[str]) -> None:
+        self._made = made
+        self._broken = broken
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._broken:
+            raise _BrokenError
+        declared = getattr(type(self._made), name, None)
+        if isinstance(declared, property) and declared.fget is not None:
+            return declared.fget(self)
+        if isinstance(declared, types.FunctionType):
+            return types.MethodType(declared, self)
+        return getattr(self._made, name)
+
+
+def _rule_problems(
+    rule: Callable[[Any], Iterable[Problem]], made: Params, broken: frozenset[str]
+) -> list[Problem]:
+    """What a rule finds where some parameters have no allowed value: nothing more once it asks for one of those."""
+    found = []
+    try:
+        for problem in rule(_Sound(made, broken)):
+            found.append(problem)  # noqa: PERF402 - what was found before the rule stops is kept
+    except _BrokenError:
+        pass
+    return found
+
+
 def _tuples(value: Any) -> Any:
+    """Lists as tuples; arrays and scalars of array libraries as the plain values they hold."""
+    if not isinstance(value, type) and callable(getattr(value, "tolist", None)):
+        value = value.tolist()
     return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value
 
 
-def _worded(key: str, spec: ParamSpec, given: Any, errors: Sequence[Any]) -> Problem:
+def _worded(key: str, spec: ParamSpec, given: Any, complaints: Sequence[Any]) -> list[Problem]:
+    """What is wrong with a value: a sentence for every bad entry of a list, and otherwise one for the whole.
+
+    Args:
+        key: the place, for messages.
+        spec: the declaration.
+        given: the value, with tuples for lists.
+        complaints: what the types have against it; a union of types gives several about one value.
+    """
+    if not isinstance(given, tuple) or not spec.many:
+        return [_sentence(key, spec, given, complaints)] if complaints else spec.problems(key, given)
+    by_entry: dict[int, list[Any]] = {}
+    for complaint in complaints:
+        entry = next((part for part in complaint["loc"][1:] if isinstance(part, int)), None)
+        if entry is not None:
+            by_entry.setdefault(entry, []).append(complaint)
+    if complaints and not by_entry:
+        return [_sentence(key, spec, given, complaints)]
+    one = spec.of_entry()
+    found = []
+    for i, value in enumerate(given):
+        place = f"{key}[{i}]"
+        if i in by_entry:
+            found.append(_sentence(place, one, value, by_entry[i]))
+        else:
+            found.extend(one.problems(place, value))
+        if len(found) > MOST_HINTS:
+            break  # no message shows more, and a list may have many entries
+    if len(given) < spec.least:
+        found.append(Problem(key, f"needs at least {spec.least} expression(s).", given))
+    return found
+
+
+def _sentence(key: str, spec: ParamSpec, given: Any, complaints: Sequence[Any]) -> Problem:
     """One sentence from the several complaints that a union of types gives about one value."""
     hint = ""
     if isinstance(given, str) and (spec.choices or spec.words):
         hint = near_match(given, spec.choices + spec.words)
-    own = [str(e["ctx"]["error"]) for e in errors if e["type"] == "value_error" and "ctx" in e]
+    own = [str(e["ctx"]["error"]) for e in complaints if e["type"] == "value_error" and "ctx" in e]
     special = [text for text in own if not text.startswith(("must be a number", "must be a whole number"))]
-    if isinstance(given, list | tuple) and spec.many:
-        entries = [part for e in errors for part in e["loc"][1:] if isinstance(part, int)]
-        if entries:
-            key, given = f"{key}[{min(entries)}]", given[min(entries)]
     if special:
         return Problem(key, f"{special[0]}; it must be {spec.allowed}.", given, hint)
-    return Problem(key, f"must be {spec.allowed}, not {shown(given)}.", given, hint)
+    return Problem(key, f"must be {spec.allowed}, not {shown(as_lists(given))}.", given, hint)

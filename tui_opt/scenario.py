@@ -5,7 +5,9 @@ Declarations are cheap: an experiment names its compute function by text, which 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -153,8 +155,9 @@ def registry() -> Registry:
     broken: list[BrokenPlugin] = []
     for entry in sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda e: (e.name, e.value)):
         try:
-            scenario = entry.load()
-        except (Exception, SystemExit) as error:  # a plugin may fail in any way; the others must go on
+            with contextlib.redirect_stdout(sys.stderr):  # what a command prints is for whoever reads it
+                scenario = entry.load()
+        except BaseException as error:  # a plugin may fail in any way; the others must go on
             broken.append(BrokenPlugin(entry.name, entry.value, f"{type(error).__name__}: {error}"))
             continue
         reason = _unusable(entry.name, scenario, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ import tomli_w
 from tui_opt.errors import UsageError
 from tui_opt.expectations import Expectation, point_problems, read_expectations
 from tui_opt.params import Params
-from tui_opt.problems import MOST_HINTS, ParameterErrors, Problem, near_match
+from tui_opt.problems import MOST_HINTS, ParameterErrors, Problem, near_match, shown
 from tui_opt.scenario import Experiment, Scenario, registry
 from tui_opt.sweep import Sweep, read_sweep
 
@@ -29,9 +30,9 @@ KEYS = (
     "sweep",
     "expect",
 )
+_MOST_DIGITS = 4
 SIZES = ("laptop", "gpu")
 MOST_BYTES = 10_000_000
-_MOST_CHECKED = 1_000
 
 
 class ScenarioFileError(UsageError):
@@ -215,7 +216,7 @@ def check_document(document: Mapping[str, Any], source: str, earlier: Sequence[P
         params=params,
         title=document.get("title", ""),
         description=document.get("description", ""),
-        seed=document.get("seed", 0),
+        seed=int(document.get("seed", 0)),
         device=document.get("device", "auto"),
         size=document.get("size", "laptop"),
         sweep=sweep,
@@ -253,7 +254,7 @@ def _head_problems(document: Mapping[str, Any]) -> list[Problem]:
         allowed = "must be auto, cpu, cuda, or cuda:N with N the number of a device"
         problems.append(
             Problem(
-                "device", f"{allowed}, not {device!r}.", device, near_match(device, ("auto", "cpu", "cuda"))
+                "device", f"{allowed}, not {shown(device)}.", device, near_match(device, ("auto", "cpu", "cuda"))
             )
         )
     return problems
@@ -263,7 +264,7 @@ def is_device_name(text: str) -> bool:
     """Whether a text can name a device: `auto`, `cpu`, `cuda`, `cuda:N`."""
     kind, colon, number = text.partition(":")
     return text in ("auto", "cpu", "cuda") or (
-        kind == "cuda" and bool(colon) and number.isascii() and number.isdigit()
+        kind == "cuda" and bool(colon) and number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS
     )
 
 
@@ -289,20 +290,34 @@ def _experiment(document: Mapping[str, Any]) -> tuple[Scenario | None, Experimen
 
 def _value_problems(experiment: Experiment, sweep: Sweep) -> list[Problem]:
     """Every value of every axis must be allowed by itself; rules between parameters are checked at each point."""
-    problems: dict[str, Problem] = {}
+    problems: list[Problem] = []
+    specs = experiment.params.specs()
     for axis in sweep.axes:
-        key = f"sweep.{axis.name}"
-        for value in axis.values[:_MOST_CHECKED]:
-            if axis.name != "seed":
-                found = experiment.params.value_problems(axis.name, value, key)
-            elif _is_seed(value):
-                found = []
-            else:
-                found = [Problem(key, "must be whole numbers from 0 to 2^63 - 1.", value)]
-            for problem in found:
-                problems.setdefault(problem.key, problem)
-    return list(problems.values())
+        found: list[Problem] = []
+        allowed: set[str] = set()
+        for i, value in enumerate(axis.values):
+            key = f"sweep.{axis.name}[{i}]"
+            if axis.name == "seed":
+                if not _is_seed(value):
+                    found.append(Problem(key, "must be a whole number from 0 to 2^63 - 1.", value))
+            elif not specs[axis.name].is_plain_number(value) and (text := _text_of(value)) not in allowed:
+                wrong = experiment.params.value_problems(axis.name, value, key)
+                found += wrong
+                if not wrong:
+                    allowed.add(text)
+            if len(found) > MOST_HINTS:
+                break  # no message shows more
+        problems += found
+    return problems
+
+
+def _text_of(value: Any) -> str:
+    """A text that tells values apart. Whole numbers too long for Python to write are never allowed ones."""
+    try:
+        return repr(value)
+    except ValueError:
+        return ""
 
 
 def _is_seed(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and 0 <= int(value) < 2**63

@@ -95,6 +95,8 @@ def read_sweep(given: Any, specs: Mapping[str, ParamSpec]) -> tuple[Sweep | None
         return None, [
             Problem("sweep", "must be a table: name = [values] or {from=, to=, num=, log=}.", given)
         ]
+    if not given:
+        return None, [Problem("sweep", "is empty: name a parameter and its values, or leave [sweep] out.")]
     axes: list[SweepAxis] = []
     problems: list[Problem] = []
     for name, entry in given.items():
@@ -175,7 +177,9 @@ def _spaced(low: float, high: float, num: int, log: bool, *, whole: bool) -> lis
         start, width = math.log(low), math.log(high) - math.log(low)
         values = [low] + [math.exp(start + width * i / (num - 1)) for i in range(1, num - 1)] + [high]
     else:
-        values = [low + (high - low) * i / (num - 1) for i in range(num - 1)] + [high]
+        # The difference of the ends may overflow, their weighted mean cannot.
+        shares = (i / (num - 1) for i in range(num - 1))
+        values = [low * (1 - t) + high * t for t in shares] + [high]
     if whole:
         return list(dict.fromkeys(round(v) for v in values))
     return values

@@ -95,3 +95,31 @@ def test_figures_draw_arrays_that_are_there(losses: list[str]) -> None:
         for layer in figure.layers:
             if layer.kind == "line":
                 assert resolve(layer.x, result.values()).shape == resolve(layer.y, result.values()).shape
+
+
+def test_a_kink_is_a_minimum_without_a_curvature() -> None:
+    result = landscape(losses=["abs(W-0.3)+0.1*W^2"])
+    table = result.tables["stationary_points"]
+    row = next(row for row in table.rows if row[0] == "L")
+    assert row[1] == pytest.approx(0.3, abs=1e-14)
+    assert row[2] == "minimum"
+    assert row[3] == pytest.approx(0.009, abs=1e-14)
+    assert row[4] is None
+    assert "kink" in table.title
+    assert result.findings["global_minimum"].value == pytest.approx(0.3, abs=1e-14)
+    assert "kink" not in landscape().tables["stationary_points"].title
+
+
+def test_a_pole_is_named_and_hides_no_minimum() -> None:
+    loss = f"{WELL}-exp(-100*(W-1)^2)+0.001/(W-0.9)"
+    result = landscape(losses=[WELL, loss], w_min=-10.0, w_max=10.0)
+    assert [text for text in result.warnings if "l1 grows without bound at W = 0.9 (a pole or a cusp)" in text]
+    assert not [text for text in result.warnings if "gradient of l0" in text]
+    assert [kind for w, kind in points(result, "l1") if 0.95 < w < 2.5] == ["minimum", "maximum", "minimum"]
+
+
+def test_a_wide_interval_loses_no_minimum() -> None:
+    found = points(landscape(losses=["W^8-W^2"], w_min=-1000.0, w_max=1000.0), "L")
+    place = 4 ** (-1 / 6)
+    assert [kind for _, kind in found] == ["minimum", "maximum", "minimum"]
+    np.testing.assert_allclose([w for w, _ in found], [-place, 0, place], rtol=0, atol=1e-12)

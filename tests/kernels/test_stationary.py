@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tui_opt.kernels.stationary import Pit, sharpest_pit, stationary_points
+from tui_opt.kernels.stationary import Pit, StationaryPoint, minima, sharpest_pit, stationary_points
 
 
 def pair_gradients(w, depth=1.0):
@@ -128,3 +132,114 @@ def test_flat_minimum_of_high_order_is_one_point():
 def test_bad_interval_is_refused():
     with pytest.raises(ValueError, match="w_min below w_max"):
         stationary_points(np.sin, np.cos, 2, 1)
+
+
+@pytest.mark.parametrize("reach", [2.0, 30.0, 1e3, 1e6])
+def test_a_derivative_that_is_huge_far_away_hides_nothing(reach):
+    found = stationary_points(lambda w: 8 * w**7 - 2 * w, lambda w: 56 * w**6 - 2, -reach, reach)
+    place = 4 ** (-1 / 6)
+    assert [p.w for p in found] == pytest.approx([-place, 0, place], abs=1e-14)
+    assert [p.kind for p in found] == ["minimum", "maximum", "minimum"]
+
+
+def with_pole(w, pole, strength):
+    return pair_gradients(w)[1] - strength / (w - pole) ** 2
+
+
+def with_pole_curvature(w, pole, strength):
+    return pair_curvatures(w)[1] + 2 * strength / (w - pole) ** 3
+
+
+def test_a_pole_hides_nothing():
+    found = stationary_points(
+        lambda w: with_pole(w, 0.9, 1e-3), lambda w: with_pole_curvature(w, 0.9, 1e-3), -10, 10
+    )
+    assert [p.kind for p in found] == ["minimum", "maximum", "minimum", "maximum"]
+    assert [p.w for p in found[:3]] == pytest.approx([1.0036973969, 1.1959565137, 2.0], abs=1e-3)
+    for p in found:
+        low, high = with_pole(p.w + np.array([-1e-7, 1e-7]), 0.9, 1e-3)
+        assert low * high < 0
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.floats(3.0, 5000.0), st.floats(3.0, 5000.0), st.floats(6.0, 50.0), st.sampled_from([-1, 1]))
+def test_points_survive_a_wider_interval_and_a_distant_pole(left, right, pole, side):
+    found = stationary_points(
+        lambda w: with_pole(w, side * pole, 1e-9),
+        lambda w: with_pole_curvature(w, side * pole, 1e-9),
+        -left,
+        right,
+    )
+    near = [p for p in found if 0.5 < p.w < 2.5]
+    assert [p.w for p in near] == pytest.approx([1.0036973969, 1.1959565137, 2.0], abs=1e-7)
+    assert [p.kind for p in near] == ["minimum", "maximum", "minimum"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.floats(-0.9, 0.9), st.floats(0.01, 3.0), st.sampled_from([-1.0, 1.0]))
+def test_a_kink_is_found_wherever_it_lies(place, bend, sign):
+    # L = sign (|W - place| + bend (W - place)^2).
+    found = stationary_points(
+        lambda w: sign * (np.sign(w - place) + 2 * bend * (w - place)), lambda w: sign * (2 * bend + 0 * w), -1, 5
+    )
+    assert [p.w for p in found] == pytest.approx([place], abs=1e-14)
+    assert found[0].kind == ("minimum" if sign > 0 else "maximum")
+    assert np.isnan(found[0].curvature)
+
+
+def test_a_pole_or_cusp_is_no_kink():
+    for power in (0.5, 1.0, 3.0):
+        found = stationary_points(
+            lambda w, power=power: np.sign(w - 0.3) * np.abs(w - 0.3) ** -power,
+            lambda w, power=power: -power * np.abs(w - 0.3) ** (-power - 1),
+            -1,
+            1.1,
+        )
+        assert found == []
+
+
+def test_a_kink_is_the_sharpest_minimum():
+    points = [
+        StationaryPoint(0.0, "minimum", 5.0),
+        StationaryPoint(1.0, "maximum", -1.0),
+        StationaryPoint(2.0, "minimum", float("nan")),
+    ]
+    assert sharpest_pit(points) == Pit(2.0, 1.0, 0.0)
+    assert minima(points) == [points[0], points[2]]
+
+
+def test_huge_derivatives_do_not_overflow():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = stationary_points(lambda w: 1e300 * np.sinh(w), lambda w: 1e300 * np.cosh(w), -10, 11)
+    assert [(p.w, p.kind) for p in found] == [(pytest.approx(0, abs=1e-15), "minimum")]
+
+
+def test_thousands_of_points_and_a_check_between():
+    calls = []
+    found = stationary_points(
+        lambda w: np.cos(1000 * w), lambda w: -1000 * np.sin(1000 * w), -1, 5, check=lambda: calls.append(1)
+    )
+    k = np.arange(-400, 2000)
+    places = (k + 0.5) * np.pi / 1000
+    places = places[(places > -1) & (places < 5)]
+    assert [p.w for p in found] == pytest.approx(list(places), abs=1e-14)
+    assert len(calls) > 30
+
+    class Stop(Exception):
+        pass
+
+    def stop():
+        raise Stop
+
+    with pytest.raises(Stop):
+        stationary_points(np.cos, np.sin, -1, 5, check=stop)
+
+
+def test_a_quartic_has_no_curvature_even_where_rounding_blurs_it():
+    found = stationary_points(lambda w: 4 * (w - 0.1) ** 3, lambda w: 12 * (w - 0.1) ** 2, -1, 3)
+    assert [(p.kind, p.curvature) for p in found] == [("minimum", 0.0)]
+    expanded = stationary_points(
+        lambda w: 4 * w**3 - 12 * w**2 + 12 * w - 4, lambda w: 12 * w**2 - 24 * w + 12, -1.03, 3
+    )
+    assert [(p.w, p.kind) for p in expanded] == [(pytest.approx(1.0, abs=2e-5), "minimum")]

@@ -9,6 +9,7 @@ from tui_opt.cli.interrupting import leave_at_once
 
 def main() -> NoReturn:
     """Run the command line and exit with one of `ExitCode`. No traceback reaches the user."""
-    with leave_at_once():
-        from tui_opt.cli.command_line import run
+    leave_at_once()
+    from tui_opt.cli.command_line import run
+
     run()

@@ -15,24 +15,50 @@ from tui_opt.errors import ExitCode, UsageError
 from tui_opt.locations import runs_dir
 from tui_opt.runner.context import Progress
 from tui_opt.runner.execute import Ended, Plan, begin, execute, plan
+from tui_opt.runner.run_directory import RunDirectory
 from tui_opt.runner.interrupts import Interrupts
 from tui_opt.runner.report import run_document
 from tui_opt.scenario_file import ScenarioFile, read_file
 
 LINE_INTERVAL = 5.0
+STOPPING = "Stopping in order; Ctrl-C again does not wait for that."
+
+#: from the least to the worst; the codes of signals, from 128 on, are worse still.
+SEVERITY = (
+    ExitCode.OK,
+    ExitCode.EXPECTATION_FAILED,
+    ExitCode.SWEEP_INCOMPLETE,
+    ExitCode.DEVICE_UNAVAILABLE,
+    ExitCode.USAGE,
+    ExitCode.RUN_FAILED,
+)
+
+
+def worse(one: int, other: int) -> int:
+    """The worse of two exit codes, which is that of several runs together."""
+
+    def rank(code: int) -> int:
+        return SEVERITY.index(ExitCode(code)) if code < 128 else code
+
+    return max(one, other, key=rank)
 
 
 class ProgressLine:
     """Progress on stderr: a line that is redrawn on a terminal, a new line now and then elsewhere."""
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, interrupts: Interrupts) -> None:
         self._label = label
+        self._interrupts = interrupts
+        self._stopping = False
         self._live = sys.stderr.isatty()
         self._next = time.monotonic() + (0.3 if self._live else LINE_INTERVAL)
         self._drawn = False
 
     def show(self, progress: Progress, eta: float | None) -> None:
         """Draw, if it is time to."""
+        if self._interrupts.count and self._live:
+            self._stop()
+            return
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + (0.2 if self._live else LINE_INTERVAL)
@@ -44,6 +70,12 @@ class ProgressLine:
         else:
             sys.stderr.write(text.rstrip() + "\n")
         sys.stderr.flush()
+
+    def _stop(self) -> None:
+        """Draw no more: a second signal ends the process too soon to take the line away."""
+        if not self._stopping:
+            self._stopping = True
+            self.say(STOPPING)
 
     def say(self, text: str) -> None:
         """A sentence of the computation."""
@@ -139,19 +171,28 @@ def batch_command(
         for settled in plans:
             ended = run_one(settled, store, interrupts, quiet=quiet)
             show_one(settled, ended, as_json=as_json, figures=figures)
-            worst = worst or ended.exit_code
-            if check and ended.state == "done" and not all(o.holds for o in ended.outcomes):
-                worst = worst or ExitCode.EXPECTATION_FAILED
+            worst = worse(worst, exit_code(ended, check=check))
             if interrupts.count:
-                worst = interrupts.exit_code
+                worst = worse(worst, interrupts.exit_code)
                 break
     sys.exit(worst)
 
 
+def exit_code(ended: Ended, *, check: bool) -> int:
+    """The exit code of one ended run; with `check`, what it expected counts."""
+    if check and ended.state == "done" and not all(outcome.holds for outcome in ended.outcomes):
+        return worse(ended.exit_code, ExitCode.EXPECTATION_FAILED)
+    return ended.exit_code
+
+
 def run_one(settled: Plan, store: Path, interrupts: Interrupts, *, quiet: bool) -> Ended:
     """Run one file with its progress on stderr."""
-    line = ProgressLine(f"{settled.file.scenario.name} {settled.file.experiment.name}")
-    run = begin(settled, store)
+    return carry_out(begin(settled, store), settled, interrupts, quiet=quiet)
+
+
+def carry_out(run: RunDirectory, settled: Plan, interrupts: Interrupts, *, quiet: bool) -> Ended:
+    """Carry out a claimed run with its progress on stderr."""
+    line = ProgressLine(f"{settled.file.scenario.name} {settled.file.experiment.name}", interrupts)
     try:
         return execute(
             run,

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from tui_opt.cli.schema import file_schema, parameter_schema
 from tui_opt.errors import UsageError
 from tui_opt.param_spec import ParamSpec
+from tui_opt.problems import ParameterErrors
 from tui_opt.scenario import Experiment, Scenario, registry
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+NARROW = 72
 
 
 def _find(scenario: str, experiment: str) -> tuple[Scenario, Experiment]:
@@ -65,6 +73,7 @@ def show_command(scenario: str, experiment: str | None, as_json: bool) -> None:
     """Show an experiment's parameters, or a scenario's experiments and theory page."""
     from rich.markdown import Markdown
     from rich.table import Table
+    from rich.text import Text
 
     from tui_opt.cli.screen import results
 
@@ -80,14 +89,37 @@ def show_command(scenario: str, experiment: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(parameter_schema(chosen), ensure_ascii=False, indent=1))
         return
-    console.print(f"[b]{scenario} {chosen.name}[/b]: {chosen.title}\n{chosen.summary}\n")
+    heading = Text(f"{scenario} {chosen.name}", "bold")
+    console.print(heading.append(f": {chosen.title}\n{chosen.summary}\n", "not bold"))
+    if console.width < NARROW:
+        for name, spec in chosen.params.specs().items():
+            console.print(_block(name, spec))
+        _print_names(console, chosen)
+        return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("parameter", "default", "unit", "allowed, meaning"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "parameter")
     for name, spec in chosen.params.specs().items():
-        symbol = f" ({spec.symbol})" if spec.symbol else ""
-        table.add_row(name + symbol, default_text(spec), spec.unit, f"{spec.help} {spec.allowed_sentence}")
-    console.print(table, markup=False)
+        cells = (name + _symbol(spec), default_text(spec), spec.unit, f"{spec.help} {spec.allowed_sentence}")
+        table.add_row(*map(Text, cells))  # as texts: what stands in brackets is no markup
+    console.print(table)
+    _print_names(console, chosen)
+
+
+def _symbol(spec: ParamSpec) -> str:
+    return f" ({spec.symbol})" if spec.symbol else ""
+
+
+def _block(name: str, spec: ParamSpec) -> Text:
+    """A parameter where there is no room for a table."""
+    from rich.text import Text
+
+    unit = f" {spec.unit}" if spec.unit else ""
+    text = Text(name + _symbol(spec), "bold")
+    return text.append(f" = {default_text(spec)}{unit}\n{spec.help} {spec.allowed_sentence}\n", "not bold")
+
+
+def _print_names(console: Console, chosen: Experiment) -> None:
     if chosen.findings:
         console.print(f"\nfindings: {', '.join(chosen.findings)}", markup=False)
     if chosen.arrays:
@@ -135,7 +167,7 @@ def template(scenario: Scenario, experiment: Experiment) -> str:
         "",
         "# A sweep over parameters, the first axis slowest:",
         "# [sweep]",
-        "# temperature = {from = 0.01, to = 0.02, num = 11}",
+        f"# {_sweep_example(experiment)}",
         "",
         "# What the result should be; `optexplore verify` checks it:",
         "# [[expect]]",
@@ -144,6 +176,30 @@ def template(scenario: Scenario, experiment: Experiment) -> str:
         "# tolerance = 0.001",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _sweep_example(experiment: Experiment) -> str:
+    """A line for `[sweep]`: a range of the first parameter that has one around its default."""
+    for name, spec in experiment.params.specs().items():
+        start = spec.default[0] if isinstance(spec.default, tuple | list) and spec.default else spec.default
+        if not spec.one or not (spec.log or spec.kind == "real"):
+            continue
+        if isinstance(start, bool) or not isinstance(start, int | float):
+            continue
+        half = start // 2 if spec.kind == "integer" else start / 2
+        for low, high in ((half, start), (start, 2 * start), (start, start + 1)):
+            if low < high and _allowed(experiment, name, low) and _allowed(experiment, name, high):
+                scale = ", log = true" if spec.log and low > 0 else ""
+                return f"{name} = {{from = {low}, to = {high}, num = 5{scale}}}"
+    return "seed = [0, 1, 2]"
+
+
+def _allowed(experiment: Experiment, name: str, value: float) -> bool:
+    try:
+        experiment.params.check({name: value})
+    except ParameterErrors:
+        return False
+    return True
 
 
 @click.command("schema")
@@ -162,75 +218,3 @@ def schema_command(scenario: str | None, experiment: str | None) -> None:
         if experiment is not None:
             found.experiment(experiment)
     click.echo(json.dumps(file_schema(chosen), ensure_ascii=False, indent=1))
-
-
-def file_schema(chosen: list[tuple[Scenario, Experiment]]) -> dict[str, Any]:
-    """JSON schema (draft 2020-12) of the scenario files of some experiments."""
-    from tui_opt.scenario_file import SIZES
-
-    def one(scenario: Scenario, experiment: Experiment) -> dict[str, Any]:
-        return {
-            "type": "object",
-            "title": f"{scenario.name} {experiment.name}",
-            "description": experiment.summary,
-            "required": ["scenario", "experiment"],
-            "additionalProperties": False,
-            "properties": {
-                "scenario": {"const": scenario.name},
-                "experiment": {"const": experiment.name},
-                "title": {"type": "string"},
-                "description": {"type": "string"},
-                "seed": {"type": "integer", "minimum": 0, "default": 0},
-                "device": {"type": "string", "pattern": "^(auto|cpu|cuda(:[0-9]+)?)$", "default": "auto"},
-                "size": {"enum": list(SIZES), "default": "laptop"},
-                "params": parameter_schema(experiment),
-                "sweep": {"type": "object"},
-                "expect": {"type": "array", "items": {"type": "object"}},
-            },
-        }
-
-    schemas = [one(s, e) for s, e in chosen]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "oneOf": schemas}
-
-
-def parameter_schema(experiment: Experiment) -> dict[str, Any]:
-    """JSON schema of an experiment's parameters; unit, symbol, group and scale under keys of their own."""
-    properties = {name: _property(spec) for name, spec in experiment.params.specs().items()}
-    return {"type": "object", "additionalProperties": False, "properties": properties}
-
-
-_JSON_TYPES = {
-    "real": "number",
-    "integer": "integer",
-    "flag": "boolean",
-    "text": "string",
-    "expression": "string",
-}
-
-
-def _property(spec: ParamSpec) -> dict[str, Any]:
-    one: dict[str, Any] = {"enum": list(spec.choices)} if spec.choices else {"type": _JSON_TYPES[spec.kind]}
-    bounds = {
-        "minimum": spec.low,
-        "maximum": spec.high,
-        "exclusiveMinimum": spec.above,
-        "exclusiveMaximum": spec.below,
-    }
-    one |= {key: value for key, value in bounds.items() if value is not None}
-    forms: list[dict[str, Any]] = [one] if spec.one else []
-    if spec.many:
-        forms.append({"type": "array", "items": one, "minItems": max(1, spec.least)})
-    if spec.words:
-        forms.append({"enum": list(spec.words)})
-    out: dict[str, Any] = dict(forms[0]) if len(forms) == 1 else {"anyOf": forms}
-    out["description"] = spec.help
-    if spec.default is not None:
-        out["default"] = spec.default
-    extra = {
-        "unit": spec.unit,
-        "symbol": spec.symbol,
-        "group": spec.group,
-        "log": spec.log,
-        "variables": spec.variables,
-    }
-    return out | {f"x-{key}": list(v) if isinstance(v, tuple) else v for key, v in extra.items() if v}

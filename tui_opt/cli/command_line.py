@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import click
 
-from tui_opt.cli.interrupting import leave_at_once, leave_at_once_from_here
+from tui_opt.cli.interrupting import end_in_order, leave_at_once
 from tui_opt.cli.streams import discard_stdout, guard_stdout
 from tui_opt.errors import ExitCode, OptexploreError
 
@@ -39,8 +39,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        with leave_at_once():
-            module = importlib.import_module(f"tui_opt.cli.{COMMANDS[cmd_name][0]}")
+        module = importlib.import_module(f"tui_opt.cli.{COMMANDS[cmd_name][0]}")
+        end_in_order()
         command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
 
@@ -120,7 +120,7 @@ def run() -> NoReturn:
     """Carry out the command line and exit with one of `ExitCode`. No traceback reaches the user."""
     guard_stdout()
     code = _carried_out()
-    leave_at_once_from_here()
+    leave_at_once()
     sys.exit(code)
 
 

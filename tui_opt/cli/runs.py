@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -15,9 +15,11 @@ from tui_opt.cli.screen import results
 from tui_opt.errors import StoreError, UsageError
 from tui_opt.locations import runs_dir
 from tui_opt.problems import printable
+from tui_opt.runner.run_directory import RunDirectory, State
 from tui_opt.store import Store
 
 CANCEL_PATIENCE = 5.0
+STATES = (*get_args(State), "unreadable")
 
 _out = click.option("--out", type=click.Path(path_type=Path), help="The store. [default: ~/optexplore]")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -35,7 +37,7 @@ def _store(out: Path | None) -> Store:
 @runs_command.command("list")
 @_out
 @_json
-@click.option("--state", help="Only runs in this state.")
+@click.option("--state", type=click.Choice(STATES), help="Only runs in this state.")
 def list_runs(out: Path | None, as_json: bool, state: str | None) -> None:
     """List the runs of a store, oldest first."""
     rows = [row for row in _store(out).rows() if state in (None, row.state)]
@@ -128,22 +130,30 @@ def _stored_document(run: Any) -> dict[str, Any]:
 @click.option(
     "--threads", type=click.IntRange(1, 4096), help="Threads to use. [default: the cores there are]"
 )
-def resume_run(run: str, out: Path | None, as_json: bool, figures: FigureChoice, threads: int | None) -> None:
+@click.option("--check", is_flag=True, help="Exit with 4 where an expectation does not hold.")
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+def resume_run(
+    run: str,
+    out: Path | None,
+    as_json: bool,
+    figures: FigureChoice,
+    threads: int | None,
+    check: bool,
+    quiet: bool,
+) -> None:
     """Go on with a run that was cancelled, failed or lost, from its last checkpoint."""
-    from tui_opt.cli.batch import ProgressLine, show_one
-    from tui_opt.runner.execute import claim_again, execute, plan
+    from tui_opt.cli.batch import carry_out, exit_code, show_one
+    from tui_opt.runner.execute import claim_again, plan
     from tui_opt.runner.interrupts import Interrupts
     from tui_opt.scenario_file import read_file
 
     found = _store(out).find(run)
     settled = plan(read_file(found.path / "scenario.toml"), threads)
     claim_again(found)
-    line = ProgressLine(f"{settled.file.scenario.name} {settled.file.experiment.name}")
     with Interrupts() as interrupts:
-        ended = execute(found, settled, interrupts=interrupts, observe=line.show, tell=line.say)
-    line.clear()
+        ended = carry_out(found, settled, interrupts, quiet=quiet)
     show_one(settled, ended, as_json=as_json, figures=figures)
-    sys.exit(ended.exit_code)
+    sys.exit(exit_code(ended, check=check))
 
 
 @runs_command.command("cancel")
@@ -152,24 +162,42 @@ def resume_run(run: str, out: Path | None, as_json: bool, figures: FigureChoice,
 def cancel_runs(runs: tuple[str, ...], out: Path | None) -> None:
     """Ask running runs to stop, and take queued ones out of the queue."""
     store = _store(out)
-    asked = []
-    for name in runs:
-        found = store.find(name)
+    chosen = [store.find(name) for name in runs]
+    for found in chosen:  # all of them before any is asked
         state = found.status()["state"]
-        if state == "running":
-            found.request_cancel()
-            asked.append(found)
-        elif state == "queued" and found.lock.acquire(timeout=0.2):
-            found.write_status({**found.read_status_file(), "state": "cancelled"}, sync=True)
-            found.lock.release()
-            click.echo(f"{found.id}  cancelled")
-        else:
+        if state not in ("queued", "running"):
             raise UsageError(f"The run {found.id} is {state}; there is nothing to cancel.")
-    deadline = time.monotonic() + CANCEL_PATIENCE
+    asked = [found for found in chosen if not _taken_from_queue(found)]
     for found in asked:
-        while found.status()["state"] == "running" and time.monotonic() < deadline:
+        found.request_cancel()
+    deadline = time.monotonic() + CANCEL_PATIENCE
+    deaf = []
+    for found in asked:
+        while (state := found.status()["state"]) in ("queued", "running") and time.monotonic() < deadline:
             time.sleep(0.05)
-        click.echo(f"{found.id}  {found.status()['state']}")
+        click.echo(f"{found.id}  {state}")
+        if state in ("queued", "running"):
+            deaf.append(found.id)
+    if deaf:
+        raise StoreError(
+            f"Asked to stop, and not stopped within {CANCEL_PATIENCE:g} s: {', '.join(deaf)}. "
+            "`optexplore runs list` tells when that has happened."
+        )
+
+
+def _taken_from_queue(found: RunDirectory) -> bool:
+    """Cancel a run that waits; False where somebody works on it, or takes it this moment."""
+    if found.status()["state"] != "queued" or not found.lock.acquire(timeout=0.2):
+        return False
+    try:
+        status = found.read_status_file()
+        if status["state"] != "queued":
+            return False
+        found.write_status({**status, "state": "cancelled"}, sync=True)
+    finally:
+        found.lock.release()
+    click.echo(f"{found.id}  cancelled")
+    return True
 
 
 @runs_command.command("rm")

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import shutil
 import sys
-from typing import Literal
+from typing import IO, Literal, cast
 
 from rich.console import Console
 
 Colors = Literal["none", "standard", "256", "truecolor"]
-NARROWEST = 40
+PIPE_COLUMNS = 100
+
+
+class _Unpadded(io.TextIOBase):
+    """stdout without the blanks that fill a table's lines up, for readers that are programs."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(re.sub(" +$", "", text, flags=re.MULTILINE))
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return getattr(sys.stdout, "encoding", None) or "utf-8"
 
 
 def results() -> Console:
-    """stdout. Not wrapped where it is no terminal, so that a pipe gets whole lines."""
-    return Console(highlight=False, width=width(), soft_wrap=False)
+    """stdout, laid out in `width` columns; where it is no terminal, no line ends in blanks."""
+    console = Console(highlight=False, width=width(), soft_wrap=False)
+    if console.is_terminal:
+        return console
+    return Console(file=cast("IO[str]", _Unpadded()), highlight=False, width=width(), soft_wrap=False)
 
 
 def messages() -> Console:
@@ -24,8 +43,8 @@ def messages() -> Console:
 
 
 def width() -> int:
-    """Columns to lay results out in."""
-    return max(NARROWEST, shutil.get_terminal_size((100, 40)).columns)
+    """Columns to lay results out in: COLUMNS where it is set, else the terminal's, else 100."""
+    return max(1, shutil.get_terminal_size((PIPE_COLUMNS, 40)).columns)
 
 
 def colors(console: Console) -> Colors:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -17,6 +18,7 @@ from tui_opt.locations import shipped_scenarios
 from tui_opt.runner.execute import plan
 from tui_opt.runner.interrupts import Interrupts
 from tui_opt.runner.verify import Claim, claims_of, shared_questions, shipped_files
+from tui_opt.scenario_file import ScenarioFile
 
 MOST_COLUMNS = 160
 
@@ -44,10 +46,14 @@ def verify_command(
 ) -> None:
     """Run scenario files (those that ship with optexplore, or those given) and check what they claim.
 
-    Claims of equal parameters share one run. Exit code 4 where a claim does not hold.
+    Claims of equal parameters share one run.
+
+    Exit codes: 0 ok, 1 a run failed, 2 bad usage or scenario file, or no claim to check, 3 device unavailable, 4 a claim
+    does not hold, 130 and 143 interrupted.
     """
-    chosen = read_all(files or _shipped(scenario), ())
-    chosen = [file for file in chosen if gpu or file.size != "gpu"]
+    if files and scenario is not None:
+        raise click.UsageError("--scenario chooses among the files that ship; it cannot be given with FILES.")
+    chosen = _with_claims(read_all(files or _shipped(scenario), ()), gpu=gpu)
     plans = [(group, plan(group[0], threads)) for group in shared_questions(chosen)]
     claims: list[Claim] = []
     failed = False
@@ -78,6 +84,27 @@ def _shipped(scenario: str | None) -> tuple[Path, ...]:
         known = ", ".join(sorted({path.parent.name for path in shipped_files(folder)}))
         raise UsageError(f"No scenario files ship for {scenario!r}; there are some for {known}.")
     return tuple(found)
+
+
+def _with_claims(files: Sequence[ScenarioFile], *, gpu: bool) -> list[ScenarioFile]:
+    """The files that have something to check here; why the others are left out is said on stderr.
+
+    Raises:
+        UsageError: there are none, and to succeed would claim what nobody looked at.
+    """
+    chosen = []
+    for file in files:
+        if not file.expectations:
+            why = "it has no [[expect]], so it claims nothing"
+        elif file.size == "gpu" and not gpu:
+            why = 'it is marked size = "gpu"; give --gpu to run it'
+        else:
+            chosen.append(file)
+            continue
+        click.echo(f"optexplore: {_short_path(file.source)} is skipped: {why}.", err=True)
+    if not chosen:
+        raise UsageError("There is no claim to check in these files.")
+    return chosen
 
 
 def _short_path(source: str) -> str:

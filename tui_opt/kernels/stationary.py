@@ -181,6 +181,7 @@ def _bisect(function: Field, low: FloatArray, high: FloatArray, before: FloatArr
     A place that is exactly zero or not finite is the answer. Bisection, unlike faster methods, does not mind
     kinks, poles and zeros of high order.
     """
+    width = high - low
     low, high = low.copy(), high.copy()
     active = np.arange(low.size)
     # A bracket is at most 2^33 wide and 2^-90 is far below the rounding of anything that is not at 0.
@@ -198,7 +199,8 @@ def _bisect(function: Field, low: FloatArray, high: FloatArray, before: FloatArr
         high[active[hit]] = middle[hit]
         active = active[high[active] > np.nextafter(low[active], np.inf)]
     at_low, at_high = np.abs(evaluate(function, low)), np.abs(evaluate(function, high))
-    return np.where(at_low < at_high, low, high)
+    place = np.where(at_low < at_high, low, high)
+    return np.where(np.abs(place) < 1e-30 * width, 0.0, place)
 
 
 def _crossings(
@@ -252,15 +254,20 @@ def _shapes(gradient: Field, at: FloatArray, left: FloatArray, right: FloatArray
     towards a zero (even like the cube root of the distance), stays at a kink, grows at a pole or cusp.
     """
     ratios = []
+    faded = np.ones(at.size, dtype=bool)
     for end in (left, right):
         far = np.minimum(0.5 * np.abs(end - at), 1e-7 * np.maximum(1.0, np.abs(at)))
         near = np.maximum(8 * np.spacing(np.abs(at)), 1e-7 * far)
         side = np.sign(end - at)
         with np.errstate(all="ignore"):
-            ratio = np.abs(evaluate(gradient, at + side * near)) / np.abs(evaluate(gradient, at + side * far))
+            little = np.abs(evaluate(gradient, at + side * far))
+            ratio = np.abs(evaluate(gradient, at + side * near)) / little
+            # Far may lie in the rounding noise of a flat zero already, where the ratio says nothing.
+            faded &= little < 1e-2 * np.abs(evaluate(gradient, end))
         ratios.append(np.where((near < 0.1 * far) & ~np.isnan(ratio), ratio, 0.0))
     high = np.maximum(*ratios)
-    return np.where(high > 1.5, "pole", np.where(high > 0.7, "kink", "zero"))
+    shape = np.where(high > 1.5, "pole", np.where(high > 0.7, "kink", "zero"))
+    return np.where(faded, "zero", shape)
 
 
 def _hidden_in_noise(
@@ -269,13 +276,13 @@ def _hidden_in_noise(
     """Zeros so flat that rounding blurs them: short stretches of noise between two clear opposite signs."""
     nodes = np.flatnonzero(noisy)
     found: list[_Candidate] = []
-    for stretch in np.split(nodes, np.flatnonzero(np.diff(nodes) > 5) + 1) if nodes.size else []:
+    for stretch in np.split(nodes, np.flatnonzero(np.diff(nodes) > 50) + 1) if nodes.size else []:
         low, high = float(w[stretch[0]]), float(w[stretch[-1]])
         width = high - low
-        if not 0 < width <= broadest or low - width < w[0] or high + width > w[-1]:
+        if not 0 < width <= broadest or low - 3 * width < w[0] or high + 3 * width > w[-1]:
             continue
         signs = [
-            np.unique(np.sign(evaluate(gradient, end + side * width * (0.05 + PROBES))))
+            np.unique(np.sign(evaluate(gradient, end + side * width * (1 + 2 * PROBES))))
             for end, side in ((low, -1.0), (high, 1.0))
         ]
         if all(s.size == 1 and abs(s[0]) == 1 for s in signs) and signs[0][0] != signs[1][0]:

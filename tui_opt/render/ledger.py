@@ -12,13 +12,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tui_opt.render.ascii import to_ascii
 from tui_opt.render.numbers import format_number, format_uncertain
+from tui_opt.render.wrap import clean, wrap
 
 if TYPE_CHECKING:
     from tui_opt.expectations import Outcome
 
 NARROW = 90
+NARROWEST = 20
+INDENT = "  "
 LEAST_DIGITS = 6
 MOST_DIGITS = 13
 
@@ -62,12 +64,11 @@ def expected_text(outcome: Outcome) -> str:
 
 
 def _text(words: str, style: str = "", *, unicode: bool) -> Text:
-    return Text(words if unicode else to_ascii(words), style)
+    return Text(clean(words, unicode=unicode), style)
 
 
-def _holds(outcome: Outcome, *, unicode: bool) -> Text:
-    words, style = ("✓ holds", "green") if outcome.holds else ("✗ does not hold", "bold red")
-    return _text(words, style, unicode=unicode)
+def _holds(outcome: Outcome) -> tuple[str, str]:
+    return ("✓ holds", "green") if outcome.holds else ("✗ does not hold", "bold red")
 
 
 def _claim(outcome: Outcome, *, unicode: bool) -> Text:
@@ -84,16 +85,17 @@ def ledger(rows: Sequence[tuple[str, Outcome]], width: int, *, unicode: bool = T
 
     Args:
         rows: where each claim stands (empty where that is plain) and what became of it.
-        width: cells across; narrow screens get a claim a block.
+        width: cells across, at least 1; narrow screens get a claim a block.
         unicode: write in ASCII only where false.
 
     Returns:
-        Something rich can print; a number is never cut.
+        Something rich can print, no wider than `width`; a number is cut only where it is wider than a line.
     """
     parts: list[RenderableType] = []
     for source, group in groupby(rows, key=lambda row: row[0]):
         if source:
-            parts.append(_text(f"\n{source}" if parts else source, "bold", unicode=unicode))
+            heading = _lines(source, width, "bold", unicode=unicode)
+            parts.append(Text("\n").append_text(heading) if parts else heading)
         outcomes = [outcome for _, outcome in group]
         draw = _blocks if width < NARROW else _table
         parts.append(draw(outcomes, width, unicode=unicode))
@@ -119,19 +121,36 @@ def _table(outcomes: Sequence[Outcome], width: int, *, unicode: bool) -> Table:
             _claim(outcome, unicode=unicode),
             _text("" if claimed is None else format_number(claimed), unicode=unicode),
             _text(measured_text(outcome), unicode=unicode),
-            Text.assemble(outcome.expectation.verdict, "\n", _holds(outcome, unicode=unicode)),
+            Text.assemble(outcome.expectation.verdict, "\n", _text(*_holds(outcome), unicode=unicode)),
         )
     return table
 
 
-def _blocks(outcomes: Sequence[Outcome], width: int, *, unicode: bool) -> Table:
-    table = Table.grid()
-    table.width = width
-    table.add_column(overflow="fold")
-    for outcome in outcomes:
-        table.add_row(_claim(outcome, unicode=unicode))
-        claimed = outcome.expectation.claimed
-        said = f", claimed {format_number(claimed)}" if claimed is not None else ""
-        line = f"  {measured_text(outcome)} (expected {expected_text(outcome)}{said})  {outcome.expectation.verdict}  "
-        table.add_row(Text.assemble(_text(line, unicode=unicode), _holds(outcome, unicode=unicode)))
-    return table
+def _blocks(outcomes: Sequence[Outcome], width: int, *, unicode: bool) -> Text:
+    return Text("\n").join(_block(outcome, width, unicode=unicode) for outcome in outcomes)
+
+
+def _block(outcome: Outcome, width: int, *, unicode: bool) -> Text:
+    e = outcome.expectation
+    claimed = f", claimed {format_number(e.claimed)}" if e.claimed is not None else ""
+    numbers = f"{measured_text(outcome)} (expected {expected_text(outcome)}{claimed})"
+    verdict, style = _holds(outcome)
+    sentences = [
+        (e.claim or e.target, "", ""),
+        (e.note, "dim", ""),
+        (outcome.why, "yellow", ""),
+        (numbers, "", INDENT),
+        (f"{e.verdict}  {verdict}", style, INDENT),
+    ]
+    lines = (
+        _lines(words, width, style, indent if width > NARROWEST else "", unicode=unicode)
+        for words, style, indent in sentences
+        if words
+    )
+    return Text("\n").join(lines)
+
+
+def _lines(words: str, width: int, style: str, indent: str = "", *, unicode: bool) -> Text:
+    # Wrapped here: rich would break lines at the thin spaces inside numbers.
+    lines = wrap(clean(words, unicode=unicode), width - len(indent))
+    return Text("\n").join(Text(indent + line, style) for line in lines)

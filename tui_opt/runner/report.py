@@ -1,4 +1,9 @@
-"""A run as the JSON object that scripts read."""
+"""A run as the JSON object that scripts read.
+
+JSON has no numbers that are not finite: those are null, with their name (`inf`, `-inf`, `nan`) beside them. For the
+`value` of a finding the name stands under `nonfinite`, and for every other number under its own key with `_nonfinite`
+behind it, such as `stderr_nonfinite` of a finding, and `value_nonfinite` and `measured_nonfinite` of an expectation.
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def _many(value: float | int | tuple[float, ...] | tuple[int, ...]) -> tuple[flo
 
 
 def _landscape(p: LandscapeParams) -> Estimate:
-    return Estimate(0.05, 64 * p.points * (len(p.losses) + 4))
+    return Estimate(0.05 + 1e-7 * p.points * len(p.losses), 64 * p.points * (len(p.losses) + 4))
 
 
 def _trajectory(p: TrajectoryParams) -> Estimate:
@@ -37,19 +37,22 @@ def _run_length(p: RunLengthParams) -> Estimate:
 
 
 def _escape(p: EscapeParams) -> Estimate:
-    temperatures = len(_many(p.temperature))
+    temperatures, questions = len(_many(p.temperature)), len(_many(p.steps))
     steps = max(_many(p.steps))
     seconds = 0.0
     if p.method != "monte-carlo":
         seconds += temperatures * p.cells * _SECONDS_PER_CELL
     if p.method != "operator":
-        seconds += temperatures * p.walkers * steps * _SECONDS_PER_WALKER_STEP
-    return Estimate(seconds, _MOST_ATOMS_BYTES + 3_000 * p.cells + 32 * p.walkers)
+        # Half the price for each further datapoint: all gradients are computed at every step.
+        terms = 0.5 * (len(p.losses) + 1)
+        seconds += temperatures * p.walkers * steps * terms * _SECONDS_PER_WALKER_STEP
+    answers = 80 * temperatures * questions
+    return Estimate(seconds, _MOST_ATOMS_BYTES + 12_000 * p.cells + 64 * p.walkers + answers)
 
 
 def _escape_law(p: EscapeLawParams) -> Estimate:
     seconds = len(p.temperature) * p.cells * _SECONDS_PER_CELL
-    return Estimate(seconds, _MOST_ATOMS_BYTES + 3_000 * p.cells)
+    return Estimate(seconds, _MOST_ATOMS_BYTES + 12_000 * p.cells)
 
 
 _WARM = {"temperature": 0.02, "steps": [30], "walkers": 1100, "cells": 200}

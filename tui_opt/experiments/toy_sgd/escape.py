@@ -130,11 +130,10 @@ def _by_monte_carlo(answer: Answer, system: System, params: EscapeParams, ctx: C
     for done, (i, way) in enumerate(todo):
         temperature = float(answer.temperature[i])
 
-        def report(walkers: int, done: int = done, temperature: float = temperature) -> None:
-            share = walkers / params.walkers
+        def report(share: float, done: int = done, temperature: float = temperature) -> None:
             ctx.progress(ahead + done + share, ahead + len(todo), f"walkers at T = {temperature:g}")
 
-        label = f"walkers T={temperature!r} W={way.start!r} b={way.barrier!r}"
+        label = f"walkers T={temperature!r}"
         answer.samples[i] = sample_escapes(
             kernel, way, temperature, answer.steps, params.walkers, ctx, label, report
         )

@@ -11,11 +11,13 @@ import numpy as np
 from tui_opt.experiments.toy_sgd.params import LandscapeParams
 from tui_opt.experiments.toy_sgd.system import FloatArray, System
 from tui_opt.figure import Axis, Figure, Line, Ref, Rule
-from tui_opt.kernels.stationary import StationaryPoint
+from tui_opt.kernels.poles import poles
+from tui_opt.kernels.stationary import StationaryPoint, stationary_points
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
 MOST_TERMS_DRAWN = 6
+MOST_POLES_NAMED = 5
 
 
 def compute(params: LandscapeParams, ctx: Context) -> Result:
@@ -44,25 +46,32 @@ def compute(params: LandscapeParams, ctx: Context) -> Result:
     return result
 
 
-def _loss_of(system: System, term: int, w: FloatArray) -> FloatArray:
-    return np.asarray(system.loss_terms(w)[term])
+def _row(function: Callable[[FloatArray], FloatArray], term: int, w: FloatArray) -> FloatArray:
+    return np.asarray(function(w)[term])
 
 
 def _add_stationary_points(result: Result, system: System, params: LandscapeParams, ctx: Context) -> None:
-    mean = system.stationary(params.w_min, params.w_max)
-    functions: list[tuple[str, list[StationaryPoint], Callable[[FloatArray], FloatArray]]] = [
-        ("L", mean, system.loss)
-    ]
+    functions = [("L", system.loss, system.gradient, system.curvature)]
     for term in range(system.terms):
+        of_all = (system.loss_terms, system.gradients, system.curvatures)
+        functions.append((f"l{term}", *(partial(_row, function, term) for function in of_all)))
+    rows: list[tuple[str, float, str, float, float | None]] = []
+    mean: list[StationaryPoint] = []
+    for name, loss, gradient, curvature in functions:
         ctx.check()
-        points = system.stationary_of(term, params.w_min, params.w_max)
-        functions.append((f"l{term}", points, partial(_loss_of, system, term)))
-    rows = [
-        (name, point.w, point.kind, float(loss(np.array([point.w]))[0]), point.curvature)
-        for name, points, loss in functions
-        for point in points
-    ]
-    result.add_table("stationary_points", ("function", "w", "kind", "loss", "curvature"), rows)
+        points = stationary_points(gradient, curvature, params.w_min, params.w_max, check=ctx.check)
+        heights = loss(np.array([point.w for point in points]))
+        rows += [
+            (name, point.w, point.kind, float(height), None if math.isnan(point.curvature) else point.curvature)
+            for point, height in zip(points, heights, strict=True)
+        ]
+        _warn_of_poles(result, name, poles(gradient, params.w_min, params.w_max))
+        mean = points if name == "L" else mean
+    kinks = sum(curvature is None for *_, curvature in rows)
+    title = "Stationary points"
+    if kinks:
+        title += "; where the curvature is missing, the loss has a kink: its derivative jumps through zero"
+    result.add_table("stationary_points", ("function", "w", "kind", "loss", "curvature"), rows, title=title)
     if mean:
         places = np.array([point.w for point in mean])
         dims = ("stationary",)
@@ -79,10 +88,20 @@ def _add_stationary_points(result: Result, system: System, params: LandscapePara
         result.add_finding("global_minimum", lowest[1], text, unit="W")
     else:
         result.add_missing("global_minimum", "The mean loss has no minimum on the interval.", unit="W")
-    places = np.array([point.w for point in mean])
+    places = np.array([point.w for point in mean if not math.isnan(point.curvature)])
     worst = float(np.max(np.abs(system.gradient(places)))) if places.size else math.nan
-    result.add_finding(
-        "worst_gradient", worst, "largest |L'| at a stationary point found", unit="L/W", kind="accuracy"
+    text = "largest |L'| at a stationary point found, kinks aside"
+    result.add_finding("worst_gradient", worst, text, unit="L/W", kind="accuracy")
+
+
+def _warn_of_poles(result: Result, function: str, places: list[float]) -> None:
+    if not places:
+        return
+    shown = ", ".join(f"{place:.6g}" for place in places[:MOST_POLES_NAMED])
+    more = f" and {len(places) - MOST_POLES_NAMED} more places" if len(places) > MOST_POLES_NAMED else ""
+    result.warn(
+        f"The gradient of {function} grows without bound at W = {shown}{more} (a pole or a cusp); "
+        "no stationary point is reported there."
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tui_opt.experiments.toy_sgd.system import FloatArray, System, Way
 from tui_opt.kernels.emit import specialise
@@ -16,6 +18,7 @@ from tui_opt.runner.context import Context
 # A specialised kernel takes a second or two to compile once; below this many walker steps the tape is faster.
 WORTH_COMPILING = 5e8
 STEPS_IN_A_SLICE = 1e7
+SLICES_BETWEEN_CHECKPOINTS = 20
 MOST_CHUNKS = 256
 LEAST_CHUNK = 4 * BLOCK
 
@@ -99,9 +102,9 @@ def sample_escapes(
     walkers: int,
     ctx: Context,
     label: str,
-    report: Callable[[int], None],
+    report: Callable[[float], None],
 ) -> Sample:
-    """Walk them all; finished chunks are found in the checkpoint again.
+    """Walk them all; finished chunks, and the walkers of unfinished ones, are found in the checkpoint again.
 
     Args:
         kernel: advances walkers in place.
@@ -111,39 +114,72 @@ def sample_escapes(
         walkers: how many.
         ctx: context of the run.
         label: names this sample's random stream and checkpoint pieces.
-        report: called with the walkers done so far.
+        report: called with the share of the work that is done.
     """
     key = ctx.key(label)
     horizon = max(steps)
     direction = 1 if way.side > 0 else -1
+    work = _Work(float(walkers) * horizon, report)
 
     def walk(chunk: tuple[int, int]) -> Sample:
         first, count = chunk
-        kept = ctx.checkpoint.get(f"{label}/{first}")
+        name = f"{label}/{first}"
+        kept = ctx.checkpoint.get(name)
         if kept is not None:
+            work.add(count * horizon)
             return Sample.unpacked(kept)
-        w = np.full(count, way.start)
-        passage = np.full(count, -1, dtype=np.int64)
+        w, passage, begin = _resumed(ctx, name, way.start, count)
+        work.add(count * begin)
         slice_steps = max(1, int(STEPS_IN_A_SLICE / count))
-        for done in range(0, horizon, slice_steps):
+        for number, done in enumerate(range(begin, horizon, slice_steps), start=1):
             ctx.check()
             now = min(slice_steps, horizon - done)
             kernel(w, passage, first, done, now, temperature, way.barrier, direction, key)
+            work.add(count * now)
             if np.all(passage >= 0):
+                work.add(count * (horizon - done - now))
                 break
-        passed = passage[passage >= 0].astype(np.float64)
-        escaped = np.array(
-            [np.count_nonzero((passage >= 0) & (passage <= n)) for n in steps], dtype=np.float64
-        )
-        lost = float(np.count_nonzero(~np.isfinite(w)))
-        sample = Sample(
-            count, escaped, float(passed.size), float(passed.sum()), float((passed**2).sum()), lost
-        )
-        ctx.checkpoint.put(f"{label}/{first}", sample.packed())
+            if number % SLICES_BETWEEN_CHECKPOINTS == 0:
+                state = np.concatenate([[float(done + now)], w, passage.astype(np.float64)])
+                ctx.checkpoint.put(f"{name}/under way", state)
+        sample = _counted(w, passage, steps)
+        ctx.checkpoint.put(name, sample.packed())
+        ctx.checkpoint.drop(f"{name}/under way")
         return sample
 
     total = Sample.empty(len(steps))
     for sample in ctx.map(walk, chunks(walkers)):
         total += sample
-        report(total.walkers)
     return total
+
+
+class _Work:
+    """Walker steps done, by several threads."""
+
+    def __init__(self, total: float, report: Callable[[float], None]) -> None:
+        self._total = total
+        self._report = report
+        self._done = 0.0
+        self._lock = threading.Lock()
+
+    def add(self, walker_steps: float) -> None:
+        with self._lock:
+            self._done += walker_steps
+            self._report(self._done / self._total)
+
+
+def _resumed(ctx: Context, name: str, start: float, count: int) -> tuple[FloatArray, NDArray[np.int64], int]:
+    """Walkers of a chunk with the steps they have done, as an earlier attempt left them or at the start."""
+    state = ctx.checkpoint.get(f"{name}/under way")
+    if state is None or state.size != 2 * count + 1:
+        return np.full(count, start), np.full(count, -1, dtype=np.int64), 0
+    # Step numbers stay below 2^53, so they survive being stored as doubles.
+    return state[1 : count + 1].copy(), state[count + 1 :].astype(np.int64), int(state[0])
+
+
+def _counted(w: FloatArray, passage: NDArray[np.int64], steps: tuple[int, ...]) -> Sample:
+    passed = passage[passage >= 0].astype(np.float64)
+    ordered = np.sort(passed)
+    escaped = np.searchsorted(ordered, np.array(steps, dtype=np.float64), side="right").astype(np.float64)
+    lost = float(np.count_nonzero(~np.isfinite(w)))
+    return Sample(w.size, escaped, float(passed.size), float(passed.sum()), float((passed**2).sum()), lost)

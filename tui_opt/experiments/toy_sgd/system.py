@@ -256,6 +256,6 @@ def warn_of_coarse_means(result: Result, changes: Iterable[float]) -> None:
     worst = max((change for change in changes if math.isfinite(change)), default=0.0)
     if worst > GRID_ERROR_WORTH_A_WARNING:
         result.warn(
-            f"The mean number of steps changes by {math.expm1(min(worst, 700.0)):.2g} of itself from fewer cells to the "
-            "cells used, so its last digits are not to be trusted. Take more cells."
+            f"The mean number of steps changes by {math.expm1(min(worst, 700.0)):.2g} of itself with the number of "
+            "cells, so its last digits are not to be trusted. Take more cells."
         )
