@@ -234,7 +234,12 @@ def _add_findings(result: Result, answer: Answer) -> None:
         _compare_means(result, mean, error)
     if single and answer.ways[0] is not None:
         result.add_finding("start_w", answer.ways[0].start, "where the walkers start", unit="W")
-        result.add_finding("barrier_w", answer.ways[0].barrier, "beyond it a walker has escaped", unit="W")
+        result.add_finding(
+            "barrier_w",
+            answer.ways[0].barrier,
+            f"beyond it, to the {'right' if answer.ways[0].side > 0 else 'left'}, a walker has escaped",
+            unit="W",
+        )
     _add_deviation(result, answer)
 
 

@@ -62,7 +62,13 @@ def _add_stationary_points(result: Result, system: System, params: LandscapePara
         points = stationary_points(gradient, curvature, params.w_min, params.w_max, check=ctx.check)
         heights = loss(np.array([point.w for point in points]))
         rows += [
-            (name, point.w, point.kind, float(height), None if math.isnan(point.curvature) else point.curvature)
+            (
+                name,
+                point.w,
+                point.kind,
+                float(height),
+                None if math.isnan(point.curvature) else point.curvature,
+            )
             for point, height in zip(points, heights, strict=True)
         ]
         _warn_of_poles(result, name, poles(gradient, params.w_min, params.w_max))
