@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 import json
+import math
+import os
+import pty
 import re
+import signal
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from rich.cells import cell_len
 
 from tests.conftest import DROP
-from tui_opt.cli import COMMANDS
-from tui_opt.cli.catalogue import file_schema, template
+from tui_opt import expectations
+from tui_opt.cli import runs as runs_module
+from tui_opt.cli.batch import STOPPING, ProgressLine, worse
+from tui_opt.cli.catalogue import file_schema, show_command, template
+from tui_opt.cli.command_line import COMMANDS
+from tui_opt.errors import StoreError
+from tui_opt.runner.context import Progress
+from tui_opt.runner.interrupts import Interrupts
+from tui_opt.runner.run_directory import RunDirectory
 from tui_opt.scenario import registry
 from tui_opt.scenario_file import read_text
+from tui_opt.sweep import MOST_POINTS, read_sweep
 
 RUN_LENGTH = 'scenario = "toy-sgd"\nexperiment = "run-length"\n'
+ONE_DROP = DROP + "[params]\nheight = 1.0\n"
+REST_TIME = 9 * math.sqrt(2 / 9.81)  # (1 + e) / (1 - e) = 9
 CLAIM = """
 [[expect]]
-finding = "run_probability"
+finding = "rest_time"
 value = {value}
 tolerance = 1e-9
-claimed = 0.81
+claimed = 4.06
 source = "a post"
-claim = "A run of five within 100 draws has a chance of 81 %."
+claim = "It bounces for 4.06 seconds."
 """
+RIGHT = ONE_DROP + CLAIM.format(value=REST_TIME)
+WRONG = ONE_DROP + CLAIM.format(value=0.5)
 
 
 def test_help_names_every_command_and_its_line(cli):
@@ -87,6 +107,21 @@ def test_the_template_of_new_is_the_default_scenario_file(scenario, experiment):
     assert set(tomllib.loads(template(found, chosen))["params"]) | commented >= set(chosen.params.specs())
 
 
+EXPERIMENTS = [(s.name, e.name) for s in registry().scenarios.values() for e in s.experiments]
+
+
+@pytest.mark.parametrize(("scenario", "experiment"), [*EXPERIMENTS, ("bouncing-ball", "drop")])
+def test_the_sweep_that_new_suggests_can_be_run(scenario, experiment):
+    found = registry().scenario(scenario)
+    text = template(found, found.experiment(experiment))
+    text = re.sub(r"^# (\[sweep\])\n# (.+)", r"\1\n\2", text, flags=re.MULTILINE)
+    file = read_text(text)
+    assert file.sweep is not None
+    assert file.sweep.size > 1
+    for values in file.sweep.points():
+        file.at_point(values)
+
+
 def test_the_schema_covers_every_parameter_with_type_and_bounds():
     found = registry().scenario("toy-sgd")
     schema = file_schema([(found, found.experiment("escape"))])["oneOf"][0]["properties"]["params"][
@@ -100,8 +135,59 @@ def test_the_schema_covers_every_parameter_with_type_and_bounds():
     assert {"enum": ["auto"]} in schema["barrier"]["anyOf"]
 
 
+def test_the_schema_describes_sweeps_expectations_and_the_seed():
+    found = registry().scenario("toy-sgd")
+    chosen = found.experiment("escape")
+    top = file_schema([(found, chosen)])["oneOf"][0]["properties"]
+    assert top["seed"]["maximum"] == 2**63 - 1
+    assert set(top["sweep"]["properties"]) == {*chosen.params.specs(), "seed"}
+    values, spaced = top["sweep"]["properties"]["temperature"]["anyOf"]
+    assert values["items"]["anyOf"][0] == {"type": "number", "maximum": 1e6, "exclusiveMinimum": 0}
+    limits = {k: v["type"] for k, v in spaced["properties"].items()}
+    assert limits == {"from": "number", "to": "number", "num": "integer", "log": "boolean"}
+    for num, allowed in ((MOST_POINTS, True), (MOST_POINTS + 1, False)):
+        given = {"temperature": {"from": 0.1, "to": 0.2, "num": num}}
+        assert (not read_sweep(given, chosen.params.specs())[1]) is allowed
+    assert spaced["properties"]["num"]["maximum"] == MOST_POINTS
+    entry = top["expect"]["items"]
+    assert set(entry["properties"]) == set(expectations._KEYS)
+    assert all("type" in one or "enum" in one for one in entry["properties"].values())
+    assert entry["oneOf"] == [{"required": ["finding"]}, {"required": ["array"]}]
+    assert set(entry["properties"]["finding"]["enum"]) >= set(chosen.findings)
+
+
+def test_summaries_keep_their_brackets(monkeypatch):
+    from dataclasses import replace
+
+    drop = registry().scenario("bouncing-ball").experiment("drop")
+    ball = replace(
+        registry().scenario("bouncing-ball"), experiments=(replace(drop, summary="On [0, 1] [b]only[/b]."),)
+    )
+    monkeypatch.setattr("tui_opt.cli.catalogue._find", lambda *names: (ball, ball.experiments[0]))
+    for columns in ("100", "50"):
+        shown = CliRunner().invoke(show_command, ["bouncing-ball", "drop"], env={"COLUMNS": columns})
+        assert "On [0, 1] [b]only[/b]." in shown.output
+
+
+@pytest.mark.parametrize("columns", [30, 40, 100])
+def test_results_fit_the_width_and_end_in_no_blanks(cli, write, columns):
+    file = write(RIGHT + CLAIM.format(value=4).replace("It", "It, however long and winding this is,"))
+    changes = {"COLUMNS": str(columns)}
+    printed = [
+        cli("--batch", file, "--figures", "all", "--quiet", **changes).stdout,
+        cli("verify", file, "--quiet", **changes).stdout,
+        cli("show", "bouncing-ball", "drop", **changes).stdout,
+    ]
+    for text in printed:
+        assert text
+        for line in text.splitlines():
+            assert line == line.rstrip(" ")
+            # The path of the run stays whole, to be copied.
+            assert cell_len(line) <= columns or "-bouncing-ball-drop-" in line
+
+
 def test_batch_prints_one_json_object_per_file(cli, write, runs):
-    one = write(RUN_LENGTH + CLAIM.format(value=0.8101095992), "one.toml")
+    one = write(RIGHT, "one.toml")
     two = write(DROP, "two.toml")
     done = cli("--batch", one, two, "--json", "--quiet")
     assert done.returncode == 0
@@ -110,35 +196,48 @@ def test_batch_prints_one_json_object_per_file(cli, write, runs):
     assert set(keys.split()) | {"expectations", "warnings", "provenance"} <= set(first)
     assert first["status"] == second["status"] == "done"
     findings = {f["name"]: f["value"] for f in first["findings"]}
-    assert findings["run_length"] == 5
-    assert findings["run_probability"] == 0.810109599196358
+    assert findings["rest_time"] == pytest.approx(REST_TIME, rel=1e-14)
     assert first["expectations"][0]["holds"] is True
-    assert first["expectations"][0]["measured"] == findings["run_probability"]
-    assert first["arrays"]["w"]["dims"] == ["step"]
-    assert first["arrays"]["w"]["shape"] == [6]
+    assert first["expectations"][0]["measured"] == findings["rest_time"]
+    assert first["arrays"]["peak"]["dims"] == ["height", "bounce"]
+    assert first["arrays"]["peak"]["shape"] == [1, 21]
     assert Path(first["run_dir"]).parent == runs
     assert done.stderr == ""
 
 
 def test_set_overrides_any_key(cli, write):
     done = cli(
-        "--batch", write(RUN_LENGTH), "--set", "params.temperature=0.025", "--set", "seed=7", "--json", "--quiet"
+        "--batch", write(ONE_DROP), "--set", "params.height=4", "--set", "seed=7", "--json", "--quiet"
     )  # fmt: skip
     document = json.loads(done.stdout)
-    assert document["params"]["temperature"] == 0.025
+    assert document["params"]["height"] == 4.0
     assert document["seed"] == 7
-    assert {f["name"]: f["value"] for f in document["findings"]}["run_length"] == 10
+    found = {f["name"]: f["value"] for f in document["findings"]}["rest_time"]
+    assert found == pytest.approx(2 * REST_TIME, rel=1e-14)
 
 
 def test_check_exits_with_4_where_a_claim_does_not_hold(cli, write):
-    wrong = write(RUN_LENGTH + CLAIM.format(value=0.5))
-    assert cli("--batch", wrong, "--quiet").returncode == 0
-    assert cli("--batch", wrong, "--quiet", "--check").returncode == 4
+    assert cli("--batch", write(WRONG), "--quiet").returncode == 0
+    assert cli("--batch", write(WRONG), "--quiet", "--check").returncode == 4
+
+
+def test_the_worst_of_several_ends_is_the_exit_code():
+    from_bad_to_good = [143, 130, 1, 2, 3, 5, 4, 0]
+    for i, code in enumerate(from_bad_to_good):
+        for other in from_bad_to_good[i:]:
+            assert worse(code, other) == worse(other, code) == code
+
+
+def test_a_failed_run_outweighs_a_claim_that_does_not_hold(cli, write):
+    scatter = 'scenario = "bouncing-ball"\nexperiment = "scatter"\n[params]\nfail_at = 0\n'
+    done = cli("--batch", write(WRONG), write(scatter, "fails.toml"), "--check", "--quiet")
+    assert done.returncode == 1
+    assert "Block 0 was told to fail." in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_verify_prints_the_ledger(cli, write):
-    right = write(RUN_LENGTH + CLAIM.format(value=0.8101095992), "right.toml")
-    wrong = write(RUN_LENGTH + CLAIM.format(value=0.5), "wrong.toml")
+    right, wrong = write(RIGHT, "right.toml"), write(WRONG, "wrong.toml")
     done = cli("verify", right, wrong, "--json", "--quiet")
     assert done.returncode == 4
     rows = json.loads(done.stdout)
@@ -148,16 +247,39 @@ def test_verify_prints_the_ledger(cli, write):
     text = cli("verify", right, "--quiet")
     assert text.returncode == 0
     assert "1 of 1 claims hold" in text.stdout
-    assert "0.8101095992" in text.stdout
+    assert "4.0637127689" in text.stdout
 
 
 def test_verify_runs_equal_questions_once(cli, write, tmp_path):
-    files = [write(RUN_LENGTH + CLAIM.format(value=0.8101095992), f"{i}.toml") for i in range(3)]
-    files.append(write(RUN_LENGTH + "[params]\ntemperature = 0.04\n", "other.toml"))
+    files = [write(RIGHT, f"{i}.toml") for i in range(3)]
+    files.append(write(DROP + "[params]\nheight = 2.0\n" + CLAIM.format(value=1.0), "other.toml"))
     done = cli("verify", *files, "--json", "--quiet", "--out", tmp_path / "kept")
-    assert done.returncode == 0
-    assert len(json.loads(done.stdout)) == 3
+    assert done.returncode == 4
+    assert len(json.loads(done.stdout)) == 4
     assert len(list((tmp_path / "kept").glob("2*"))) == 2
+
+
+def test_verify_says_what_it_skips_and_fails_where_nothing_is_left(cli, write, tmp_path):
+    right = write(RIGHT, "right.toml")
+    silent = write(ONE_DROP, "silent.toml")
+    large = write('size = "gpu"\n' + RIGHT, "large.toml")
+    done = cli("verify", silent, right, large, "--quiet")
+    assert done.returncode == 0
+    assert "1 of 1 claims hold" in done.stdout
+    first, second = done.stderr.splitlines()
+    assert re.search(r"silent\.toml is skipped: .*\[\[expect\]\]", first)
+    assert re.search(r"large\.toml is skipped: .*--gpu", second)
+    nothing = cli("verify", silent, large, "--quiet", "--out", tmp_path / "kept")
+    assert nothing.returncode == 2
+    assert nothing.stdout == ""
+    assert "no claim to check" in nothing.stderr
+    assert not (tmp_path / "kept").exists()
+
+
+def test_verify_takes_files_or_a_scenario(cli, write):
+    done = cli("verify", write(RIGHT), "--scenario", "toy-sgd")
+    assert done.returncode == 2
+    assert "--scenario" in done.stderr
 
 
 def test_a_missing_gpu_is_exit_code_3_and_says_what_there_is(cli, write, runs, tmp_path):
@@ -171,15 +293,8 @@ def test_a_missing_gpu_is_exit_code_3_and_says_what_there_is(cli, write, runs, t
     assert not runs.exists()
 
 
-def test_a_question_without_an_answer_is_a_sentence(cli, write):
-    done = cli("--batch", write(RUN_LENGTH + '[params]\nlosses = ["-exp(-(W-2)^2)"]\n'), "--quiet")
-    assert done.returncode == 1
-    assert "There is no pit to escape from" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 def test_runs_show_prints_what_the_run_printed(cli, write):
-    printed = cli("--batch", write(RUN_LENGTH + CLAIM.format(value=0.8101095992)), "--quiet").stdout
+    printed = cli("--batch", write(RIGHT), "--quiet").stdout
     name = json.loads(cli("runs", "list", "--json").stdout)[0]["id"]
     shown = cli("runs", "show", name[-6:]).stdout
     body = "\n".join(printed.splitlines()[2:-2])
@@ -188,8 +303,7 @@ def test_runs_show_prints_what_the_run_printed(cli, write):
 
 def test_runs_rm_and_prune(cli, write):
     file = write(DROP)
-    for _ in range(3):
-        cli("--batch", file, "--quiet")
+    cli("--batch", file, file, file, "--quiet")
     ids = [row["id"] for row in json.loads(cli("runs", "list", "--json").stdout)]
     assert cli("runs", "rm", ids[0]).returncode == 0
     dry = cli("runs", "prune", "--keep", "1", "--dry-run")
@@ -204,10 +318,110 @@ def test_runs_rm_and_prune(cli, write):
 def test_the_public_api_runs_and_loads(cli, write, runs):
     import tui_opt
 
-    result = tui_opt.run("toy-sgd", "run-length")
-    assert result.findings["run_length"].value == 5
-    cli("--batch", write(RUN_LENGTH), "--quiet")
+    cli("--batch", write(ONE_DROP), "--quiet")
     row = tui_opt.runs(runs)[0]
+    result = tui_opt.run("bouncing-ball", "drop", height=1.0)
     stored = tui_opt.load(row.id, runs)
-    assert stored.findings["run_probability"].value == result.findings["run_probability"].value
-    assert (stored.arrays["w"].values == result.arrays["w"].values).all()
+    assert stored.findings["rest_time"].value == result.findings["rest_time"].value
+    assert (stored.arrays["peak"].values == result.arrays["peak"].values).all()
+
+
+@pytest.mark.parametrize(
+    "words", [["list"], ["show", "bouncing-ball", "drop"], ["--batch"], ["--batch", "--json"]]
+)
+def test_a_full_stdout_is_a_sentence(environment, write, runs, words):
+    if words[0] == "--batch":
+        words = [*words, "--quiet", str(write(DROP))]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tui_opt", *words], stdout=full, stderr=subprocess.PIPE, text=True,
+            env=environment(), timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "optexplore: stdout cannot be written: No space left on device.\n"
+
+
+INTERRUPTED_IMPORT = """
+import os, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+from tui_opt.cli import main
+sys.argv[1:] = ["show", "bouncing-ball", "drop"]
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["click", "tui_opt.cli.catalogue", "pydantic", "rich.table"])
+def test_ctrl_c_during_imports_is_quiet(environment, module):
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IMPORT.replace("sys.argv[1]", repr(module))],
+        capture_output=True, text=True, env=environment(), timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_usage_errors_of_a_batch_name_the_option(cli):
+    for word, usage in (("--batch", "--batch"), ("batch", "batch")):
+        done = cli(word, "--nonsense")
+        assert done.returncode == 2
+        assert f"tui_opt {usage} [OPTIONS] FILES" in done.stderr
+
+
+def test_an_unknown_state_is_a_usage_error(cli):
+    done = cli("runs", "list", "--state", "bogus")
+    assert done.returncode == 2
+    assert "'running'" in done.stderr
+
+
+def test_cancel_checks_all_runs_before_it_asks_any(cli, write, runs):
+    cli("--batch", write(DROP), "--quiet")
+    ended = next(runs.glob("2*"))
+    queued = RunDirectory.create(runs, "bouncing-ball", "drop", DROP, claim=False)
+    done = cli("runs", "cancel", queued.id, ended.name)
+    assert done.returncode == 2
+    assert "is done" in done.stderr
+    assert queued.status()["state"] == "queued"
+    assert cli("runs", "cancel", queued.id).stdout == f"{queued.id}  cancelled\n"
+    assert queued.status()["state"] == "cancelled"
+
+
+def test_cancel_fails_where_a_run_does_not_stop(runs, monkeypatch):
+    monkeypatch.setattr(runs_module, "CANCEL_PATIENCE", 0.1)
+    run = RunDirectory.create(runs, "bouncing-ball", "drop", DROP, claim=True)
+    try:
+        done = CliRunner().invoke(runs_module.runs_command, ["cancel", run.id, "--out", str(runs)])
+        assert isinstance(done.exception, StoreError)
+        assert done.exception.exit_code == 1
+        assert run.id in str(done.exception)
+        assert run.cancel_requested()
+    finally:
+        run.lock.release()
+
+
+def test_resume_checks_and_is_quiet_as_batch_is(cli, runs):
+    run = RunDirectory.create(runs, "bouncing-ball", "drop", WRONG, claim=False)
+    done = cli("runs", "resume", run.id, "--check", "--quiet", "--json")
+    assert done.returncode == 4
+    assert done.stderr == ""
+    assert run.status()["state"] == "done"
+
+
+def test_the_progress_line_is_gone_once_a_stop_was_asked_for(monkeypatch):
+    terminal, stderr = pty.openpty()
+    with os.fdopen(stderr, "w") as stream, Interrupts() as interrupts:
+        monkeypatch.setattr(sys, "stderr", stream)
+        line = ProgressLine("ball", interrupts)
+        monkeypatch.setattr(line, "_next", 0.0)
+        line.show(Progress(5, 10, "bounces"), None)
+        os.kill(os.getpid(), signal.SIGINT)
+        line.show(Progress(6, 10, "bounces"), None)
+        line.show(Progress(7, 10, "bounces"), None)
+        written = os.read(terminal, 10_000).decode()
+    os.close(terminal)
+    assert "50%" in written
+    assert written.endswith(f"\r\x1b[Kball  {STOPPING}\r\n")

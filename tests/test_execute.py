@@ -6,8 +6,11 @@ import errno
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ from tests.conftest import DROP, SCATTER
 from tui_opt.errors import CancelledError, ExitCode, ExperimentError, StoreError, TooLargeError
 from tui_opt.result import Result
 from tui_opt.runner import execute as module
-from tui_opt.runner import files
+from tui_opt.runner import files, gathering, memory
 from tui_opt.runner.context import Context, Progress
 from tui_opt.runner.execute import Ended, Plan, begin, claim_again, execute, plan, run_in_memory
 from tui_opt.runner.interrupts import Interrupts
@@ -278,6 +281,90 @@ def test_what_cannot_fit_is_refused_with_the_numbers(monkeypatch: pytest.MonkeyP
         planned(SCATTER, "params.balls=1_000_000")
 
 
+def test_the_refusal_names_the_file_and_what_to_reduce(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "available_memory", lambda: 1_000_000)
+    with pytest.raises(TooLargeError) as caught:
+        planned(DROP, "params.bounces=10_000")
+    text = str(caught.value)
+    assert text.startswith("test.toml: bouncing-ball/drop")
+    assert "bounces (now 10000)" in text
+    assert "height (now 3 values)" in text
+    assert "gravity" not in text
+
+
+def test_the_largest_point_of_a_sweep_must_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = DROP + "[sweep]\nbounces = [1, 10_000, 2]\nrestitution = [0.5, 0.6]\n"
+    file = read_text(text)
+    need, largest = memory.memory_needed(file)
+    assert largest.bounces == 10_000  # type: ignore[attr-defined]
+    assert need >= 64 * 3 * 10_000
+    monkeypatch.setattr(module, "available_memory", lambda: need - 1)
+    with pytest.raises(TooLargeError, match="bounces"):
+        plan(file)
+    monkeypatch.setattr(module, "available_memory", lambda: need)
+    assert plan(file).file is file
+
+
+LIMITED = """
+import pathlib, sys
+import bouncing_ball.compute as plugin
+from tui_opt.result import Result
+from tui_opt.runner.execute import begin, execute, plan, run_in_memory
+from tui_opt.scenario_file import read_text
+
+def compute(params, ctx):
+    import scipy.linalg, threadpoolctl
+    result = Result()
+    pools = [p for p in threadpoolctl.threadpool_info() if p["user_api"] == "blas"]
+    result.add_finding("pools", len(pools))
+    result.add_finding("threads", max(p["num_threads"] for p in pools))
+    return result
+
+plugin.drop = compute
+file = read_text('scenario = "bouncing-ball"\\nexperiment = "drop"')
+settled = plan(file, threads=1)
+if sys.argv[1] == "memory":
+    result = run_in_memory(file, threads=1)
+else:
+    result = execute(begin(settled, pathlib.Path(sys.argv[2])), settled).result
+print(int(result.findings["pools"].value), int(result.findings["threads"].value))
+"""
+
+
+@pytest.mark.parametrize("how", ["memory", "directory"])
+def test_linear_algebra_that_a_computation_loads_late_keeps_to_its_threads(
+    store: Path, environment: Callable[..., dict[str, str]], how: str
+) -> None:
+    command = [sys.executable, "-c", LIMITED, how, str(store)]
+    env = environment(OPENBLAS_NUM_THREADS="2", OMP_NUM_THREADS="2")
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    pools, threads = map(int, done.stdout.split())
+    assert pools >= 1
+    assert threads == 1
+
+
+@pytest.mark.filterwarnings("always")
+def test_warnings_of_python_go_to_the_log_and_not_to_the_screen(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def compute(params: Any, ctx: Context) -> Result:
+        for _ in range(3):
+            np.log(np.zeros(1))
+        list(ctx.map(lambda k: warnings.warn(f"odd {k}", UserWarning, stacklevel=1), range(2)))
+        return Result()
+
+    replaced(monkeypatch, "drop", compute)
+    before = warnings.showwarning
+    ended = carry_out(DROP, store)
+    assert warnings.showwarning is before
+    check_consistent(ended, "done")
+    lines = (ended.run.path / "log.txt").read_text().splitlines()
+    assert sum("divide by zero" in line for line in lines) == 1
+    assert {"odd 0", "odd 1"} <= {line[-5:] for line in lines}
+    assert capsys.readouterr().err == ""
+
+
 # --- cancelled and resumed --------------------------------------------------------------------------------
 
 
@@ -346,9 +433,7 @@ def test_a_request_before_the_computation_begins_is_heeded(
     check_consistent(execute(again, settled), "cancelled")
 
 
-def test_the_lock_is_free_even_where_a_run_cannot_begin(
-    store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_lock_is_free_even_where_a_run_cannot_begin(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settled = planned(DROP)
     run = begin(settled, store)
     (run.path / "status.json").write_text("half")
@@ -604,6 +689,97 @@ def test_a_sweep_over_seeds_draws_different_numbers(store: Path) -> None:
     assert len(set(ended.result.arrays["mean_rest_time"].values.tolist())) == 4
     alone = run_in_memory(read_text(SCATTER + "seed = 2\n"))
     assert ended.result.arrays["mean_rest_time"].values[2] == alone.findings["mean_rest_time"].value
+
+
+def test_a_finding_and_an_array_of_one_name_are_both_gathered(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compute(params: Any, ctx: Context) -> Result:
+        result = Result()
+        result.add_finding("one", params.restitution)
+        result.add_array("one", np.array([params.restitution]), ("k",))
+        result.add_finding("two", params.restitution)
+        result.add_array("two", params.restitution * np.arange(2.0), ("k",))
+        return result
+
+    replaced(monkeypatch, "drop", compute)
+    result = carry_out(DROP + "[sweep]\nrestitution = [0.25, 0.5]\n", store).result
+    assert result is not None
+    assert result.warnings == []
+    assert result.arrays["one"].values.tolist() == result.arrays["two"].values.tolist() == [0.25, 0.5]
+    assert "one_values" not in result.arrays
+    assert result.arrays["two_values"].values.tolist() == [[0.0, 0.25], [0.0, 0.5]]
+    assert result.arrays["two_values"].dims == ("restitution", "k")
+
+
+def test_what_a_sweep_keeps_in_memory_is_bounded(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def compute(params: Any, ctx: Context) -> Result:
+        result = Result()
+        result.add_array("grid", np.arange(1000.0), ("grid",))
+        result.add_array("small", params.restitution * np.arange(10.0), ("k",))
+        result.add_array("large", params.restitution * np.arange(1000.0), ("grid",))
+        result.add_array("texts", np.array(["a", "b"]), ("t",))
+        return result
+
+    replaced(monkeypatch, "drop", compute)
+    monkeypatch.setattr(gathering, "MOST_STACKED_BYTES", 500)
+    result = carry_out(DROP + "[sweep]\nrestitution = [0.25, 0.5, 0.75]\n", store).result
+    assert result is not None
+    assert result.arrays["small"].values.shape == (3, 10)
+    assert result.arrays["grid"].dims == ("grid",)
+    (warning,) = result.warnings
+    assert "large, texts" in warning or "texts, large" in warning
+    assert not {"large", "texts"} & set(result.arrays)
+
+
+def test_an_array_that_begins_to_differ_keeps_what_it_was_before(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compute(params: Any, ctx: Context) -> Result:
+        result = Result()
+        if params.bounces != 2:
+            result.add_array("x", np.array([1.0, float(params.bounces > 3)]), ("x",))
+        return result
+
+    replaced(monkeypatch, "drop", compute)
+    result = carry_out(DROP + "[sweep]\nbounces = [1, 2, 3, 4]\n", store).result
+    assert result is not None
+    assert result.arrays["x"].dims == ("bounces", "x")
+    np.testing.assert_array_equal(
+        result.arrays["x"].values, [[1.0, 0.0], [np.nan, np.nan], [1.0, 0.0], [1.0, 1.0]]
+    )
+
+
+def test_a_sweep_resumes_inside_a_point(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled = planned(SCATTER + "[params]\nblocks = 8\nballs = 80\n[sweep]\nseed = [1, 2]\n")
+    original = plugin._block_mean
+    computed: list[tuple[int, int]] = []
+
+    def stop_at(last: tuple[int, int] | None) -> Callable[[Any, Context, int], float]:
+        def block_mean(params: Any, ctx: Context, block: int) -> float:
+            if (ctx.seed, block) == last:
+                raise CancelledError
+            computed.append((ctx.seed, block))
+            return original(params, ctx, block)
+
+        return block_mean
+
+    settled = Plan(settled.file, settled.device, 1)
+    monkeypatch.setattr(plugin, "_block_mean", stop_at((2, 5)))
+    first = execute(begin(settled, store), settled)
+    check_consistent(first, "cancelled")
+    assert set(files.read_arrays(first.run.path / "checkpoint.npz")) == {
+        f"point-1|block-{k}" for k in range(5)
+    }
+    monkeypatch.setattr(plugin, "_block_mean", stop_at(None))
+    again = RunDirectory(first.run.path)
+    claim_again(again)
+    resumed = execute(again, settled)
+    assert computed == [(seed, block) for seed in (1, 2) for block in range(8)]
+    assert resumed.result is not None
+    for i, seed in enumerate((1, 2)):
+        alone = run_in_memory(read_text(SCATTER + f"seed = {seed}\n[params]\nblocks = 8\nballs = 80\n"))
+        assert resumed.result.arrays["mean_rest_time"].values[i] == alone.findings["mean_rest_time"].value
 
 
 def test_ragged_arrays_are_named_and_the_axis_of_the_sweep_is_not_among_them(store: Path) -> None:

@@ -130,7 +130,12 @@ def test_every_bad_entry_is_reported_whatever_is_wrong_with_it() -> None:
 def test_numbers_and_arrays_of_numpy_are_taken_as_the_values_they_hold() -> None:
     np = pytest.importorskip("numpy")
     made = Sample.check(
-        {"temperature": np.float64(0.02), "steps": np.int64(7), "points": np.array([0, 1]), "verbose": np.bool_(True)}
+        {
+            "temperature": np.float64(0.02),
+            "steps": np.int64(7),
+            "points": np.array([0, 1]),
+            "verbose": np.bool_(True),
+        }
     )
     assert made == Sample.check({"temperature": 0.02, "steps": 7, "points": [0.0, 1.0], "verbose": True})
     assert [type(v) for v in (made.temperature, made.steps, made.points[0])] == [float, int, float]

@@ -109,7 +109,7 @@ def _int(value: Any) -> Any:
         raise ValueError("must be a whole number")
     if not isinstance(value, numbers.Integral) and not (math.isfinite(value) and value == math.floor(value)):
         raise ValueError("must be a whole number")
-    value = int(value)
+    value = math.floor(value)
     if abs(value) >= 2**63:
         raise ValueError("is too large for a 64-bit whole number")
     return value

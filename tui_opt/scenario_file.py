@@ -254,7 +254,10 @@ def _head_problems(document: Mapping[str, Any]) -> list[Problem]:
         allowed = "must be auto, cpu, cuda, or cuda:N with N the number of a device"
         problems.append(
             Problem(
-                "device", f"{allowed}, not {shown(device)}.", device, near_match(device, ("auto", "cpu", "cuda"))
+                "device",
+                f"{allowed}, not {shown(device)}.",
+                device,
+                near_match(device, ("auto", "cpu", "cuda")),
             )
         )
     return problems
@@ -264,7 +267,11 @@ def is_device_name(text: str) -> bool:
     """Whether a text can name a device: `auto`, `cpu`, `cuda`, `cuda:N`."""
     kind, colon, number = text.partition(":")
     return text in ("auto", "cpu", "cuda") or (
-        kind == "cuda" and bool(colon) and number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS
+        kind == "cuda"
+        and bool(colon)
+        and number.isascii()
+        and number.isdigit()
+        and len(number) <= _MOST_DIGITS
     )
 
 
@@ -320,4 +327,6 @@ def _text_of(value: Any) -> str:
 
 
 def _is_seed(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and 0 <= int(value) < 2**63
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, numbers.Integral) and 0 <= int(value) < 2**63

@@ -179,7 +179,8 @@ def _spaced(low: float, high: float, num: int, log: bool, *, whole: bool) -> lis
     else:
         # The difference of the ends may overflow, their weighted mean cannot.
         shares = (i / (num - 1) for i in range(num - 1))
-        values = [low * (1 - t) + high * t for t in shares] + [high]
+        least, most = sorted((low, high))
+        values = [min(max(low * (1 - t) + high * t, least), most) for t in shares] + [high]
     if whole:
         return list(dict.fromkeys(round(v) for v in values))
     return values

@@ -113,7 +113,9 @@ def test_a_kink_is_a_minimum_without_a_curvature() -> None:
 def test_a_pole_is_named_and_hides_no_minimum() -> None:
     loss = f"{WELL}-exp(-100*(W-1)^2)+0.001/(W-0.9)"
     result = landscape(losses=[WELL, loss], w_min=-10.0, w_max=10.0)
-    assert [text for text in result.warnings if "l1 grows without bound at W = 0.9 (a pole or a cusp)" in text]
+    assert [
+        text for text in result.warnings if "l1 grows without bound at W = 0.9 (a pole or a cusp)" in text
+    ]
     assert not [text for text in result.warnings if "gradient of l0" in text]
     assert [kind for w, kind in points(result, "l1") if 0.95 < w < 2.5] == ["minimum", "maximum", "minimum"]
 

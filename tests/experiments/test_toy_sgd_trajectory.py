@@ -211,3 +211,58 @@ def test_figures_draw_arrays_that_are_there(method: str, start: list[float]) -> 
                 assert resolve(layer.low, result.values()).shape == x.shape
             else:
                 assert resolve(layer.y, result.values()).shape == x.shape
+
+
+@pytest.mark.parametrize(("temperature", "steps"), [(1e-3, 100), (1e-5, 20)])
+def test_a_slow_path_is_on_its_way_to_the_minimum_downhill(temperature: float, steps: int) -> None:
+    findings = trajectory(losses=PAIR, start=[0.0], temperature=temperature, steps=steps).findings
+    assert math.isnan(findings["period"].value)
+    assert "still on its way" in findings["period"].text
+    curvature = 97.61656  # L'' at the pit
+    assert findings["multiplier"].value == pytest.approx(1 - temperature * curvature, abs=1e-7)
+    assert findings["optimal_temperature"].value == pytest.approx(1 / curvature, rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["W^4", "(W-0.1)^4", "W^6"])
+def test_a_minimum_without_curvature_has_no_optimal_temperature(loss: str) -> None:
+    gd = trajectory(losses=[loss], start=[0.9], temperature=0.05, steps=200).findings
+    assert gd["multiplier"].value == 1.0
+    assert "more slowly than by any constant factor" in gd["multiplier"].text
+    assert math.isnan(gd["optimal_temperature"].value)
+    assert "curvature vanishes" in gd["optimal_temperature"].text
+    newton = trajectory(losses=[loss], start=[0.9], method="newton", temperature=1.0, steps=20).findings
+    assert math.isnan(newton["multiplier"].value)
+    assert "order of the minimum" in newton["multiplier"].text
+
+
+def test_newton_falls_by_its_order_at_a_quartic() -> None:
+    path = trajectory(losses=["W^4"], start=[0.9], method="newton", temperature=1.0, steps=10)
+    w = path.arrays["w"].values[0]
+    np.testing.assert_allclose(w[1:] / w[:-1], 1 - 1 / 3, rtol=1e-12)
+
+
+def test_a_kink_has_no_multiplier() -> None:
+    findings = trajectory(losses=["abs(W-0.3)"], start=[1.0], temperature=0.011, steps=200).findings
+    assert math.isnan(findings["multiplier"].value)
+    assert "is a kink" in findings["multiplier"].text
+
+
+def test_a_path_that_only_passes_by_the_minimum_has_not_reached_it() -> None:
+    steps = trajectory(temperature=1.155, tolerance=0.01, steps=6).findings["steps_to_tolerance"]
+    assert math.isnan(steps.value)
+    assert "at step 6 but leaves again" in steps.text
+
+
+def test_replicas_at_different_minima_have_no_common_multiplier() -> None:
+    result = trajectory(losses=PAIR, start=[1.0], method="sgd", temperature=0.005, steps=20, replicas=400)
+    assert result.findings["multiplier"].text.endswith("W = 1.00745 in one step, 1 - T L''")
+    mixed = trajectory(losses=PAIR, start=[1.0, 1.3], method="sgd", temperature=0.035, steps=25, replicas=400)
+    final = mixed.arrays["w"].values[0, -1]
+    # The maximum between the two minima.
+    left = float(np.mean(final < 1.1743101791))
+    assert 0.05 < left < 0.95
+    for name in ("multiplier", "optimal_temperature", "steps_to_tolerance"):
+        finding = mixed.findings[name]
+        assert math.isnan(finding.value)
+        assert f"{left:.4g} near W = 1.00745" in finding.text
+        assert f"{1 - left:.4g} near W = 2" in finding.text

@@ -35,7 +35,10 @@ def mean_curvature(w):
 def end_of(gradient, curvature, start, temperature, steps):
     path = gradient_descent(gradient, np.array([start]), temperature, steps)[0]
     last = path[-1:]
-    return path, orbit_end(path, float(gradient(last)[0]), float(curvature(last)[0]))
+    with np.errstate(all="ignore"):
+        slopes = np.abs(gradient(path))
+    steepest = float(np.max(slopes[np.isfinite(slopes)]))
+    return path, orbit_end(path, float(gradient(last)[0]), float(curvature(last)[0]), steepest)
 
 
 @pytest.mark.parametrize(
@@ -120,10 +123,10 @@ def test_descent_on_the_mean_loss_from_far():
 
 
 def test_plateau_and_divergence():
-    # T = 5 throws the walker to a place where the gradient has faded out.
-    path, end = end_of(well, well_curvature, 1.0, 5.0, 300)
+    # T = 100 throws the walker to a place where the gradient has faded out.
+    path, end = end_of(well, well_curvature, 0.0, 100.0, 300)
     assert end.kind == "plateau"
-    assert abs(path[-1] - 2) > 3
+    assert abs(path[-1] - 2) > 5
     with np.errstate(all="ignore"):
         _, end = end_of(lambda w: w**3, lambda w: 3 * w**2, 3.0, 1.0, 50)
     assert end.kind == "diverged"
@@ -132,6 +135,19 @@ def test_plateau_and_divergence():
 def test_unsettled_path_is_called_approaching():
     _, end = end_of(well, well_curvature, 0.0, 1.0, 2000)
     assert end.kind == "approaching"
+
+
+@pytest.mark.parametrize("temperature", [1e-2, 1e-3, 1e-5, 1e-8, 1e-11])
+def test_a_slow_path_is_not_on_a_plateau(temperature):
+    # From 0 the loss is concave and the gradient grows on the way; the path is slow because T is small.
+    path, end = end_of(well, well_curvature, 0.0, temperature, 300)
+    assert end.kind == "approaching"
+    assert path[-1] > path[0]
+
+
+def test_a_step_below_rounding_is_a_plateau():
+    _, end = end_of(well, well_curvature, 1.0, 1e-18, 300)
+    assert end.kind == "plateau"
 
 
 def test_scaling_of_the_temperature():

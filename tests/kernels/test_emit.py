@@ -53,6 +53,7 @@ def assert_same_bits(tape: Tape, directory: Path, n: int = LANES + 44, steps: in
         ("max(W^2, abs(W-1)) + sigmoid(W) + softplus(W)", "log(W^2+1) + W^4/40", "sqrt(W^2+1)", "-W"),
         ("relu(W) + min(W, 2*W)", "atan2(W, 2)^2 + cbrt(W^2+1)*hypot(W, 1) + 1.5^W"),
         ("W^2/2",),
+        ("W^2", "(W-3)^2*(W+1)^2 - exp(W-2)*(W-2)", "sin(W-2)*(W-2)"),
     ],
 )
 def test_the_specialised_kernel_has_the_bits_of_the_interpreter(

@@ -45,7 +45,10 @@ def worst_ulp(loop, reference, x) -> float:  # type: ignore[no-untyped-def]
     return worst
 
 
-@pytest.mark.parametrize(("low", "high"), [(-745.0, -708.0), (-708.0, 709.7), (-1.0, 1.0), (-1e-8, 1e-8)])
+EXP_RANGES = [(-745.0, -708.0), (-708.0, 709.7), (-354.0, 354.0), (-1.0, 1.0), (-1e-8, 1e-8)]
+
+
+@pytest.mark.parametrize(("low", "high"), EXP_RANGES)
 def test_exp_is_within_one_ulp(low: float, high: float) -> None:
     x = np.random.default_rng(1).uniform(low, high, 3000)
     assert worst_ulp(exp_loop, mpmath.exp, x) <= 1.0
@@ -72,9 +75,29 @@ def test_log_at_the_corners() -> None:
     np.testing.assert_allclose(applied(log_loop, x), expected, rtol=1e-15)
 
 
-@pytest.mark.parametrize("outsider", [0.0, 700.1, -745.0, -2000.0, math.inf, -math.inf, math.nan])
+NEAR_2_52 = 0.5 * 2.0**52 / math.log2(math.e)  # where adding 1.5 * 2^52 leaves another power of two
+
+
+@pytest.mark.parametrize(
+    "outsider",
+    [
+        0.0,
+        354.5,
+        355.0,
+        -354.5,
+        -355.5,
+        700.1,
+        -745.0,
+        -2000.0,
+        1e300,
+        math.inf,
+        -math.inf,
+        math.nan,
+        -NEAR_2_52,
+    ],
+)
 def test_rows_of_exp_have_the_bits_of_single_exps(outsider: float) -> None:
-    x = np.random.default_rng(3).uniform(-700.0, 700.0, 2 * LANES)
+    x = np.random.default_rng(3).uniform(-354.0, 354.0, 2 * LANES)
     x[17] = outsider
     np.testing.assert_array_equal(applied(exp_rows, x), applied(exp_loop, x))
 

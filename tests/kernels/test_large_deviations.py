@@ -120,7 +120,7 @@ def test_quasipotential_ends_at_the_exponent():
 
 def test_stability_temperatures():
     # At W = 1 all datapoints agree; curvatures there are -2/e and 200 - 2/e.
-    place = noise_free_place(pair_gradients, 0.9, 1.1)
+    place = noise_free_place(pair_gradients, 0.9, 1.1, near=1.0)
     assert place == pytest.approx(1.0, abs=1e-12)
     c = -2 * np.exp(-1)
     found = stability_temperature(np.array([c, c + 200]))
@@ -135,9 +135,42 @@ def test_stability_temperatures():
 
 
 def test_no_noise_free_place():
-    assert noise_free_place(lambda w: np.stack([1 + 0 * w, 2 + 0 * w]), 0.0, 1.0) is None
+    assert noise_free_place(lambda w: np.stack([1 + 0 * w, 2 + 0 * w]), 0.0, 1.0, 0.5) is None
     # Two of three datapoints agree there, the third does not.
-    assert noise_free_place(lambda w: np.stack([w, -w, w + 1]), -1.0, 1.0) is None
+    assert noise_free_place(lambda w: np.stack([w, -w, w + 1]), -1.0, 1.0, 0.0) is None
+
+
+def test_the_nearest_of_many_noise_free_places():
+    # l = (W^2 - 1)^2 / 4 +- 0.3 sin(8 W): the noise vanishes where cos(8 W) = 0.
+    def gradients(w):
+        return np.stack([w * (w**2 - 1) + sign * 2.4 * np.cos(8 * w) for sign in (1, -1)])
+
+    place = noise_free_place(gradients, -2.0, 0.0, near=-1.0)
+    assert place == pytest.approx(-5 * np.pi / 16, abs=1e-12)
+    assert noise_free_place(gradients, -2.0, 0.0, near=-1.8) == pytest.approx(-9 * np.pi / 16, abs=1e-12)
+    c = 3 * place**2 - 1 - 19.2 * np.sin(8 * place) * np.array([1, -1])
+    found = stability_temperature(c)
+    assert found == pytest.approx(0.06902, abs=5e-6)
+    # |(1 - T a)(1 - T b)| = 1 in closed form, b < 0 < a.
+    a, b = max(c), min(c)
+    assert found == pytest.approx(((a + b) - np.sqrt((a + b) ** 2 - 8 * a * b)) / (2 * a * b), rel=1e-12)
+
+
+def test_noise_free_place_on_a_grid_node_is_found_among_others():
+    # The noise W (W^2 - 1) is zero at W = 0, the middle node, and at -1 and 1.
+    def gradients(w):
+        return np.stack([w + w * (w - 1) * (w + 1), w - w * (w - 1) * (w + 1)])
+
+    assert noise_free_place(gradients, -1.5, 1.5, near=0.1) == pytest.approx(0.0, abs=1e-15)
+    assert noise_free_place(gradients, -1.5, 1.5, near=0.9) == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("large", [10.0, 1e3, 1e6])
+def test_stability_where_single_datapoints_are_far_sharper_than_their_mean(large):
+    a, b = large, 2 - large
+    found = stability_temperature(np.array([a, b]))
+    expected = ((a + b) - np.sqrt((a + b) ** 2 - 8 * a * b)) / (2 * a * b)
+    assert found == pytest.approx(expected, rel=1e-9)
 
 
 def test_line_fit():

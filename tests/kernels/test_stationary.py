@@ -180,7 +180,10 @@ def test_points_survive_a_wider_interval_and_a_distant_pole(left, right, pole, s
 def test_a_kink_is_found_wherever_it_lies(place, bend, sign):
     # L = sign (|W - place| + bend (W - place)^2).
     found = stationary_points(
-        lambda w: sign * (np.sign(w - place) + 2 * bend * (w - place)), lambda w: sign * (2 * bend + 0 * w), -1, 5
+        lambda w: sign * (np.sign(w - place) + 2 * bend * (w - place)),
+        lambda w: sign * (2 * bend + 0 * w),
+        -1,
+        5,
     )
     assert [p.w for p in found] == pytest.approx([place], abs=1e-14)
     assert found[0].kind == ("minimum" if sign > 0 else "maximum")

@@ -57,6 +57,27 @@ def test_nothing_is_cut(width):
     assert text.count("a.toml") == 1
 
 
+@pytest.mark.parametrize("unicode", [True, False])
+@pytest.mark.parametrize("width", [1, 2, 12, 24, 40, 59, 89, 90])
+def test_no_line_is_wider_than_asked_on_a_wider_screen(width, unicode):
+    console = Console(width=200, color_system=None, highlight=False)
+    rows = [(f"a/long/path/of/{source}", outcome) for source, outcome in ROWS]
+    with console.capture() as capture:
+        console.print(ledger(rows, width, unicode=unicode))
+    assert max(map(cell_len, capture.get().splitlines())) <= width
+
+
+def test_numbers_are_not_broken_at_their_thin_spaces():
+    large = Expectation(finding="steps", value=12_345.0, claimed=12_345.0)
+    shown = measured_text(Outcome(large, 12_345.0, None, holds=True))
+    assert "\u202f" in shown
+    for width in range(cell_len(shown) + 2, 60):
+        console = Console(width=width, color_system=None, highlight=False)
+        with console.capture() as capture:
+            console.print(ledger([("", Outcome(large, 12_345.0, None, holds=True))], width))
+        assert shown in capture.get()
+
+
 @pytest.mark.parametrize("width", [70, 100])
 def test_ascii_is_ascii(width):
     text = "\n".join(printed(width, unicode=False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -89,8 +89,9 @@ def show_command(scenario: str, experiment: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(parameter_schema(chosen), ensure_ascii=False, indent=1))
         return
-    heading = Text(f"{scenario} {chosen.name}", "bold")
-    console.print(heading.append(f": {chosen.title}\n{chosen.summary}\n", "not bold"))
+    console.print(
+        Text.assemble((f"{scenario} {chosen.name}", "bold"), f": {chosen.title}\n{chosen.summary}\n")
+    )
     if console.width < NARROW:
         for name, spec in chosen.params.specs().items():
             console.print(_block(name, spec))
@@ -115,8 +116,8 @@ def _block(name: str, spec: ParamSpec) -> Text:
     from rich.text import Text
 
     unit = f" {spec.unit}" if spec.unit else ""
-    text = Text(name + _symbol(spec), "bold")
-    return text.append(f" = {default_text(spec)}{unit}\n{spec.help} {spec.allowed_sentence}\n", "not bold")
+    rest = f" = {default_text(spec)}{unit}\n{spec.help} {spec.allowed_sentence}\n"
+    return Text.assemble((name + _symbol(spec), "bold"), rest)
 
 
 def _print_names(console: Console, chosen: Experiment) -> None:

@@ -48,8 +48,8 @@ def verify_command(
 
     Claims of equal parameters share one run.
 
-    Exit codes: 0 ok, 1 a run failed, 2 bad usage or scenario file, or no claim to check, 3 device unavailable, 4 a claim
-    does not hold, 130 and 143 interrupted.
+    Exit codes: 0 ok, 1 a run failed, 2 bad usage or scenario file, or no claim to check, 3 device unavailable, 4 a
+    claim does not hold, 130 and 143 interrupted.
     """
     if files and scenario is not None:
         raise click.UsageError("--scenario chooses among the files that ship; it cannot be given with FILES.")

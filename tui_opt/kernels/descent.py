@@ -59,13 +59,17 @@ def newton(gradient: Field, curvature: Field, start: FloatArray, factor: float, 
     return NewtonPaths(path, failed)
 
 
+FADED = 1e-6
+"""A gradient below this fraction of the steepest one met has faded: the loss is flat there."""
+
+
 def multiplier(temperature: float, curvature: float) -> float:
     """1 - T L'': the factor on a small distance to a stationary point in one step of descent."""
     return 1.0 - temperature * curvature
 
 
 def optimal_temperature(curvature: float) -> float:
-    """1 / L'' at a minimum: the step size whose multiplier is zero; inf where the minimum is flat."""
+    """1 / L'' at a minimum: the step size whose multiplier is zero; inf where L'' is zero."""
     return 1.0 / curvature if curvature != 0 else float("inf")
 
 
@@ -106,6 +110,7 @@ def orbit_end(
     path: FloatArray,
     gradient_at_end: float,
     curvature_at_end: float,
+    steepest: float,
     max_period: int = 32,
     tolerance: float = 1e-7,
 ) -> OrbitEnd:
@@ -113,13 +118,15 @@ def orbit_end(
 
     Args:
         path: w[n]; its last half, and at least the last 2 max_period places, is looked at.
-        gradient_at_end, curvature_at_end: L' and L'' at the last place. A place that hardly moves counts as a
-            fixed point only when Newton's distance L'/L'' to the stationary point is small too; otherwise the
-            gradient has faded out and it is a plateau.
+        gradient_at_end, curvature_at_end: L' and L'' at the last place. A path that hardly moves is at a fixed
+            point only when Newton's distance L'/L'' to the stationary point is small too.
+        steepest: largest |L'| met on the way. A path that hardly moves, or creeps where the loss is concave, is
+            on a plateau when |L'| has faded to less than `FADED` of it, or when its steps are mere rounding;
+            else it is only slow.
         max_period: longest cycle recognised.
         tolerance: relative distance at which two visits count as the same place.
 
-    Returns: the kind. "approaching" is a monotone or alternating path that has not settled yet.
+    Returns: the kind. "approaching" is a path still on its way: monotone, or alternating by less and less.
     """
     path = np.asarray(path, dtype=np.float64)
     if not np.all(np.isfinite(path)):
@@ -128,20 +135,22 @@ def orbit_end(
     low, high = float(tail.min()), float(tail.max())
     close = tolerance * max(1.0, abs(low), abs(high))
     last = tail[-2 * max_period :]
+    faded = abs(gradient_at_end) <= FADED * steepest
     if np.ptp(last) <= close:
         distance = abs(gradient_at_end / curvature_at_end) if curvature_at_end != 0 else np.inf
         settled = gradient_at_end == 0 and curvature_at_end != 0
         if settled or distance <= 100 * close:
             return OrbitEnd("fixed point", 1, float(last.min()), float(last.max()))
-        return OrbitEnd("plateau", 0, low, high)
+        stuck = last.size > 1 and abs(last[-1] - last[-2]) <= 2 * np.spacing(abs(last[-1]))
+        flat = stuck or (faded and curvature_at_end <= 0)
+        return OrbitEnd("plateau" if flat else "approaching", 0, low, high)
     for period in range(2, min(max_period, last.size // 2) + 1):
         if np.all(np.abs(last[period:] - last[:-period]) <= close):
             return OrbitEnd("cycle", period, float(last.min()), float(last.max()))
     moves = np.diff(tail)
     drifting = np.diff(last)
     if np.all(drifting > 0) or np.all(drifting < 0):
-        # A walker that creeps where the loss is concave has been thrown onto a plateau; elsewhere it is on its way.
-        return OrbitEnd("approaching" if curvature_at_end > 0 else "plateau", 0, low, high)
+        return OrbitEnd("plateau" if faded and curvature_at_end <= 0 else "approaching", 0, low, high)
     if np.all(np.abs(moves[2:]) <= np.abs(moves[:-2]) * (1 + 1e-12)) and np.all(moves[1:] * moves[:-1] < 0):
         return OrbitEnd("approaching", 0, low, high)
     return OrbitEnd("chaotic band", 0, low, high)

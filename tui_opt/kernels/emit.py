@@ -39,6 +39,9 @@ _ARITHMETIC: Final = frozenset(
 )
 _IN_LANES: Final = frozenset({"exp", "log", "sign", "step", "relu", "gate", "sigmoid", "softplus", "cbrt"})
 
+_CHEAP: Final = frozenset({"add", "sub", "mul", "neg"})
+_CHEAP_LENGTH: Final = 3
+
 _STRIDE: Final = LANES + 8
 """From row to row; a power of two would make rows compete for the same cache lines."""
 
@@ -51,7 +54,7 @@ import numba
 import numpy as np
 
 from tui_opt.kernels import lanes
-from tui_opt.kernels.walkers import choice_of, draw
+from tui_opt.kernels.walkers import choice_of, draw, enter, is_beyond, leave, record, under_way
 
 LANES = {lanes}
 BITS = np.uint64({bits})
@@ -68,40 +71,33 @@ DATAPOINTS = np.uint64({datapoints})
 )
 def first_passage(w, passage_step, first_walker, first_step, steps, temperature, barrier, direction, key):
     rows = np.zeros({rows_size})
+    x = rows[:LANES]
+    pace, final = np.empty(LANES), np.empty(LANES)
     passed = np.empty(LANES, dtype=np.int64)
     words = np.empty((2, LANES), dtype=np.uint64)
-    threshold = direction * barrier
+    sense = float(direction)
     last = first_step + steps
     for start in range(0, w.size, LANES):
-        width = min(LANES, w.size - start)
-        for i in range(LANES):
-            rows[i] = w[start + i] if i < width else 0.0
-            passed[i] = passage_step[start + i] if i < width else 0
+        group = slice(start, min(start + LANES, w.size))
+        enter(w[group], passage_step[group], temperature, barrier, x, pace, final, passed)
         step = first_step
-        while step < last:
+        while step < last and under_way(x, passed) > 0:
             block = step // PER_DRAW
             until = min(last, (block + 1) * PER_DRAW)
-            under_way = 0
-            for i in range(LANES):
-                under_way += 1 if (passed[i] < 0) & (rows[i] == rows[i]) else 0
-            if under_way == 0:
-                break
             draw(words, np.uint64(first_walker + start), np.uint64(block), key)
             for s in range(step, until):
                 position = s - block * PER_DRAW
                 word = words[position // PER_WORD]
                 shift = np.uint64(position % PER_WORD) * BITS
+                beyond = 0
 {gradients}
-                    w0 = rows[i]
-                    at = passed[i]
-                    y = w0 - temperature * lanes.select(at < 0, g, 0.0)
+                    y = rows[i] - pace[i] * g
                     rows[i] = y
-                    passes = (at < 0) & (direction * y > threshold)
-                    passed[i] = lanes.select(passes, np.int64(s + 1), at)
+                    beyond += lanes.select(is_beyond(y, barrier, sense), 1, 0)
+                if beyond > 0:
+                    record(x, pace, final, passed, barrier, sense, s + 1)
             step = until
-        for i in range(width):
-            w[start + i] = rows[i]
-            passage_step[start + i] = passed[i]
+        leave(x, final, passed, w[group], passage_step[group])
 '''
 
 
@@ -164,6 +160,7 @@ class _Stages:
     A value's level is the number of calls on the longest way to it. The calls of a level come first, a loop
     each, then one loop with its arithmetic; the last of these goes on to select the gradient `g` and is left
     open for the template. A value that is read in another loop goes through a row of `rows`; row 0 is W.
+    What takes a few additions and multiplications from W is computed again instead.
     """
 
     def __init__(self, tape: TapeLike) -> None:
@@ -180,6 +177,7 @@ class _Stages:
             self._names[value] = f"v{value}"
             current[target] = value
         self._operations = operations
+        self._cheap = self._computed_again()
         self._outputs = [current[output] for output in tape.outputs]
         loops: list[list[int]] = []
         for now in range(max(level.values()) + 1):
@@ -192,6 +190,17 @@ class _Stages:
             self._write_loop(number, values, is_last=number == len(loops) - 1)
         self.rows = len(self._rows)
 
+    def _computed_again(self) -> set[int]:
+        """The values that at most _CHEAP_LENGTH cheap operations make of W and constants."""
+        lengths: dict[int, int] = {}
+        for value, (op, a, b) in self._operations.items():
+            operands = {operand for operand in (a, b) if operand in self._operations}
+            if op in _CHEAP and operands <= lengths.keys():
+                length = 1 + sum(lengths[operand] for operand in operands)
+                if length <= _CHEAP_LENGTH:
+                    lengths[value] = length
+        return set(lengths)
+
     def _readings(self, loops: list[list[int]]) -> list[set[int]]:
         """The values each loop reads."""
         readings = [{read for value in loop for read in self._operations[value][1:]} for loop in loops]
@@ -200,11 +209,35 @@ class _Stages:
 
     def _give_rows(self, loops: list[list[int]]) -> None:
         self._home |= {value: number for number, loop in enumerate(loops) for value in loop}
-        for number, read in enumerate(self._readings(loops)):
-            for value in sorted(read):
-                if value and self._home[value] not in (None, number):
-                    self._rows.setdefault(value, len(self._rows))
         self._read = self._readings(loops)
+        for number, loop in enumerate(loops):
+            is_call = len(loop) == 1 and self._operations[loop[0]][0] == "exp"  # which takes a whole row
+            for value in sorted(self._read[number]):
+                if (
+                    value
+                    and self._home[value] not in (None, number)
+                    and (is_call or value not in self._cheap)
+                ):
+                    self._rows.setdefault(value, len(self._rows))
+
+    def _foreign(self, number: int) -> list[str]:
+        """Lines that bring the values of other loops that a loop reads."""
+        wanted = {value for value in self._read[number] if self._home.get(value) != number}
+        for value in sorted(wanted, reverse=True):
+            wanted |= self._operands_of_cheap(value)
+        return [
+            self._definition(value) if value in self._cheap else f"{self._names[value]} = {self._row(value)}"
+            for value in sorted(wanted)
+            if value in self._cheap or value in self._rows
+        ]
+
+    def _operands_of_cheap(self, value: int) -> set[int]:
+        operands = set(self._operations[value][1:]) if value in self._cheap else set()
+        return operands.union(*(self._operands_of_cheap(operand) for operand in operands))
+
+    def _definition(self, value: int) -> str:
+        op, a, b = self._operations[value]
+        return f"{self._names[value]} = {_operation(op, self._names[a], self._names[b])}"
 
     def _write_loop(self, number: int, values: list[int], is_last: bool) -> None:
         if not values and not is_last:
@@ -214,14 +247,9 @@ class _Stages:
             if op == "exp" and source in self._rows:
                 self.lines.append(f"lanes.exp_row({self._slice(values[0])}, {self._slice(source)})")
                 return
-        body = [
-            f"{self._names[value]} = {self._row(value)}"
-            for value in sorted(self._read[number])
-            if value in self._rows and self._home.get(value) != number
-        ]
+        body = self._foreign(number)
         for value in values:
-            op, a, b = self._operations[value]
-            body.append(f"{self._names[value]} = {_operation(op, self._names[a], self._names[b])}")
+            body.append(self._definition(value))
             if value in self._rows:
                 body.append(f"{self._row(value)} = {self._names[value]}")
         if is_last:
@@ -231,6 +259,11 @@ class _Stages:
 
     def _selection(self) -> list[str]:
         names = [self._names[output] for output in self._outputs]
+        if len(names) == 2:  # a single bit is read fastest where it is the sign
+            return [
+                "second = np.int64(word[i] << (np.uint64(63) - shift)) < 0",
+                f"g = lanes.select(second, {names[1]}, {names[0]})",
+            ]
         lines = [f"g = {names[0]}"]
         if len(names) > 1:
             lines.append("choice = choice_of(word[i], shift, BITS, DATAPOINTS)")

@@ -146,14 +146,15 @@ def stability_temperature(curvatures: FloatArray) -> float:
         with np.errstate(divide="ignore"):
             return float(np.log(np.abs(1.0 - temperature * c)).mean())
 
-    # Negative just above 0, where it is -T mean c; looked for up to twice the limit 2 / mean c of L itself.
-    steps = np.linspace(0, 1, 4001)[1:] * 4.0 / c.mean()
+    # log(1 - x) <= -x: the exponent is below -T mean c < 0 up to T = 1 / max |c|. Beyond, it is looked for up to
+    # twice the limit 2 / mean c of L itself, evenly and, where max |c| is much larger, by constant factors.
+    lowest, highest = 1.0 / np.abs(c).max(), 4.0 / c.mean()
+    evenly, by_factors = np.linspace(lowest, highest, 4001), np.geomspace(lowest, highest, 4001)
+    steps = np.unique(np.concatenate([evenly, by_factors]))
     values = np.array([exponent(t) for t in steps])
-    first = np.flatnonzero(values >= 0)
+    first = np.flatnonzero(values[1:] >= 0) + 1
     if first.size == 0:
         return float("nan")
-    if first[0] == 0:
-        return float(steps[0])
     high = steps[first[0]]
     low = steps[first[0] - 1]
     # The exponent is -inf at T = 1 / c: a bracket must start with a finite value.
@@ -162,27 +163,34 @@ def stability_temperature(curvatures: FloatArray) -> float:
     return float(brentq(exponent, low, high, xtol=1e-16, rtol=1e-14))
 
 
-def noise_free_place(gradients: TermField, low: float, high: float) -> float | None:
-    """Where all datapoints agree (S^2 = 0) within [low, high]; None when there is no such place.
+def noise_free_place(gradients: TermField, low: float, high: float, near: float) -> float | None:
+    """Where all datapoints agree (S^2 = 0) within [low, high], nearest to `near`; None when nowhere.
 
     Only a change of sign of the leading deviation from the mean counts, verified on all datapoints.
+
+    Args:
+        gradients: g_j, w[n] -> [j, n].
+        low, high: the interval that is searched on a grid of 2001 nodes.
+        near: the place, usually the pit, to which the answer shall be nearest.
     """
     w = np.linspace(low, high, 2001)
     g = evaluate_terms(gradients, w)
     deviation = g - g.mean(axis=0)
     spread = np.abs(deviation).max(axis=0)
     leader = int(np.argmax(np.abs(deviation).max(axis=1)))
-    crossing = np.flatnonzero(np.sign(deviation[leader, :-1]) * np.sign(deviation[leader, 1:]) < 0)
-    exact = np.flatnonzero((deviation[leader] == 0) & (spread < 1e-9 * spread.max()))
-    if exact.size == 1:
-        return float(w[exact[0]])
+    sign = np.sign(deviation[leader])
 
-    def at(place: float) -> float:
+    def leading(place: float) -> float:
         terms = evaluate_terms(gradients, np.array([place]))[:, 0]
         return float(terms[leader] - terms.mean())
 
-    for i in crossing:
-        place = float(brentq(at, w[i], w[i + 1], xtol=1e-15))
+    crossings = np.flatnonzero(sign[:-1] * sign[1:] < 0)
+    places = [float(brentq(leading, w[i], w[i + 1], xtol=1e-15)) for i in crossings]
+    # A zero node between nodes that are not zero; where the noise vanishes altogether there is no single place.
+    places += [
+        float(w[i]) for i in np.flatnonzero(sign[1:-1] == 0) + 1 if sign[i - 1] != 0 and sign[i + 1] != 0
+    ]
+    for place in sorted(places, key=lambda place: abs(place - near)):
         terms = evaluate_terms(gradients, np.array([place]))[:, 0]
         if np.ptp(terms) < 1e-9 * spread.max():
             return place

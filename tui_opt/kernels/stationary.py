@@ -175,7 +175,9 @@ def _with_extrema(
     )
 
 
-def _bisect(function: Field, low: FloatArray, high: FloatArray, before: FloatArray, check: Check) -> FloatArray:
+def _bisect(
+    function: Field, low: FloatArray, high: FloatArray, before: FloatArray, check: Check
+) -> FloatArray:
     """Where the sign leaves `before` in each bracket, to the last bit, all brackets at once.
 
     A place that is exactly zero or not finite is the answer. Bisection, unlike faster methods, does not mind
@@ -216,9 +218,7 @@ def _crossings(
     isolated = np.flatnonzero(zero & ~noisy)
     left = np.concatenate([change, np.maximum(isolated - 1, 0)])
     right = np.concatenate([change + 1, np.minimum(isolated + 1, w.size - 1)])
-    place = np.concatenate(
-        [_bisect(gradient, w[change], w[change + 1], sign[change], check), w[isolated]]
-    )
+    place = np.concatenate([_bisect(gradient, w[change], w[change + 1], sign[change], check), w[isolated]])
     found: list[_Candidate] = []
     for begin in range(0, place.size, CHUNK):
         check()

@@ -299,10 +299,11 @@ def _evaluate(
     for start in range(0, n, LANES):
         width = min(LANES, n - start)
         for k in range(n_variables):
+            x, given = operands[k], inputs[k, start : start + width]  # plain indices, so that loops vectorise
             for i in range(width):
-                operands[k, i] = inputs[k, start + i]
+                x[i] = given[i]
         execute(code, operands)
         for k in range(outputs.size):
-            result = operands[outputs[k]]
+            result, value = operands[outputs[k]], values[k, start : start + width]
             for i in range(width):
-                values[k, start + i] = result[i]
+                value[i] = result[i]

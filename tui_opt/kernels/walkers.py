@@ -6,20 +6,22 @@ draw), so any cut of a run into groups of walkers, slices of steps or threads gi
 high word of (32 random bits) * N, whose probabilities are off by less than N / 2^32 relative.
 
 What makes it fast: lanes innermost, many choices per draw, all gradients computed and one selected, so no
-lane ever branches; a group of lanes that have all passed is not looked at again.
+lane ever branches; a group of lanes that have all passed is not looked at again. A step only counts the
+walkers beyond the barrier. When there are any, `record` notes step and position, and parks their lanes:
+at the barrier, with step size 0, from where they are not found beyond it again.
 
 Reference: D. Lemire, "Fast random integer generation in an interval", ACM TOMACS 29, 2019, section 3.
 """
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_opt.kernels.lanes import LANES, lane, select
+from tui_opt.kernels.lanes import LANES, lane, out_of_line, row, select
 from tui_opt.kernels.philox import philox
 from tui_opt.kernels.tape import PROGRAM_TYPES, Program, execute, workspace
 
@@ -60,6 +62,77 @@ def draw(words: BitArray, first_walker: np.uint64, block: np.uint64, key: np.uin
         low, high = philox(first_walker + np.uint64(i), block, key)
         words[0, i] = low
         words[1, i] = high
+
+
+@lane
+def enter(
+    w: FloatArray,
+    passage_step: IntArray,
+    temperature: float,
+    barrier: float,
+    x: FloatArray,
+    pace: FloatArray,
+    final: FloatArray,
+    passed: IntArray,
+) -> None:
+    """Set up LANES lanes for at most as many walkers; lanes without a walker under way are parked.
+
+    Args:
+        w, passage_step, temperature, barrier: as in `first_passage`.
+        x: filled with the positions to step from.
+        pace: filled with the step sizes, `temperature` or 0.
+        final: filled with the positions of walkers that have passed.
+        passed: filled with `passage_step`, and 0 in lanes without a walker.
+    """
+    for i in range(LANES):
+        final[i] = w[i] if i < w.size else 0.0
+        passed[i] = passage_step[i] if i < w.size else 0
+    for i in range(LANES):
+        x[i] = select(passed[i] < 0, final[i], barrier)
+        pace[i] = select(passed[i] < 0, temperature, 0.0)
+
+
+@lane
+def under_way(x: FloatArray, passed: IntArray) -> int:
+    """How many lanes hold a walker that may still pass."""
+    count = 0
+    for i in range(LANES):
+        count += select((passed[i] < 0) & (x[i] == x[i]), 1, 0)
+    return count
+
+
+@lane
+def is_beyond(x: float, barrier: float, direction: float) -> Any:
+    """Whether x is strictly beyond the barrier; NaN never is."""
+    return direction * x > direction * barrier
+
+
+@row
+def record(
+    x: FloatArray,
+    pace: FloatArray,
+    final: FloatArray,
+    passed: IntArray,
+    barrier: float,
+    direction: float,
+    step: int,
+) -> None:
+    """Note that every lane beyond the barrier passed at `step` (from 1), and park it."""
+    out_of_line()
+    for i in range(LANES):
+        beyond = is_beyond(x[i], barrier, direction)
+        final[i] = select(beyond, x[i], final[i])
+        passed[i] = select(beyond, step, passed[i])
+        pace[i] = select(beyond, 0.0, pace[i])
+        x[i] = select(beyond, barrier, x[i])
+
+
+@lane
+def leave(x: FloatArray, final: FloatArray, passed: IntArray, w: FloatArray, passage_step: IntArray) -> None:
+    """Write the lanes back to at most as many walkers."""
+    for i in range(w.size):
+        w[i] = select(passed[i] < 0, x[i], final[i])
+        passage_step[i] = passed[i]
 
 
 def first_passage(
@@ -162,13 +235,15 @@ def _select(
     """g[i] = gradient of the datapoint that lane i draws."""
     datapoints = np.uint64(outputs.size)
     first = operands[outputs[0]]
-    for i in range(LANES):
-        g[i] = first[i]
+    if outputs.size == 1:
+        for i in range(LANES):
+            g[i] = first[i]
     for j in range(1, outputs.size):
+        before = first if j == 1 else g
         other = operands[outputs[j]]
         number = np.uint64(j)
         for i in range(LANES):
-            g[i] = select(choice_of(word[i], shift, bits, datapoints) == number, other[i], g[i])
+            g[i] = select(choice_of(word[i], shift, bits, datapoints) == number, other[i], before[i])
 
 
 @numba.njit(
@@ -195,44 +270,35 @@ def _first_passage(
 ) -> None:
     operands = workspace(constants, n_variables, n_operands)
     x = operands[0]
-    g = np.empty(LANES)
+    g, pace, final = np.empty(LANES), np.empty(LANES), np.empty(LANES)
     passed = np.empty(LANES, dtype=np.int64)
     words = np.empty((2, LANES), dtype=np.uint64)
     bits = bits_per_choice(np.uint64(outputs.size))
     per_word = int(_WORD_BITS // bits)
-    threshold = direction * barrier
+    sense = float(direction)
     last = first_step + steps
     for start in range(0, w.size, LANES):
-        width = min(LANES, w.size - start)
-        for i in range(LANES):
-            x[i] = w[start + i] if i < width else 0.0
-            passed[i] = passage_step[start + i] if i < width else 0
+        group = slice(start, min(start + LANES, w.size))
+        enter(w[group], passage_step[group], temperature, barrier, x, pace, final, passed)
         step = first_step
-        while step < last:
+        while step < last and under_way(x, passed) > 0:
             block = step // (2 * per_word)
             until = min(last, (block + 1) * 2 * per_word)
-            under_way = 0
-            for i in range(LANES):
-                under_way += 1 if (passed[i] < 0) & (x[i] == x[i]) else 0
-            if under_way == 0:
-                break
             draw(words, np.uint64(first_walker + start), np.uint64(block), key)
             for s in range(step, until):
                 position = s - block * 2 * per_word
                 word = words[position // per_word]
                 execute(code, operands)
                 _select(operands, outputs, word, np.uint64(position % per_word) * bits, bits, g)
+                beyond = 0
                 for i in range(LANES):
-                    at = passed[i]
-                    # A walker at rest takes a step of zero: a conditional store would cost more than all else.
-                    y = x[i] - temperature * select(at < 0, g[i], 0.0)
+                    y = x[i] - pace[i] * g[i]
                     x[i] = y
-                    passes = (at < 0) & (direction * y > threshold)
-                    passed[i] = select(passes, np.int64(s + 1), at)
+                    beyond += select(is_beyond(y, barrier, sense), 1, 0)
+                if beyond > 0:
+                    record(x, pace, final, passed, barrier, sense, s + 1)
             step = until
-        for i in range(width):
-            w[start + i] = x[i]
-            passage_step[start + i] = passed[i]
+        leave(x, final, passed, w[group], passage_step[group])
 
 
 @numba.njit(

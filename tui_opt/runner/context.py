@@ -73,10 +73,27 @@ class Progress:
         return min(1.0, max(0.0, self.done / self.total)) if self.total > 0 else 0.0
 
 
+class Pieces(Protocol):
+    """Finished pieces of a computation, as the computation sees them."""
+
+    def get(self, key: str) -> NDArray[Any] | None:
+        """A finished piece, or None where it is still to do."""
+
+    def put(self, key: str, array: NDArray[Any]) -> None:
+        """Keep a finished piece; the array must not be changed afterwards."""
+
+    def drop(self, prefix: str) -> None:
+        """Forget the pieces whose key begins so, once what they were for is itself kept."""
+
+    def flush(self) -> None:
+        """Write what is not written yet."""
+
+
 class Checkpoint:
     """Finished pieces of a long computation, by key. A resumed run finds them again.
 
-    Pieces are kept in memory and written at most every `interval` seconds, and when a run is stopped.
+    Pieces are kept in memory and written at most every `interval` seconds, and when a run is stopped. Where they cannot
+    be written, as on a full disk, the run says so once and goes on without.
     """
 
     def __init__(self, recorder: Recorder, interval: float = 5.0) -> None:
@@ -85,7 +102,10 @@ class Checkpoint:
         self._pieces: dict[str, NDArray[Any]] | None = None
         self._written = time.monotonic()
         self._dirty = False
+        self._said = False
         self._lock = threading.Lock()
+        # Of its own, because flushing to a disk takes long, and nobody else should wait for it.
+        self._writing = threading.Lock()
 
     def _loaded(self) -> dict[str, NDArray[Any]]:
         if self._pieces is None:
@@ -102,25 +122,67 @@ class Checkpoint:
         with self._lock:
             self._loaded()[key] = array
             self._dirty = True
-            if time.monotonic() - self._written >= self._interval:
-                self._flush()
+            due = time.monotonic() - self._written >= self._interval
+        if due and self._writing.acquire(blocking=False):  # otherwise another thread is at it
+            try:
+                self._write()
+            finally:
+                self._writing.release()
 
     def drop(self, prefix: str) -> None:
         """Forget the pieces whose key begins so, once what they were for is itself kept."""
         with self._lock:
             for key in [k for k in self._loaded() if k.startswith(prefix)]:
                 del self._loaded()[key]
+                self._dirty = True
 
     def flush(self) -> None:
         """Write what is not written yet."""
-        with self._lock:
-            self._flush()
+        with self._writing:
+            self._write()
 
-    def _flush(self) -> None:
-        if self._dirty:
-            self._recorder.save_checkpoint(self._loaded())
+    def _write(self) -> None:
+        with self._lock:
+            self._written = time.monotonic()
+            if not self._dirty:
+                return
             self._dirty = False
-        self._written = time.monotonic()
+            pieces = dict(self._loaded())
+        try:
+            self._recorder.save_checkpoint(pieces)
+        except OSError as error:
+            with self._lock:
+                self._dirty = True
+            if not self._said:
+                self._said = True
+                reason = error.strerror or error
+                self._recorder.message(
+                    f"The checkpoint cannot be written ({reason}); the run goes on without."
+                )
+
+
+class PrefixedPieces:
+    """A part of another checkpoint, whose keys all begin with a prefix that the user of this one does not see."""
+
+    def __init__(self, whole: Pieces, prefix: str) -> None:
+        self._whole = whole
+        self._prefix = prefix
+
+    def get(self, key: str) -> NDArray[Any] | None:
+        """A finished piece, or None where it is still to do."""
+        return self._whole.get(self._prefix + key)
+
+    def put(self, key: str, array: NDArray[Any]) -> None:
+        """Keep a finished piece."""
+        self._whole.put(self._prefix + key, array)
+
+    def drop(self, prefix: str) -> None:
+        """Forget the pieces whose key begins so."""
+        self._whole.drop(self._prefix + prefix)
+
+    def flush(self) -> None:
+        """Write what is not written yet."""
+        self._whole.flush()
 
 
 class Context:
@@ -151,9 +213,8 @@ class Context:
         self.threads = threads
         self.kernels = kernels
         self.now = Progress()
-        self.partials = 0
         self._recorder: Recorder = recorder or Silent()
-        self.checkpoint = Checkpoint(self._recorder)
+        self.checkpoint: Pieces = Checkpoint(self._recorder)
         self._cancelled = threading.Event()
         self._began = time.monotonic()
         self._partial_spent = 0.0
@@ -192,7 +253,6 @@ class Context:
             result = reduced(make())
             if result is not None:
                 self._recorder.partial(result)
-                self.partials += 1
             ended = time.monotonic()
             self._partial_spent += ended - started
             earliest = self._began + self._partial_spent / PARTIAL_SHARE

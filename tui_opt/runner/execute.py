@@ -36,7 +36,9 @@ from tui_opt.runner.machine import (
     limited_threads,
     prepare_compilation,
     provenance,
+    told_warnings,
 )
+from tui_opt.runner.memory import advice, memory_needed
 from tui_opt.runner.run_directory import RunDirectory, State, now
 from tui_opt.scenario_file import ScenarioFile
 
@@ -77,12 +79,12 @@ def plan(file: ScenarioFile, threads: int | None = None) -> Plan:
         TooLargeError: the estimate exceeds the memory that is free.
     """
     device = resolve_device(file.device, file.experiment.devices)
-    need = file.experiment.estimate(file.params).bytes
+    need, largest = memory_needed(file)
     free = available_memory()
     if need > free:
         raise TooLargeError(
-            f"{file.scenario.name}/{file.experiment.name} would take about {need / 1e9:.1f} GB of memory with these "
-            f"parameters, and {free / 1e9:.1f} GB are free. Make it smaller."
+            f"{file.source or 'This run'}: {file.scenario.name}/{file.experiment.name} would take about "
+            f"{need / 1e9:.3g} GB of memory, and {free / 1e9:.3g} GB are free. {advice(file, largest)}"
         )
     return Plan(file, device, threads or available_cores())
 
@@ -235,19 +237,23 @@ class _Supervisor:
 
     def _compute(self) -> Result:
         file = self.plan.file
-        with limited_threads(self.plan.threads), announced_compilation(self.context.message):
+        tell = self.context.message
+        with told_warnings(tell), announced_compilation(tell):
             compute = file.experiment.load_compute()
-            if file.sweep is not None:
-                from tui_opt.runner.sweeping import (
-                    compute_sweep,
-                )  # needs numpy, which reading a file does not
+            with limited_threads(self.plan.threads):
+                return self._answer(compute)
 
-                return compute_sweep(file, file.sweep, compute, self.context, self.run.path / "chunks")
+    def _answer(self, compute: Callable[[Any, Context], Result]) -> Result:
+        file = self.plan.file
+        if file.sweep is None:
             result = compute(file.params, self.context)
             if not isinstance(result, Result):
                 raise TypeError(f"the compute function returned {type(result).__name__}, not a Result")
             result.headline = result.headline or [n for n in file.experiment.headline if n in result.findings]
             return result
+        from tui_opt.runner.sweeping import compute_sweep  # needs numpy, which reading a file does not
+
+        return compute_sweep(file, file.sweep, compute, self.context, self.run.path / "chunks")
 
     def _watch(self, computation: _Computation) -> None:
         control_next = 0.0
@@ -428,5 +434,6 @@ def run_in_memory(file: ScenarioFile, threads: int | None = None) -> Result:
         threads=settled.threads,
         kernels=kernel_cache(),
     )
+    compute = file.experiment.load_compute()  # first, so that the libraries it brings are limited too
     with limited_threads(settled.threads):
-        return file.experiment.load_compute()(file.params, context)
+        return compute(file.params, context)

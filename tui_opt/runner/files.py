@@ -86,6 +86,7 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], *, sync: bool) 
     for name, array in arrays.items():
         if array.dtype.hasobject:
             raise ValueError(f"Array {name!r} holds Python objects, which cannot be stored.")
+
     def write(file: IO[bytes]) -> None:
         # Not by np.savez, whose own arguments take names such as `file` away from arrays.
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:

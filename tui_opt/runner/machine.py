@@ -9,6 +9,7 @@ import platform
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -39,7 +40,12 @@ def available_memory() -> int:
 
 @contextmanager
 def limited_threads(threads: int) -> Iterator[None]:
-    """Hold BLAS and OpenMP pools to `threads`. Our kernels start no threads of their own: `Context.map` does."""
+    """Hold BLAS and OpenMP pools to `threads`. Our kernels start no threads of their own: `Context.map` does.
+
+    Only libraries that are loaded can be held, so NumPy's and SciPy's are loaded here; load the computation's before.
+    """
+    import numpy  # noqa: F401
+    import scipy.linalg  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=threads):
@@ -85,6 +91,26 @@ def announced_compilation(announce: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         event.unregister("numba:compile", listener)
+
+
+@contextmanager
+def told_warnings(tell: Callable[[str], None]) -> Iterator[None]:
+    """Hand Python's warnings to `tell` as sentences, each once, from whatever thread they come."""
+    said: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        text = f"Warning from the computation ({category.__name__}): {message}"
+        if text not in said:
+            said.add(text)
+            tell(text)
+
+    # Not warnings.catch_warnings, which is not safe with threads: it would undo another's changes of the filters.
+    before = warnings.showwarning
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 @functools.cache

@@ -134,7 +134,7 @@ def _add_stability(result: Result, system: System, question: Question) -> None:
             result.add_missing(name, str(error), unit="W²/L")
         return
     reach = abs(pit.maximum - pit.w)
-    place = noise_free_place(system.gradients, pit.w - reach, pit.w + reach)
+    place = noise_free_place(system.gradients, pit.w - reach, pit.w + reach, near=pit.w)
     where = pit.w if place is None else place
     curvatures = system.curvatures(np.array([where]))[:, 0]
     lyapunov = stability_temperature(curvatures)

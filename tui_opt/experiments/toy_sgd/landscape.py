@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from tui_opt.experiments.toy_sgd.params import LandscapeParams
 from tui_opt.experiments.toy_sgd.system import FloatArray, System
 from tui_opt.figure import Axis, Figure, Line, Ref, Rule
+from tui_opt.kernels.callables import Field, TermField
 from tui_opt.kernels.poles import poles
 from tui_opt.kernels.stationary import StationaryPoint, stationary_points
 from tui_opt.result import Result
@@ -46,15 +46,16 @@ def compute(params: LandscapeParams, ctx: Context) -> Result:
     return result
 
 
-def _row(function: Callable[[FloatArray], FloatArray], term: int, w: FloatArray) -> FloatArray:
+def _row(function: TermField, term: int, w: FloatArray) -> FloatArray:
     return np.asarray(function(w)[term])
 
 
 def _add_stationary_points(result: Result, system: System, params: LandscapeParams, ctx: Context) -> None:
-    functions = [("L", system.loss, system.gradient, system.curvature)]
+    functions: list[tuple[str, Field, Field, Field]] = [("L", system.loss, system.gradient, system.curvature)]
     for term in range(system.terms):
-        of_all = (system.loss_terms, system.gradients, system.curvatures)
-        functions.append((f"l{term}", *(partial(_row, function, term) for function in of_all)))
+        loss_term = partial(_row, system.loss_terms, term)
+        gradient_term = partial(_row, system.gradients, term)
+        functions.append((f"l{term}", loss_term, gradient_term, partial(_row, system.curvatures, term)))
     rows: list[tuple[str, float, str, float, float | None]] = []
     mean: list[StationaryPoint] = []
     for name, loss, gradient, curvature in functions:

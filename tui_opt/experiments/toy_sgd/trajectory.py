@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import numpy as np
 
@@ -22,9 +23,11 @@ from tui_opt.kernels.walkers import walk
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
-STEPS_IN_A_SLICE = 1_000_000
+STEPS_IN_A_SLICE = 200_000
 STEPS_FURTHER = 4000
 LEAST_REACH = 10.0
+FARTHEST = 1e6
+MOST_SHARES_NAMED = 5
 
 
 def compute(params: TrajectoryParams, ctx: Context) -> Result:
@@ -41,12 +44,22 @@ def compute(params: TrajectoryParams, ctx: Context) -> Result:
         w = _deterministic(system, starts, params, result, ctx)
         dims = ("start", "step")
     result.add_array("w", w, dims, unit="W", text="iterates")
-    loss = system.loss(w.reshape(-1)).reshape(w.shape)
+    loss = _loss(system, w, ctx)
     result.add_array("loss", loss, dims, unit="L", text="mean loss at the iterates")
     ctx.check()
     _add_ending(result, system, w, params)
-    add_figures(result, system, params)
+    add_figures(result, system, params, ctx)
     return result
+
+
+def _loss(system: System, w: FloatArray, ctx: Context) -> FloatArray:
+    """The mean loss at every iterate, in slices that can be stopped."""
+    flat = w.reshape(-1)
+    loss = np.empty_like(flat)
+    for begin in range(0, flat.size, STEPS_IN_A_SLICE):
+        ctx.check()
+        loss[begin : begin + STEPS_IN_A_SLICE] = system.loss(flat[begin : begin + STEPS_IN_A_SLICE])
+    return loss.reshape(w.shape)
 
 
 def _deterministic(
@@ -101,48 +114,76 @@ def _stochastic(system: System, starts: FloatArray, params: TrajectoryParams, ct
 
 
 def _add_ending(result: Result, system: System, w: FloatArray, params: TrajectoryParams) -> None:
-    final = w[0, -1]
     if params.method == "sgd":
-        finite = final[np.isfinite(final)]
-        stderr = float(finite.std(ddof=1) / math.sqrt(finite.size)) if finite.size > 1 else None
-        mean = float(finite.mean()) if finite.size else math.nan
-        text = f"mean over {finite.size} replicas of the first start's last iterate"
-        result.add_finding("final_w", mean, text, unit="W", stderr=stderr)
-        if finite.size < final.size:
-            result.warn(f"{final.size - finite.size} of {final.size} replicas left the finite numbers.")
-        place = float(np.median(finite)) if finite.size else math.nan
-        path = w[0, :, 0]
-    else:
-        place = float(final)
-        path = w[0]
-        result.add_finding("final_w", place, "last iterate of the first start", unit="W")
-    settles = _add_period(result, system, path, params)
-    well = _minimum_reached(system, place, params) if settles else None
-    if well is None:
-        why = f"The first start reaches no minimum of the mean loss; it ends at W = {place:.6g}."
-        result.add_missing("multiplier", why)
-        result.add_missing("optimal_temperature", why, unit="W²/L")
-        result.add_missing("steps_to_tolerance", why, unit="steps")
+        _add_stochastic_ending(result, system, w[0], params)
         return
-    _add_convergence(result, well, path, params)
+    path = w[0]
+    place = float(path[-1])
+    result.add_finding("final_w", place, "last iterate of the first start", unit="W")
+    further = _further(system, path[-1:], params)
+    well: StationaryPoint | None = None
+    if _add_period(result, system, path, further):
+        well = _minima_downhill(system, path[-1:], params.start[0])[0]
+    if well is None:
+        _add_no_convergence(
+            result, f"The first start reaches no minimum of the mean loss; it ends at W = {place:.6g}."
+        )
+        return
+    _add_convergence(result, well, params)
+    _add_steps(result, well.w, path, further, params)
 
 
-def _add_period(result: Result, system: System, path: FloatArray, params: TrajectoryParams) -> bool:
-    """What the path tends to, seen by following it further than was asked; False where that is no minimum."""
-    if params.method == "sgd":
-        return True
-    last = path[-1:]
+def _add_stochastic_ending(result: Result, system: System, w: FloatArray, params: TrajectoryParams) -> None:
+    """The ending of the first start's replicas, w[step, replica]."""
+    final = w[-1]
+    finite = final[np.isfinite(final)]
+    stderr = float(finite.std(ddof=1) / math.sqrt(finite.size)) if finite.size > 1 else None
+    mean = float(finite.mean()) if finite.size else math.nan
+    text = f"mean over {finite.size} replicas of the first start's last iterate"
+    result.add_finding("final_w", mean, text, unit="W", stderr=stderr)
+    if finite.size < final.size:
+        result.warn(f"{final.size - finite.size} of {final.size} replicas left the finite numbers.")
+    shares = Counter(_minima_downhill(system, final, params.start[0]))
+    well = next(iter(shares)) if len(shares) == 1 else None
+    if well is None:
+        parts = [
+            f"{count / final.size:.4g} near {'no minimum' if point is None else f'W = {point.w:.6g}'}"
+            for point, count in shares.most_common(MOST_SHARES_NAMED)
+        ]
+        more = ", the rest elsewhere" if len(shares) > MOST_SHARES_NAMED else ""
+        alone = set(shares) == {None}
+        why = (
+            "No replica of the first start ends near a minimum of the mean loss."
+            if alone
+            else f"The replicas of the first start end at different places: {', '.join(parts)}{more}."
+        )
+        _add_no_convergence(result, why)
+        return
+    _add_convergence(result, well, params)
+    why = "SGD does not settle where the datapoints disagree; see the paths."
+    result.add_missing("steps_to_tolerance", why, unit="steps")
+
+
+def _further(system: System, last: FloatArray, params: TrajectoryParams) -> FloatArray:
+    """The path from its last place on, that place included."""
     if params.method == "gd":
-        further = gradient_descent(system.gradient, last, params.temperature, STEPS_FURTHER)[0]
+        paths = gradient_descent(system.gradient, last, params.temperature, STEPS_FURTHER)
     else:
-        further = newton(system.gradient, system.curvature, last, params.temperature, STEPS_FURTHER).w[0]
+        paths = newton(system.gradient, system.curvature, last, params.temperature, STEPS_FURTHER).w
+    return np.asarray(paths[0])
+
+
+def _add_period(result: Result, system: System, path: FloatArray, further: FloatArray) -> bool:
+    """What the path tends to, seen by following it further than was asked; False where that is no minimum."""
     place = further[-1:]
-    end = orbit_end(further, float(system.gradient(place)[0]), float(system.curvature(place)[0]))
+    slopes = np.abs(system.gradient(np.concatenate([path, further])))
+    steepest = float(np.max(slopes[np.isfinite(slopes)], initial=0.0))
+    end = orbit_end(further, float(system.gradient(place)[0]), float(system.curvature(place)[0]), steepest)
     texts = {
         "fixed point": f"the path comes to rest at W = {end.low:.8g}",
         "cycle": f"the path repeats itself between W = {end.low:.8g} and {end.high:.8g}",
         "chaotic band": f"the path wanders between W = {end.low:.6g} and {end.high:.6g} without repeating itself",
-        "approaching": f"the path closes in on W = {float(place[0]):.6g} more slowly than by a constant factor",
+        "approaching": f"the path is still on its way at W = {float(place[0]):.6g}",
         "plateau": "the path sticks where the loss is flat, not at a minimum",
         "diverged": "the path leaves the finite numbers",
     }
@@ -152,39 +193,85 @@ def _add_period(result: Result, system: System, path: FloatArray, params: Trajec
     return end.kind not in ("plateau", "diverged")
 
 
-def _minimum_reached(system: System, place: float, params: TrajectoryParams) -> StationaryPoint | None:
-    """The minimum of L that lies downhill of where the path ends, None where there is none or the loss is flat."""
-    if not math.isfinite(place):
-        return None
-    reach = max(LEAST_REACH, 3.0 * abs(place - params.start[0]))
-    points = system.stationary(place - reach, place + reach)
-    slope = float(system.gradient(np.array([place]))[0])
-    close = [p for p in points if abs(p.w - place) <= 1e-9 * max(1.0, abs(place))]
-    downhill = close or [p for p in points if (p.w - place) * slope < 0]
-    nearest = min(downhill, key=lambda point: abs(point.w - place), default=None)
-    return nearest if nearest is not None and nearest.kind == "minimum" else None
+def _minima_downhill(system: System, places: FloatArray, start: float) -> list[StationaryPoint | None]:
+    """The minimum of L downhill of each place, None where there is none, or none within the range searched.
+
+    The range reaches beyond all places by `LEAST_REACH`, or thrice their typical distance from the start.
+    """
+    usable = np.isfinite(places) & (np.abs(places) <= FARTHEST)
+    if not usable.any():
+        return [None] * places.size
+    inside = places[usable]
+    reach = max(LEAST_REACH, 3.0 * abs(float(np.median(inside)) - start))
+    points = system.stationary(float(inside.min()) - reach, float(inside.max()) + reach)
+    if not points:
+        return [None] * places.size
+    at = np.array([point.w for point in points])
+    edges = 0.5 * (at[1:] + at[:-1])
+    nearest = np.searchsorted(edges, inside)
+    there = np.abs(at[nearest] - inside) <= 1e-9 * np.maximum(1.0, np.abs(inside))
+    slope = system.gradient(inside)
+    # A positive slope leads down to the left.
+    downhill = np.searchsorted(at, inside) - (slope > 0)
+    known = there | ((slope != 0) & (downhill >= 0) & (downhill < at.size))
+    index = np.full(places.size, -1)
+    index[usable] = np.where(known, np.where(there, nearest, downhill), -1)
+    wells = [*(point if point.kind == "minimum" else None for point in points), None]
+    return [wells[i] for i in index]
 
 
-def _add_convergence(
-    result: Result, well: StationaryPoint, path: FloatArray, params: TrajectoryParams
-) -> None:
-    best = optimal_temperature(well.curvature)
-    if params.method == "newton":
-        text = f"factor on a small distance to the minimum at W = {well.w:.6g} in one Newton step, 1 - k"
+def _add_no_convergence(result: Result, why: str) -> None:
+    result.add_missing("multiplier", why)
+    result.add_missing("optimal_temperature", why, unit="W²/L")
+    result.add_missing("steps_to_tolerance", why, unit="steps")
+
+
+def _add_convergence(result: Result, well: StationaryPoint, params: TrajectoryParams) -> None:
+    """The factor per step near the minimum and the step size that makes it zero, where there are such."""
+    where = f"the minimum at W = {well.w:.6g}"
+    if math.isnan(well.curvature):
+        why = f"{where[0].upper()}{where[1:]} is a kink: no step size settles there, there is no constant factor."
+        result.add_missing("multiplier", why)
+        result.add_missing("optimal_temperature", why, unit="W²/L")
+        return
+    flat = well.curvature == 0
+    if params.method == "newton" and flat:
+        why = f"The curvature vanishes at {where}: the factor of a Newton step depends on the order of the minimum."
+        result.add_missing("multiplier", why)
+    elif params.method == "newton":
+        text = f"factor on a small distance to {where} in one Newton step, 1 - k"
         result.add_finding("multiplier", 1.0 - params.temperature, text)
     else:
-        text = f"factor on a small distance to the minimum at W = {well.w:.6g} in one step, 1 - T L''"
+        slow = (
+            "; L'' vanishes there, so the distance falls more slowly than by any constant factor"
+            if flat
+            else ""
+        )
+        text = f"factor on a small distance to {where} in one step, 1 - T L''{slow}"
         result.add_finding("multiplier", multiplier(params.temperature, well.curvature), text)
-    text = "1/L'' at the minimum: fewest steps to a tight tolerance; to a loose one another step size may be faster"
-    result.add_finding("optimal_temperature", best, text, unit="W²/L")
-    if params.method == "sgd":
-        why = "SGD does not settle where the datapoints disagree; see the paths."
-        result.add_missing("steps_to_tolerance", why, unit="steps")
+    if flat:
+        why = f"The curvature vanishes at {where}: no step size makes the factor per step zero."
+        result.add_missing("optimal_temperature", why, unit="W²/L")
         return
-    steps = steps_to_tolerance(path, well.w, params.tolerance)
-    if steps is None:
-        why = f"The path is not within {params.tolerance:g} of W = {well.w:.6g} after {params.steps} steps."
+    text = "1/L'' at the minimum: fewest steps to a tight tolerance; to a loose one another step size may be faster"
+    result.add_finding("optimal_temperature", optimal_temperature(well.curvature), text, unit="W²/L")
+
+
+def _add_steps(
+    result: Result, well: float, path: FloatArray, further: FloatArray, params: TrajectoryParams
+) -> None:
+    """Steps until the path is near the minimum for good: it must stay when followed further than was asked."""
+    near = f"within {params.tolerance:g} of W = {well:.6g}"
+    came = steps_to_tolerance(path, well, params.tolerance)
+    stays = steps_to_tolerance(np.concatenate([path, further[1:]]), well, params.tolerance)
+    if came is None:
+        why = f"The path is not {near} after {params.steps} steps."
+        result.add_missing("steps_to_tolerance", why, unit="steps")
+    elif stays != came:
+        why = (
+            f"The path is {near} at step {came} but leaves again when followed {STEPS_FURTHER} steps further."
+        )
         result.add_missing("steps_to_tolerance", why, unit="steps")
     else:
         text = f"steps until the path stays within {params.tolerance:g} of the minimum"
-        result.add_finding("steps_to_tolerance", steps, text, unit="steps")
+        result.add_finding("steps_to_tolerance", came, text, unit="steps")

@@ -9,20 +9,22 @@ from tui_opt.experiments.toy_sgd.system import FloatArray, System
 from tui_opt.figure import Axis, Band, Figure, Layer, Line, Path, Ref, Scatter
 from tui_opt.kernels.descent import cobweb
 from tui_opt.result import Result
+from tui_opt.runner.context import Context
 
 MOST_SERIES = 8
 CURVE_POINTS = 801
 MOST_DRAWN_STEPS = 2000
+VALUES_IN_A_SLICE = 200_000
 
 
-def add_figures(result: Result, system: System, params: TrajectoryParams) -> None:
+def add_figures(result: Result, system: System, params: TrajectoryParams, ctx: Context) -> None:
     """Add the three charts, and the arrays only they need."""
     w = result.arrays["w"].values
     low, high = _range(w)
     curve = np.linspace(low, high, CURVE_POINTS)
     result.add_array("curve_w", curve, ("curve_w",), unit="W")
     result.add_array("curve_loss", system.loss(curve), ("curve_w",), unit="L", text="mean loss")
-    result.add_figure(_against_step(result, params))
+    result.add_figure(_against_step(result, params, ctx))
     result.add_figure(_on_landscape(params))
     if params.method != "sgd":
         _add_cobweb(result, system, params, curve)
@@ -40,11 +42,11 @@ def _pick(params: TrajectoryParams, start: int, replica: int | None = 0) -> Ref:
     return Ref(array="w", index=(start, None, replica) if stochastic else (start, None))
 
 
-def _against_step(result: Result, params: TrajectoryParams) -> Figure:
+def _against_step(result: Result, params: TrajectoryParams, ctx: Context) -> Figure:
     step = Ref(array="step")
     layers: list[Layer] = []
     if params.method == "sgd" and len(params.start) == 1 and params.replicas > 1:
-        _add_quantiles(result)
+        _add_quantiles(result, ctx)
         layers.append(
             Band(
                 x=step,
@@ -71,11 +73,16 @@ def _against_step(result: Result, params: TrajectoryParams) -> Figure:
     )
 
 
-def _add_quantiles(result: Result) -> None:
+def _add_quantiles(result: Result, ctx: Context) -> None:
     w = result.arrays["w"].values
-    quantiles = np.moveaxis(
-        np.nanquantile(np.where(np.isfinite(w), w, np.nan), (0.1, 0.5, 0.9), axis=2), 0, 1
-    )
+    starts, steps, replicas = w.shape
+    quantiles = np.empty((starts, 3, steps))
+    slice_steps = max(1, VALUES_IN_A_SLICE // (starts * replicas))
+    for begin in range(0, steps, slice_steps):
+        ctx.check()
+        part = w[:, begin : begin + slice_steps]
+        found = np.nanquantile(np.where(np.isfinite(part), part, np.nan), (0.1, 0.5, 0.9), axis=2)
+        quantiles[:, :, begin : begin + slice_steps] = np.moveaxis(found, 0, 1)
     result.add_array(
         "w_quantiles", quantiles, ("start", "quantile", "step"), unit="W", text="10, 50, 90 % of replicas"
     )
