@@ -8,6 +8,7 @@ import pytest
 import tui_opt
 from tui_opt.figure import resolve
 from tui_opt.result import Result
+from tui_opt.runner.context import Context
 from tui_opt.scenario_file import ScenarioFileError
 
 WELL = "-exp(-(W-2)^2)"
@@ -125,3 +126,19 @@ def test_a_wide_interval_loses_no_minimum() -> None:
     place = 4 ** (-1 / 6)
     assert [kind for _, kind in found] == ["minimum", "maximum", "minimum"]
     np.testing.assert_allclose([w for w, _ in found], [-place, 0, place], rtol=0, atol=1e-12)
+
+
+def test_a_search_with_thousands_of_points_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stop(Exception):
+        pass
+
+    calls = []
+
+    def check(ctx: Context) -> None:
+        calls.append(ctx)
+        if len(calls) == 40:
+            raise Stop
+
+    monkeypatch.setattr(Context, "check", check)
+    with pytest.raises(Stop):
+        landscape(losses=["sin(1000*W)"], points=51)

@@ -10,6 +10,7 @@ import pytest
 import tui_opt
 from tui_opt.figure import resolve
 from tui_opt.result import Result
+from tui_opt.runner.context import Context
 from tui_opt.runner.execute import run_in_memory
 from tui_opt.scenario_file import check_document
 
@@ -266,3 +267,24 @@ def test_replicas_at_different_minima_have_no_common_multiplier() -> None:
         assert math.isnan(finding.value)
         assert f"{left:.4g} near W = 1.00745" in finding.text
         assert f"{1 - left:.4g} near W = 2" in finding.text
+
+
+def test_many_replicas_are_walked_in_short_slices_with_a_check_before_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[int] = []
+    check = Context.check
+
+    def counting_walk(program: object, now: np.ndarray, part: np.ndarray, *rest: object) -> None:
+        assert done.pop() == 0  # a check came before
+        assert part.size - now.size <= 200_000
+        part[:] = now
+
+    def counting_check(ctx: Context) -> None:
+        done[:] = [0]
+        check(ctx)
+
+    monkeypatch.setattr("tui_opt.experiments.toy_sgd.trajectory.walk", counting_walk)
+    monkeypatch.setattr(Context, "check", counting_check)
+    result = trajectory(losses=PAIR, start=[1.0], method="sgd", temperature=0.02, steps=10, replicas=50_000)
+    assert result.findings["final_w"].value == 1.0
