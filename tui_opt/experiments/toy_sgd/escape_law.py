@@ -138,18 +138,37 @@ def _add_stability(result: Result, system: System, question: Question) -> None:
     where = pit.w if place is None else place
     curvatures = system.curvatures(np.array([where]))[:, 0]
     lyapunov = stability_temperature(curvatures)
-    text = f"random maps lose stability at W = {where:.6g}: the Lyapunov exponent is 0"
-    result.add_finding("stability_temperature", lyapunov, text, unit="W²/L")
-    sharpest = float(np.max(system.curvatures(np.array([question.pit.w]))))
-    for term in range(system.terms):
-        wells = [p for p in system.stationary_of(term, question.w_min, question.w_max) if p.kind == "minimum"]
-        near = [p.curvature for p in wells if abs(p.w - pit.w) < reach]
-        sharpest = max([sharpest, *near]) if near else sharpest
+    if math.isfinite(lyapunov):
+        text = f"random maps lose stability at W = {where:.6g}: the Lyapunov exponent is 0"
+        result.add_finding("stability_temperature", lyapunov, text, unit="W²/L")
+    else:
+        why = f"The losses have no finite mean curvature above 0 at W = {where:.6g}, so no step size is stable there."
+        result.add_missing("stability_temperature", why, unit="W²/L")
+    sharpest = _sharpest_datapoint(system, question, reach)
     text = "2/l'' of the sharpest single datapoint at its own minimum"
-    result.add_finding("stability_temperature_single", 2 / sharpest, text, unit="W²/L")
+    _add_two_over(result, "stability_temperature_single", sharpest, text)
     mean = float(system.curvature(np.array([pit.w]))[0])
     text = "2/L'' at the pit: above it gradient descent on the mean loss does not settle there"
-    result.add_finding("stability_temperature_mean", 2 / mean, text, unit="W²/L")
+    _add_two_over(result, "stability_temperature_mean", mean, text)
+
+
+def _sharpest_datapoint(system: System, question: Question, reach: float) -> float:
+    """Largest curvature of a single datapoint at its own minimum near the pit, or at the pit where it has none."""
+    pit = question.pit
+    found = [float(np.max(system.curvatures(np.array([pit.w]))))]
+    for term in range(system.terms):
+        points = system.stationary_of(term, question.w_min, question.w_max)
+        found += [p.curvature for p in points if p.kind == "minimum" and abs(p.w - pit.w) < reach]
+    return max((c for c in found if math.isfinite(c)), default=math.nan)
+
+
+def _add_two_over(result: Result, name: str, curvature: float, text: str) -> None:
+    if math.isfinite(curvature) and curvature > 0.0:
+        result.add_finding(name, 2 / curvature, text, unit="W²/L")
+    else:
+        result.add_missing(
+            name, "The curvature there is not a number above 0: a kink or a flat place.", unit="W²/L"
+        )
 
 
 def _add_figures(

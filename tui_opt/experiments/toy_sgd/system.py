@@ -15,7 +15,14 @@ from tui_opt.expressions import Expression, Tape, assemble, parse
 from tui_opt.kernels.invariance import absorbing_barrier
 from tui_opt.kernels.large_deviations import quasipotential
 from tui_opt.kernels.passage import PassageTime, mean_passage, passage_by_rate
-from tui_opt.kernels.stationary import Pit, StationaryPoint, minima, sharpest_pit, stationary_points
+from tui_opt.kernels.stationary import (
+    Pit,
+    StationaryPoint,
+    minima,
+    sharpest_pit,
+    sharpness,
+    stationary_points,
+)
 from tui_opt.kernels.tape import Program, evaluate
 from tui_opt.kernels.transfer import TransferOperator, transfer_operator
 from tui_opt.result import Result
@@ -182,7 +189,7 @@ class Question:
                 f"No single datapoint has a minimum at the pit of the mean loss (W = {self.pit.w:.6g}); set start to "
                 "`minimum` or to a number."
             )
-        return max(found, key=lambda point: point.curvature).w
+        return max(found, key=sharpness).w
 
     def way(self, temperature: float) -> Way:
         """Start and barrier at a temperature.
