@@ -11,11 +11,11 @@ result = tui_opt.load("20260101T1200")  # a run by the beginning of its id, or b
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from tui_opt.result import Result
     from tui_opt.scenario import Scenario
@@ -64,6 +64,8 @@ def run(scenario: str, experiment: str, *, seed: int = 0, device: str = "auto", 
 
 def run_file(path: str | Path, *overrides: str) -> Result:
     """Run a scenario file without a sweep in memory; `overrides` are texts `key.path=value`. Errors as for `run`."""
+    from pathlib import Path
+
     from tui_opt.runner.execute import run_in_memory
     from tui_opt.scenario_file import read_file
 
@@ -72,6 +74,8 @@ def run_file(path: str | Path, *overrides: str) -> Result:
 
 def runs(store: str | Path | None = None) -> list[RunRow]:
     """The runs of a store (the user's own if none is named), oldest first."""
+    from pathlib import Path
+
     from tui_opt.locations import runs_dir
     from tui_opt.store import Store
 
@@ -89,6 +93,8 @@ def load(run: str | Path, store: str | Path | None = None) -> Result:
         UsageError: there is no such run.
         StoreError: it has no result that can be read.
     """
+    from pathlib import Path
+
     from tui_opt.locations import runs_dir
     from tui_opt.runner.run_directory import RunDirectory
     from tui_opt.store import Store

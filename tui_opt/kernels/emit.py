@@ -5,8 +5,9 @@ constants become float literals, and names of variables never appear; so no text
 compiler. It runs the same operations in the same order as the interpreter, and gives the same bits.
 
 What makes it fast: nothing is decoded, and the arithmetic between two calls of exp or the like is one
-vectorised loop whose intermediate values live in registers. Each such call has a loop of its own, for with two
-polynomials in one loop the processor's vector registers no longer hold their coefficients.
+vectorised loop whose intermediate values live in registers. Each such call has a loop of its own: the longer
+the chain of operations on a lane, the fewer lanes a processor has under way, and one loop for everything
+was measured to be slower by half.
 """
 
 from __future__ import annotations

@@ -262,6 +262,7 @@ class _Supervisor:
             if self.interrupts.count > 0:
                 self.context.cancel()
             if self.interrupts.count > 1:
+                self._show_progress(moment)  # so that whoever draws it takes its line away
                 self._abandon()
             if moment >= control_next:
                 control_next = moment + CONTROL_INTERVAL

@@ -235,7 +235,11 @@ def _add_figures(out: Result, file: ScenarioFile, sweep: Sweep) -> None:
             heat = Heatmap(
                 x=Ref(array=x), y=Ref(array=first.name), z=Ref(array=name), label=name, unit=array.unit
             )
-            out.add_figure(Figure(name=name, title=name, x=axis(x), y=axis(first.name), layers=(heat,)))
+            out.add_figure(
+                Figure(
+                    name=name, title=f"{name} over the sweep", x=axis(x), y=axis(first.name), layers=(heat,)
+                )
+            )
             continue
         rest = Sweep(sweep.axes[1:])
         lines = tuple(
@@ -248,4 +252,13 @@ def _add_figures(out: Result, file: ScenarioFile, sweep: Sweep) -> None:
         )
         caption = f"the first {MOST_LINES} of {rest.size} series" if rest.size > MOST_LINES else ""
         y = Axis(label=name, unit=array.unit)
-        out.add_figure(Figure(name=name, title=name, x=axis(first.name), y=y, layers=lines, caption=caption))
+        out.add_figure(
+            Figure(
+                name=name,
+                title=f"{name} over the sweep",
+                x=axis(first.name),
+                y=y,
+                layers=lines,
+                caption=caption,
+            )
+        )

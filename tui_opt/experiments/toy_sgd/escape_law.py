@@ -30,6 +30,8 @@ from tui_opt.kernels.large_deviations import (
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
+LEAST_FITTED = 3
+
 
 def compute(params: EscapeLawParams, ctx: Context) -> Result:
     """Mean first-passage steps at every temperature, fits, and the exponents of two theories."""
@@ -92,6 +94,11 @@ def _add_fits(result: Result, temperature: FloatArray, log_mean: FloatArray) -> 
     rows = [(name, f.intercept, f.slope, f.r2, f.rms) for name, f in fits.items()]
     result.add_table("fits", ("ln(mean steps) against", "intercept", "slope", "r2", "rms"), rows)
     spread = f"over T = {temperature[0]:g} to {temperature[-1]:g}"
+    if np.count_nonzero(np.isfinite(log_mean)) < LEAST_FITTED:
+        why = f"A line through fewer than {LEAST_FITTED} temperatures with a finite mean says nothing; give more."
+        for name in ("slope_inverse_temperature", "r2_linear", "r2_inverse"):
+            result.add_missing(name, why)
+        return
     text = f"slope of ln(mean steps) against 1/T, {spread}"
     result.add_finding("slope_inverse_temperature", fits["1/T"].slope, text, unit="W²/L")
     result.add_finding("r2_linear", fits["T"].r2, f"R² of ln(mean steps) linear in T, {spread}")
