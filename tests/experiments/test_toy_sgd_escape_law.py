@@ -28,7 +28,7 @@ def escape_law(**params: object) -> Result:
 
 @cache
 def few(losses: tuple[str, ...] = PAIR) -> Result:
-    return escape_law(losses=list(losses), temperature=[0.02, 0.03], cells=500)
+    return escape_law(losses=list(losses), temperature=[0.02, 0.025, 0.03], cells=500)
 
 
 def plain_exponents(depth: float, pit: float, maximum: float) -> tuple[float, float]:
@@ -147,7 +147,7 @@ def test_means_are_those_of_escape() -> None:
 def test_exponents_scale_like_temperature(scale: float) -> None:
     scaled = escape_law(
         losses=[text.replace("W", f"(W/{scale})") for text in PAIR],
-        temperature=[0.02 * scale**2, 0.03 * scale**2],
+        temperature=[t * scale**2 for t in (0.02, 0.025, 0.03)],
         cells=500,
         w_min=-30,
         w_max=30,
@@ -235,3 +235,11 @@ def test_the_cold_means_have_settled_in_the_number_of_cells() -> None:
     assert means[2] == pytest.approx(8.64e12, rel=0.003)
     assert means[0] == pytest.approx(means[2], rel=0.005)
     assert abs(means[2] - means[1]) < abs(means[2] - means[0])
+
+
+def test_a_line_through_two_temperatures_is_not_called_a_law() -> None:
+    result = escape_law(temperature=[0.02, 0.03, 0.02], cells=200)
+    assert result.arrays["temperature"].values.tolist() == [0.02, 0.03]
+    for name in ("slope_inverse_temperature", "r2_linear", "r2_inverse"):
+        assert math.isnan(result.findings[name].value)
+        assert "fewer than 3" in result.findings[name].text

@@ -32,6 +32,7 @@ BitArray: TypeAlias = NDArray[np.uint64]
 BLOCK: Final = 1024
 """Walkers per unit of work; cut runs at multiples of it, for speed only."""
 
+_SEARCHED: Final = 32
 _ONE: Final = np.uint64(1)
 _WORD_BITS: Final = np.uint64(64)
 _HALF_WORD: Final = np.uint64(32)
@@ -119,12 +120,18 @@ def record(
 ) -> None:
     """Note that every lane beyond the barrier passed at `step` (from 1), and park it."""
     out_of_line()
-    for i in range(LANES):
-        beyond = is_beyond(x[i], barrier, direction)
-        final[i] = select(beyond, x[i], final[i])
-        passed[i] = select(beyond, step, passed[i])
-        pace[i] = select(beyond, 0.0, pace[i])
-        x[i] = select(beyond, barrier, x[i])
+    for first in range(0, LANES, _SEARCHED):  # few lanes pass at once: find them by counting in short pieces
+        part = x[first : first + _SEARCHED]
+        count = 0
+        for i in range(_SEARCHED):
+            count += select(is_beyond(part[i], barrier, direction), 1, 0)
+        if count > 0:
+            for i in range(_SEARCHED):
+                if is_beyond(part[i], barrier, direction):
+                    final[first + i] = part[i]
+                    passed[first + i] = step
+                    pace[first + i] = 0.0
+                    part[i] = barrier
 
 
 @lane
