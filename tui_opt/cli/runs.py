@@ -6,17 +6,19 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from tui_opt.cli.present import FigureChoice, print_result
 from tui_opt.cli.screen import results
 from tui_opt.errors import StoreError, UsageError
 from tui_opt.locations import runs_dir
 from tui_opt.problems import printable
 from tui_opt.runner.run_directory import RunDirectory, State
 from tui_opt.store import Store
+
+if TYPE_CHECKING:
+    from tui_opt.cli.present import FigureChoice
 
 CANCEL_PATIENCE = 5.0
 STATES = (*get_args(State), "unreadable")
@@ -89,6 +91,8 @@ def show_run(run: str, out: Path | None, as_json: bool, figures: FigureChoice, t
             return
         console.print("Partial result:", style="yellow")
         result = partial
+    from tui_opt.cli.present import print_result  # a list of runs does without what a result needs
+
     print_result(console, result, _outcomes(found, result), figures=figures)
 
 

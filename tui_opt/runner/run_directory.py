@@ -15,14 +15,14 @@ import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any, Literal
 
 from tui_opt.errors import StoreError
-from tui_opt.result import Result, ResultDocument
 from tui_opt.runner import files
 from tui_opt.runner.lock import RunLock, is_locked
+
+if TYPE_CHECKING:
+    from tui_opt.result import Result
 
 SCHEMA = 1
 State = Literal["queued", "running", "done", "failed", "cancelled", "lost"]
@@ -254,6 +254,8 @@ class RunDirectory:
 
     def partial(self) -> Result | None:
         """The newest partial result, if there is one that can be read."""
+        from tui_opt.result import Result, ResultDocument
+
         try:
             arrays = files.read_arrays(self.path / "partial.npz")
             document = ResultDocument.model_validate_json(arrays.pop(_DOCUMENT).tobytes())
@@ -289,6 +291,10 @@ class RunDirectory:
 
     def result(self, arrays: tuple[str, ...] | None = None) -> Result:
         """The stored result, with all its arrays or the named ones; errors as for `result_document`."""
+        from pydantic import ValidationError
+
+        from tui_opt.result import Result, ResultDocument  # a list of runs does without it
+
         try:
             document = ResultDocument.model_validate(self.result_document())
         except ValidationError as error:
