@@ -425,3 +425,32 @@ def test_the_progress_line_is_gone_once_a_stop_was_asked_for(monkeypatch):
     os.close(terminal)
     assert "50%" in written
     assert written.endswith(f"\r\x1b[Kball  {STOPPING}\r\n")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.44, "0.4 s"), (185, "3:05"), (3723, "1:02:03"), (5e6, "58 days"), (6.4e7, "741 days")],
+)
+def test_durations_are_said_as_people_say_them(seconds, said):
+    from tui_opt.cli.batch import duration
+
+    assert duration(seconds) == said
+
+
+def test_a_long_run_says_so_before_it_begins(environment, write, tmp_path, runs):
+    """Two years of walkers: said at once, and stopped by the first Ctrl-C."""
+    file = write(
+        'scenario = "toy-sgd"\nexperiment = "escape"\n[params]\ntemperature = 0.005\nmethod = "monte-carlo"\n'
+    )
+    command = [sys.executable, "-m", "tui_opt", "--batch", str(file)]
+    command += ["--set", "params.walkers=1e6", "--set", "params.steps=[10000000]", "--threads", "1"]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=tmp_path, env=environment()
+    )
+    assert process.stderr is not None
+    first = process.stderr.readline()
+    assert re.search(r"takes about (\d+:\d\d:\d\d|\d+ days)", first)
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in rest

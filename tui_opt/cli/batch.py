@@ -21,6 +21,9 @@ from tui_opt.runner.run_directory import RunDirectory
 from tui_opt.scenario_file import ScenarioFile, read_file
 
 LINE_INTERVAL = 5.0
+#: an expected time beyond this is said before the run begins.
+WORTH_SAYING = 60.0
+DAY = 86_400.0
 STOPPING = "Stopping in order; Ctrl-C again does not wait for that."
 
 #: from the least to the worst; the codes of signals, from 128 on, are worse still.
@@ -98,7 +101,9 @@ def _columns() -> int:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: `0.4 s`, `3:05`, `1:02:03`."""
+    """Seconds as people say them: `0.4 s`, `3:05`, `1:02:03`, `12 days`."""
+    if seconds >= 2 * DAY:
+        return f"{seconds / DAY:,.0f} days"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -193,6 +198,8 @@ def run_one(settled: Plan, store: Path, interrupts: Interrupts, *, quiet: bool) 
 def carry_out(run: RunDirectory, settled: Plan, interrupts: Interrupts, *, quiet: bool) -> Ended:
     """Carry out a claimed run with its progress on stderr."""
     line = ProgressLine(f"{settled.file.scenario.name} {settled.file.experiment.name}", interrupts)
+    if not quiet and settled.expected_seconds > WORTH_SAYING:
+        line.say(f"takes about {duration(settled.expected_seconds)}; Ctrl-C stops it, `runs resume` goes on")
     try:
         return execute(
             run,

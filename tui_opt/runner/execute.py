@@ -56,6 +56,12 @@ class Plan:
     device: str
     threads: int
 
+    @property
+    def expected_seconds(self) -> float:
+        """What the run will take, as its experiment estimates it for the reference machine."""
+        points = 1 if self.file.sweep is None else self.file.sweep.size
+        return points * self.file.experiment.estimate(self.file.params).seconds / self.threads
+
 
 @dataclass(frozen=True)
 class Ended:
