@@ -23,11 +23,13 @@ from tests.conftest import DROP, SCATTER
 from tui_opt.errors import CancelledError, ExitCode, ExperimentError, StoreError, TooLargeError
 from tui_opt.result import Result
 from tui_opt.runner import execute as module
-from tui_opt.runner import files, gathering, memory
+from tui_opt.runner import files, gathering, memory, planning
 from tui_opt.runner.context import Context, Progress
-from tui_opt.runner.execute import Ended, Plan, begin, claim_again, execute, plan, run_in_memory
+from tui_opt.runner.execute import Ended, begin, claim_again, execute
+from tui_opt.runner.in_memory import run_in_memory
 from tui_opt.runner.interrupts import Interrupts
 from tui_opt.runner.lock import is_locked
+from tui_opt.runner.planning import Plan, plan
 from tui_opt.runner.report import run_document
 from tui_opt.runner.run_directory import RunDirectory
 from tui_opt.scenario_file import read_text
@@ -276,13 +278,13 @@ def test_a_screen_that_cannot_be_written_does_not_stop_a_run(
 
 
 def test_what_cannot_fit_is_refused_with_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "available_memory", lambda: 1000)
+    monkeypatch.setattr(planning, "available_memory", lambda: 1000)
     with pytest.raises(TooLargeError, match=r"would take about .* GB"):
         planned(SCATTER, "params.balls=1_000_000")
 
 
 def test_the_refusal_names_the_file_and_what_to_reduce(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "available_memory", lambda: 1_000_000)
+    monkeypatch.setattr(planning, "available_memory", lambda: 1_000_000)
     with pytest.raises(TooLargeError) as caught:
         planned(DROP, "params.bounces=10_000")
     text = str(caught.value)
@@ -298,10 +300,10 @@ def test_the_largest_point_of_a_sweep_must_fit(monkeypatch: pytest.MonkeyPatch) 
     need, largest = memory.memory_needed(file)
     assert largest.bounces == 10_000  # type: ignore[attr-defined]
     assert need >= 64 * 3 * 10_000
-    monkeypatch.setattr(module, "available_memory", lambda: need - 1)
+    monkeypatch.setattr(planning, "available_memory", lambda: need - 1)
     with pytest.raises(TooLargeError, match="bounces"):
         plan(file)
-    monkeypatch.setattr(module, "available_memory", lambda: need)
+    monkeypatch.setattr(planning, "available_memory", lambda: need)
     assert plan(file).file is file
 
 
@@ -309,7 +311,9 @@ LIMITED = """
 import pathlib, sys
 import bouncing_ball.compute as plugin
 from tui_opt.result import Result
-from tui_opt.runner.execute import begin, execute, plan, run_in_memory
+from tui_opt.runner.execute import begin, execute
+from tui_opt.runner.in_memory import run_in_memory
+from tui_opt.runner.planning import plan
 from tui_opt.scenario_file import read_text
 
 def compute(params, ctx):

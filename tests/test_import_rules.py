@@ -40,7 +40,8 @@ class Refuse:
 
 sys.meta_path.insert(0, Refuse())
 import pathlib
-from tui_opt.runner.execute import begin, execute, plan
+from tui_opt.runner.execute import begin, execute
+from tui_opt.runner.planning import plan
 from tui_opt.scenario_file import read_file
 from tui_opt.store import Store
 

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import DROP, PLUGIN, SCATTER, Cli, write_plugin_metadata
 from tui_opt import scenario as module
 from tui_opt.errors import UsageError
-from tui_opt.runner.execute import run_in_memory
+from tui_opt.runner.in_memory import run_in_memory
 from tui_opt.scenario import Registry, Scenario, registry
 from tui_opt.scenario_file import read_text
 

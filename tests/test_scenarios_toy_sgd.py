@@ -10,7 +10,8 @@ import pytest
 
 from tui_opt.expectations import Expectation
 from tui_opt.locations import shipped_scenarios
-from tui_opt.runner.execute import begin, execute, plan
+from tui_opt.runner.execute import begin, execute
+from tui_opt.runner.planning import plan
 from tui_opt.runner.verify import shipped_files
 from tui_opt.scenario import registry
 from tui_opt.scenario_file import ScenarioFile, read_file

@@ -49,7 +49,7 @@ def run(scenario: str, experiment: str, *, seed: int = 0, device: str = "auto", 
         ExperimentError: the question has no answer for them.
         DeviceUnavailableError: the device is not here.
     """
-    from tui_opt.runner.execute import run_in_memory
+    from tui_opt.runner.in_memory import run_in_memory
     from tui_opt.scenario_file import check_document
 
     document = {
@@ -66,7 +66,7 @@ def run_file(path: str | Path, *overrides: str) -> Result:
     """Run a scenario file without a sweep in memory; `overrides` are texts `key.path=value`. Errors as for `run`."""
     from pathlib import Path
 
-    from tui_opt.runner.execute import run_in_memory
+    from tui_opt.runner.in_memory import run_in_memory
     from tui_opt.scenario_file import read_file
 
     return run_in_memory(read_file(Path(path), overrides))

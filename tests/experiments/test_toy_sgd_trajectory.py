@@ -11,7 +11,7 @@ import tui_opt
 from tui_opt.figure import resolve
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
-from tui_opt.runner.execute import run_in_memory
+from tui_opt.runner.in_memory import run_in_memory
 from tui_opt.scenario_file import check_document
 
 WELL = "-exp(-(W-2)^2)"

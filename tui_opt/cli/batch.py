@@ -14,8 +14,9 @@ from tui_opt.cli.screen import results
 from tui_opt.errors import ExitCode, UsageError
 from tui_opt.locations import runs_dir
 from tui_opt.runner.context import Progress
-from tui_opt.runner.execute import Ended, Plan, begin, execute, plan
+from tui_opt.runner.execute import Ended, begin, execute
 from tui_opt.runner.interrupts import Interrupts
+from tui_opt.runner.planning import Plan, plan
 from tui_opt.runner.report import run_document
 from tui_opt.runner.run_directory import RunDirectory
 from tui_opt.scenario_file import ScenarioFile, read_file

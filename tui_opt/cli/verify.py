@@ -15,8 +15,8 @@ from tui_opt.cli.batch import read_all, run_one
 from tui_opt.cli.screen import results, unicode, width
 from tui_opt.errors import ExitCode, UsageError
 from tui_opt.locations import shipped_scenarios
-from tui_opt.runner.execute import plan
 from tui_opt.runner.interrupts import Interrupts
+from tui_opt.runner.planning import plan
 from tui_opt.runner.verify import Claim, claims_of, shared_questions, shipped_files
 from tui_opt.scenario_file import ScenarioFile
 

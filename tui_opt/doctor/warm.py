@@ -21,7 +21,7 @@ def experiments(scenarios: Iterable[Scenario]) -> list[tuple[Scenario, Experimen
 
 def warm(scenario: Scenario, experiment: Experiment) -> Iterator[Check]:
     """Run an experiment's smallest run, which leaves its compiled code in the cache."""
-    from tui_opt.runner.execute import run_in_memory
+    from tui_opt.runner.in_memory import run_in_memory
     from tui_opt.runner.machine import announced_compilation, prepare_compilation
     from tui_opt.scenario_file import ScenarioFile
 

@@ -14,14 +14,11 @@ from typing import Any
 
 import psutil
 
-from tui_opt.device import resolve_device
 from tui_opt.errors import (
     CancelledError,
     ExitCode,
-    ExperimentError,
     OptexploreError,
     StoreError,
-    TooLargeError,
 )
 from tui_opt.expectations import Outcome, judge
 from tui_opt.result import Result
@@ -30,37 +27,19 @@ from tui_opt.runner.context import Context, Progress
 from tui_opt.runner.interrupts import Interrupts
 from tui_opt.runner.machine import (
     announced_compilation,
-    available_cores,
-    available_memory,
     kernel_cache,
     limited_threads,
     prepare_compilation,
     provenance,
     told_warnings,
 )
-from tui_opt.runner.memory import advice, memory_needed
+from tui_opt.runner.planning import Plan
 from tui_opt.runner.run_directory import RunDirectory, State, now
-from tui_opt.scenario_file import ScenarioFile
 
 TICK = 0.1
 CONTROL_INTERVAL = 0.25
 STATUS_INTERVAL = 0.25
 HEARTBEAT_INTERVAL = 2.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A run that may begin: its file with the device settled, and the threads it gets."""
-
-    file: ScenarioFile
-    device: str
-    threads: int
-
-    @property
-    def expected_seconds(self) -> float:
-        """What the run will take, as its experiment estimates it for the reference machine."""
-        points = 1 if self.file.sweep is None else self.file.sweep.size
-        return points * self.file.experiment.estimate(self.file.params).seconds / self.threads
 
 
 @dataclass(frozen=True)
@@ -74,25 +53,6 @@ class Ended:
     error: str | None = None
     result: Result | None = None
     outcomes: tuple[Outcome, ...] = ()
-
-
-def plan(file: ScenarioFile, threads: int | None = None) -> Plan:
-    """Settle device and threads, and refuse what cannot fit, before anything is written.
-
-    Raises:
-        DeviceUnavailableError: the device is not here.
-        UsageError: the experiment cannot use it.
-        TooLargeError: the estimate exceeds the memory that is free.
-    """
-    device = resolve_device(file.device, file.experiment.devices)
-    need, largest = memory_needed(file)
-    free = available_memory()
-    if need > free:
-        raise TooLargeError(
-            f"{file.source or 'This run'}: {file.scenario.name}/{file.experiment.name} would take about "
-            f"{need / 1e9:.3g} GB of memory, and {free / 1e9:.3g} GB are free. {advice(file, largest)}"
-        )
-    return Plan(file, device, threads or available_cores())
 
 
 def begin(plan: Plan, store: Any) -> RunDirectory:
@@ -421,26 +381,3 @@ def claim_again(run: RunDirectory) -> None:
     except BaseException:
         run.lock.release()
         raise
-
-
-def run_in_memory(file: ScenarioFile, threads: int | None = None) -> Result:
-    """Run a scenario file without a run directory, for scripts and notebooks.
-
-    Raises:
-        ExperimentError: the question has no answer for these parameters.
-        OptexploreError: the run cannot be made here.
-    """
-    if file.sweep is not None:
-        raise ExperimentError("A sweep keeps its points on disk; run it with `optexplore --batch`.")
-    settled = plan(file, threads)
-    prepare_compilation()
-    context = Context(
-        f"{file.scenario.name}/{file.experiment.name}",
-        seed=file.seed,
-        device=settled.device,
-        threads=settled.threads,
-        kernels=kernel_cache(),
-    )
-    compute = file.experiment.load_compute()  # first, so that the libraries it brings are limited too
-    with limited_threads(settled.threads):
-        return compute(file.params, context)

@@ -13,7 +13,8 @@ from typing import Any
 
 from tui_opt.expectations import Outcome
 from tui_opt.result import nonfinite_name
-from tui_opt.runner.execute import Ended, Plan
+from tui_opt.runner.execute import Ended
+from tui_opt.runner.planning import Plan
 from tui_opt.runner.run_directory import SCHEMA
 
 
