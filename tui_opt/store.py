@@ -217,7 +217,7 @@ class Store:
             with contextlib.closing(self._connect()) as connection:
                 entries = connection.execute("SELECT name, stamp, row FROM runs").fetchall()
                 return {
-                    name: (stamp, RunRow(*_moved(json.loads(row), self.path / name)))
+                    name: (stamp, RunRow(*_moved(json.loads(row), os.path.join(self.path, name))))
                     for name, stamp, row in entries
                 }
         except sqlite3.DatabaseError as error:
@@ -261,9 +261,9 @@ def _refuse_foreign(run: RunDirectory) -> None:
         raise UsageError(f"{run.path} is not a run of optexplore; remove it yourself if it is in the way.")
 
 
-def _moved(values: list[Any], path: Path) -> list[Any]:
+def _moved(values: list[Any], path: str) -> list[Any]:
     """A remembered row with the place it is at now: a store may be moved or seen from another machine."""
-    return [values[0], str(path), *values[2:]]
+    return [values[0], path, *values[2:]]
 
 
 def _number(value: Any) -> float | None:

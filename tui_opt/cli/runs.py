@@ -51,10 +51,12 @@ def list_runs(out: Path | None, as_json: bool, state: str | None) -> None:
         return
     # Plain lines: a table of thousands of rows must not wait for a layout.
     wide = max(len(row.id) for row in rows)
+    lines = []
     for row in rows:
         elapsed = "" if row.elapsed is None else f"{row.elapsed:.1f} s"
         error = f"  {printable(row.error.splitlines()[0])}" if row.error else ""
-        click.echo(f"{printable(row.id):<{wide}}  {row.state:<10} {row.progress:4.0%} {elapsed:>10}{error}")
+        lines.append(f"{printable(row.id):<{wide}}  {row.state:<10} {row.progress:4.0%} {elapsed:>10}{error}")
+    click.echo("\n".join(lines))  # at once: a flush for every line would take as long as all the rest
 
 
 @runs_command.command("show")
