@@ -7,6 +7,7 @@ import math
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -421,7 +422,11 @@ def test_the_progress_line_is_gone_once_a_stop_was_asked_for(monkeypatch):
         os.kill(os.getpid(), signal.SIGINT)
         line.show(Progress(6, 10, "bounces"), None)
         line.show(Progress(7, 10, "bounces"), None)
-        written = os.read(terminal, 10_000).decode()
+        stream.flush()
+        written = ""
+        # A terminal hands over what it has at the moment: one read may get a part only.
+        while select.select([terminal], [], [], 0.5)[0]:
+            written += os.read(terminal, 10_000).decode()
     os.close(terminal)
     assert "50%" in written
     assert written.endswith(f"\r\x1b[Kball  {STOPPING}\r\n")
