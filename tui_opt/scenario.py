@@ -1,6 +1,7 @@
 """Scenarios and their experiments, and the registry of those there are.
 
-Declarations are cheap: an experiment names its compute function by text, which is imported where it runs.
+Declarations are cheap: an experiment may name the class of its parameters by text, and names its compute function so;
+they are imported where they are used. A list of scenarios, and the first frame of the app, import neither.
 """
 
 from __future__ import annotations
@@ -11,14 +12,12 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import metadata, resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from tui_opt.errors import UsageError
-from tui_opt.params import Params
-from tui_opt.problems import near_match
 
 if TYPE_CHECKING:
+    from tui_opt.params import Params
     from tui_opt.result import Result
     from tui_opt.runner.context import Context
 
@@ -36,7 +35,29 @@ class Estimate:
     bytes: int
 
 
-@dataclass(frozen=True)
+class _ParamsClass:
+    """The field `params` of an experiment: a class, or the text `module:class`, imported when it is first asked for."""
+
+    @overload
+    def __get__(self, experiment: None, owner: type) -> type[Params]: ...
+
+    @overload
+    def __get__(self, experiment: Experiment, owner: type) -> type[Params]: ...
+
+    def __get__(self, experiment: Experiment | None, owner: type) -> type[Params]:
+        if experiment is None:
+            raise AttributeError("params")  # which tells the dataclass that the field has no default
+        given = experiment.__dict__["params"]
+        if isinstance(given, str):
+            given = experiment.__dict__["params"] = load_object(given)
+        found: type[Params] = given
+        return found
+
+    def __set__(self, experiment: Experiment, given: type[Params] | str) -> None:
+        experiment.__dict__["params"] = given
+
+
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
     """One question asked of a scenario.
 
@@ -44,7 +65,7 @@ class Experiment:
         name: name in scenario files.
         title: the question in a few words.
         summary: what is computed and how, a sentence or two.
-        params: the declaration of its parameters.
+        params: the declaration of its parameters, a class or its place as `module:class`.
         compute: `module:function` called with (params, context), returning a `Result`.
         estimate: cost of a run with the given parameters.
         findings: names of the findings it can report, for checking expectations before a run; empty if they vary.
@@ -58,7 +79,7 @@ class Experiment:
     name: str
     title: str
     summary: str
-    params: type[Params]
+    params: _ParamsClass = _ParamsClass()
     compute: str
     estimate: Callable[[Any], Estimate]
     findings: tuple[str, ...] = ()
@@ -70,8 +91,7 @@ class Experiment:
 
     def load_compute(self) -> Callable[[Any, Context], Result]:
         """Import the compute function; this is where the heavy libraries come in."""
-        module, _, name = self.compute.partition(":")
-        function: Callable[[Any, Context], Result] = getattr(importlib.import_module(module), name)
+        function: Callable[[Any, Context], Result] = load_object(self.compute)
         return function
 
 
@@ -102,13 +122,13 @@ class Scenario:
             UsageError: there is none; the message lists those there are.
         """
         if name not in self.by_name:
-            known = ", ".join(self.by_name)
-            hint = near_match(name, self.by_name)
-            raise UsageError(f"{self.name} has no experiment {name!r}; it has {known}. {hint}".rstrip())
+            raise UsageError(_unknown(f"{self.name} has no experiment {name!r}; it has", name, self.by_name))
         return self.by_name[name]
 
     def theory(self) -> str:
         """The theory page as Markdown, empty where there is none."""
+        from importlib import resources
+
         page = resources.files(self.theory_package) / f"{self.name}.md"
         return page.read_text(encoding="utf-8") if page.is_file() else ""
 
@@ -136,9 +156,7 @@ class Registry:
             UsageError: there is none; the message lists those there are.
         """
         if name not in self.scenarios:
-            known = ", ".join(self.scenarios)
-            hint = near_match(name, self.scenarios)
-            raise UsageError(f"There is no scenario {name!r}; there are {known}. {hint}".rstrip())
+            raise UsageError(_unknown(f"There is no scenario {name!r}; there are", name, self.scenarios))
         return self.scenarios[name]
 
 
@@ -148,10 +166,24 @@ def load_object(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+def _unknown(what: str, name: str, known: Mapping[str, object]) -> str:
+    from tui_opt.problems import near_match
+
+    return f"{what} {', '.join(known)}. {near_match(name, known)}".rstrip()
+
+
+@cache
+def built_in() -> Mapping[str, Scenario]:
+    """The scenarios that ship with the package, without looking for plugins, which takes a while."""
+    return {name: load_object(path) for name, path in BUILT_IN.items()}
+
+
 @cache
 def registry() -> Registry:
     """Built-in scenarios, then those of installed packages by entry point; a broken plugin is skipped and reported."""
-    found: dict[str, Scenario] = {name: load_object(path) for name, path in BUILT_IN.items()}
+    from importlib import metadata
+
+    found: dict[str, Scenario] = dict(built_in())
     broken: list[BrokenPlugin] = []
     for entry in sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda e: (e.name, e.value)):
         try:
