@@ -126,7 +126,7 @@ def _next_log(spec: ParamSpec, value: Decimal, up: bool, coarse: bool) -> Decima
         if not whole or shifted == shifted.to_integral_value():
             return shifted
         return value  # a tenth of it is no whole number
-    return next((p for p in _points(value, up) if not whole or p == p.to_integral_value()))
+    return next(p for p in _points(value, up) if not whole or p == p.to_integral_value())
 
 
 def _points(value: Decimal, up: bool) -> Iterator[Decimal]:

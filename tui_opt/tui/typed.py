@@ -184,7 +184,7 @@ def _write_list(spec: ParamSpec, values: tuple[Any, ...]) -> str:
             ends = f"{_write_one(values[0])} .. {_write_one(values[-1])} / {span.num}"
             return f"{ends} log" if span.log else ends
         text = ", ".join(map(_write_one, values))
-        return f"[{text}]" if spec.one and len(values) == 1 or not values else text
+        return f"[{text}]" if (spec.one and len(values) == 1) or not values else text
     plain = all(v == v.strip() and v and not re.search(r'[",\[\]\x00-\x1f]', v) for v in values)
     text = ", ".join(v if plain else json.dumps(v, ensure_ascii=False) for v in values)
     return f"[{text}]" if spec.one or not values else text
@@ -222,7 +222,7 @@ def clip(text: str, width: int) -> str:
 
 def _first_that_fits(texts: Iterator[str], width: int) -> str:
     text = ""
-    for text in texts:  # noqa: B007 - the last is taken where none fits
+    for text in texts:
         if len(text) <= width:
             return text
     return clip(text, width)
