@@ -36,8 +36,8 @@ from tui_opt.runner.machine import (
 from tui_opt.runner.planning import Plan
 from tui_opt.runner.run_directory import RunDirectory, State, now
 
-TICK = 0.1
-CONTROL_INTERVAL = 0.25
+TICK = 0.05
+CONTROL_INTERVAL = 0.05
 STATUS_INTERVAL = 0.25
 HEARTBEAT_INTERVAL = 2.0
 
@@ -58,20 +58,25 @@ class Ended:
 def begin(plan: Plan, store: Any) -> RunDirectory:
     """Make the run's directory and claim it; errors as for `RunDirectory.create`."""
     file = plan.file
-    return RunDirectory.create(store, file.scenario.name, file.experiment.name, file.to_toml(), claim=True)
+    status = {"title": file.title}
+    return RunDirectory.create(
+        store, file.scenario.name, file.experiment.name, file.to_toml(), claim=True, status=status
+    )
 
 
 class _DirectoryRecorder:
     """Puts what a computation says into its run directory."""
 
-    def __init__(self, run: RunDirectory, tell: Callable[[str], None]) -> None:
+    def __init__(self, run: RunDirectory, tell: Callable[[str], None], changed: Callable[[], None]) -> None:
         self.run = run
         self.tell = tell
+        self.changed = changed
         self.partials = 0
 
     def message(self, text: str) -> None:
         self.run.event("message", text=text)
         self.run.log(text)
+        self.changed()
         with contextlib.suppress(OSError, ValueError):
             self.tell(text)
 
@@ -92,7 +97,7 @@ class _DirectoryRecorder:
             return {}
 
     def save_checkpoint(self, arrays: dict[str, Any]) -> None:
-        files.write_arrays(self.run.path / "checkpoint.npz", arrays, sync=True)
+        files.write_arrays(self.run.path / "checkpoint.npz", arrays, sync=self.run.durable)
 
 
 class _Computation(threading.Thread):
@@ -123,6 +128,7 @@ def execute(
     interrupts: Interrupts | None = None,
     observe: Callable[[Progress, float | None], None] = lambda progress, eta: None,
     tell: Callable[[str], None] = lambda text: None,
+    changed: Callable[[], None] = lambda: None,
 ) -> Ended:
     """Carry out a claimed run to its end, whatever that is.
 
@@ -132,12 +138,13 @@ def execute(
         interrupts: signals to heed.
         observe: called a few times a second with progress and the seconds still to go, if known.
         tell: called with each sentence the computation says.
+        changed: called, from any thread, when the run directory shows something new.
 
     Returns:
         How it ended. Errors of the computation are part of that; none is raised.
     """
     try:
-        return _Supervisor(run, plan, interrupts or Interrupts(), observe, tell).carry_out()
+        return _Supervisor(run, plan, interrupts or Interrupts(), observe, tell, changed).carry_out()
     finally:
         run.lock.release()
 
@@ -150,14 +157,15 @@ class _Supervisor:
         interrupts: Interrupts,
         observe: Callable[[Progress, float | None], None],
         tell: Callable[[str], None],
+        changed: Callable[[], None],
     ) -> None:
         self.run = run
         self.plan = plan
         self.interrupts = interrupts
         self.observe = observe
-        self.tell = tell
+        self.changed = changed
         self.began = time.monotonic()
-        self.recorder = _DirectoryRecorder(run, tell)
+        self.recorder = _DirectoryRecorder(run, tell, changed)
         file = plan.file
         prepare_compilation()
         self.context = Context(
@@ -168,7 +176,9 @@ class _Supervisor:
             kernels=kernel_cache(),
             recorder=self.recorder,
         )
-        self.created = str(run.read_status_file().get("created", now()))
+        before = run.read_status_file()
+        self.created = str(before.get("created", now()))
+        self.kept = {key: before[key] for key in ("lane", "order") if key in before} | {"title": file.title}
         self.started = now()
         self.provenance = provenance(plan.device, file.experiment.dtype, plan.threads)
         self._status_next = 0.0
@@ -197,9 +207,10 @@ class _Supervisor:
             "seed": self.plan.file.seed,
             **self.provenance,
         }
-        files.write_json(self.run.path / "meta.json", meta)
+        files.write_json(self.run.path / "meta.json", meta, sync=self.run.durable)
         self.run.write_status(self._status("running"), sync=True)
         self.run.event("state", state="running")
+        self.changed()
 
     def _compute(self) -> Result:
         file = self.plan.file
@@ -287,6 +298,7 @@ class _Supervisor:
             # The lock is about to be free, so the run shows as lost, which is the truth.
             error = f"{error or 'The run ended.'} Its state could not be written: {problem.strerror}."
         self.run.event("state", state=state, error=error)
+        self.changed()
         return Ended(self.run, state, code, elapsed, error)
 
     def _abandon(self) -> None:
@@ -339,12 +351,14 @@ class _Supervisor:
         if shown != self._shown:
             self.run.event("progress", progress=round(progress.fraction, 4), what=progress.what)
         self._shown = shown
+        self.changed()
         self._status_next = moment + STATUS_INTERVAL
         self._heartbeat_next = moment + HEARTBEAT_INTERVAL
 
     def _status(self, state: State, error: str | None = None) -> dict[str, Any]:
         eta = self._eta() if state == "running" else None
         return {
+            **self.kept,
             "state": state,
             "progress": 1.0 if state == "done" else round(self.context.now.fraction, 4),
             "what": self.context.now.what,

@@ -43,10 +43,16 @@ def is_run_name(name: str) -> bool:
 
 
 class RunDirectory:
-    """One run on disk. Readers need no lock; whoever works on the run holds `lock`."""
+    """One run on disk. Readers need no lock; whoever works on the run holds `lock`.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: its directory.
+        durable: whether what it writes is flushed to the disk; a run that nobody would miss need not wait for that.
+    """
+
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
         self.path = path
+        self.durable = durable
         self.lock = RunLock(path / "lock")
         self._append = threading.Lock()
 
@@ -70,7 +76,17 @@ class RunDirectory:
     # --- beginning ------------------------------------------------------------------------------------------
 
     @classmethod
-    def create(cls, store: Path, scenario: str, experiment: str, toml: str, *, claim: bool) -> RunDirectory:
+    def create(
+        cls,
+        store: Path,
+        scenario: str,
+        experiment: str,
+        toml: str,
+        *,
+        claim: bool,
+        durable: bool = True,
+        status: Mapping[str, Any] | None = None,
+    ) -> RunDirectory:
         """Make a run in a store, whole or not at all.
 
         Args:
@@ -79,6 +95,8 @@ class RunDirectory:
             experiment: name of the experiment.
             toml: the resolved scenario file.
             claim: hold the run's lock from the first moment, for whoever runs it at once.
+            durable: as for the class.
+            status: what its status says from the first moment, besides its state.
 
         Raises:
             StoreError: the store cannot be written.
@@ -88,7 +106,7 @@ class RunDirectory:
             while True:
                 stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
                 name = f"{stamp}-{scenario}-{experiment}-{secrets.token_hex(3)}"
-                run = cls._appear(store, name, toml, claim=claim)
+                run = cls._appear(store, name, toml, claim=claim, durable=durable, status=status or {})
                 if run is not None:
                     return run
         except OSError as error:
@@ -98,7 +116,9 @@ class RunDirectory:
             ) from None
 
     @classmethod
-    def _appear(cls, store: Path, name: str, toml: str, *, claim: bool) -> RunDirectory | None:
+    def _appear(
+        cls, store: Path, name: str, toml: str, *, claim: bool, durable: bool, status: Mapping[str, Any]
+    ) -> RunDirectory | None:
         """Fill a hidden directory and rename it to its name; None where that name is taken."""
         new = store / f"{NEW_MARK}{name}"
         lock = RunLock(new / "lock")
@@ -108,10 +128,11 @@ class RunDirectory:
             return None
         try:
             lock.acquire()  # held while it is hidden, so that nobody clears it away as the rest of a crash
-            files.write_text(new / "scenario.toml", toml)
+            files.write_text(new / "scenario.toml", toml, sync=durable)
             # A claimed run is running from its first moment: killed before it says so itself, it is lost, not queued.
             state = "running" if claim else "queued"
-            cls(new).write_status({"state": state, "created": now(), "progress": 0.0}, sync=True)
+            first = {"state": state, "created": now(), "progress": 0.0, **status}
+            cls(new, durable=durable).write_status(first, sync=True)
             os.rename(new, store / name)
         except BaseException as error:
             lock.release()
@@ -119,8 +140,9 @@ class RunDirectory:
             if isinstance(error, OSError) and (store / name).exists():
                 return None
             raise
-        files.sync_directory(store)
-        run = cls(store / name)
+        if durable:
+            files.sync_directory(store)
+        run = cls(store / name, durable=durable)
         if claim:
             # The lock belongs to the open file, so it lives on under the new name.
             lock.path = run.lock.path
@@ -133,7 +155,7 @@ class RunDirectory:
 
     def write_status(self, status: Mapping[str, Any], *, sync: bool) -> None:
         """Replace `status.json`. State changes are flushed to disk, progress is not."""
-        files.write_json(self.path / "status.json", {"schema": SCHEMA, **status}, sync=sync)
+        files.write_json(self.path / "status.json", {"schema": SCHEMA, **status}, sync=sync and self.durable)
 
     def status(self) -> dict[str, Any]:
         """What `status.json` says, with `state` made true where the process that wrote it died.
@@ -219,8 +241,9 @@ class RunDirectory:
         return found
 
     def request_cancel(self) -> None:
-        """Ask whoever works on this run to stop; seen within a quarter of a second."""
-        files.write_json(self.path / "control", {"schema": SCHEMA, "request": "cancel", "time": now()})
+        """Ask whoever works on this run to stop; seen within a tenth of a second."""
+        request = {"schema": SCHEMA, "request": "cancel", "time": now()}
+        files.write_json(self.path / "control", request, sync=self.durable)
 
     def cancel_requested(self) -> bool:
         """Whether somebody asked for a stop."""
@@ -265,9 +288,9 @@ class RunDirectory:
 
     def write_result(self, result: Result, extra: Mapping[str, Any]) -> None:
         """Write arrays, then `result.json`, whose presence means that the run is done."""
-        files.write_arrays(self.path / "arrays.npz", result.values(), sync=True)
+        files.write_arrays(self.path / "arrays.npz", result.values(), sync=self.durable)
         document = {"schema": SCHEMA, **result.document().model_dump(mode="json"), **extra}
-        files.write_json(self.path / "result.json", document)
+        files.write_json(self.path / "result.json", document, sync=self.durable)
         (self.path / "partial.npz").unlink(missing_ok=True)
         (self.path / "checkpoint.npz").unlink(missing_ok=True)
 
