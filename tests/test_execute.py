@@ -24,8 +24,9 @@ from tui_opt.errors import CancelledError, ExitCode, ExperimentError, StoreError
 from tui_opt.result import Result
 from tui_opt.runner import execute as module
 from tui_opt.runner import files, gathering, memory, planning
+from tui_opt.runner.claiming import claim_again
 from tui_opt.runner.context import Context, Progress
-from tui_opt.runner.execute import Ended, begin, claim_again, execute
+from tui_opt.runner.execute import Ended, begin, execute
 from tui_opt.runner.in_memory import run_in_memory
 from tui_opt.runner.interrupts import Interrupts
 from tui_opt.runner.lock import is_locked

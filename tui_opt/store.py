@@ -20,7 +20,7 @@ from tui_opt.runner.lock import is_locked
 from tui_opt.runner.run_directory import NEW_MARK, RunDirectory, is_run_name
 
 INDEX = ".index.sqlite"
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 #: a running one is looked at again at every list: it turns lost without a trace in its directory.
 _REMEMBERED = ("done", "failed", "cancelled", "running")
 _PASSING = (
@@ -33,7 +33,11 @@ _REMOVED = "removed-"
 
 @dataclass(frozen=True)
 class RunRow:
-    """A line of a store's list. `error` is the run's own sentence, or why its directory cannot be read."""
+    """A line of a store's list.
+
+    `error` is the run's own sentence, or why its directory cannot be read; `eta` the seconds still to go, `what` it is
+    at, `partial` the number of its newest partial result. `lane` and `order` are its place in the queue while it waits.
+    """
 
     id: str
     run_dir: str
@@ -45,13 +49,32 @@ class RunRow:
     started: str | None
     elapsed: float | None
     error: str | None = None
+    eta: float | None = None
+    what: str = ""
+    partial: int | None = None
+    lane: str = ""
+    order: float | None = None
+    title: str = ""
 
     def plain(self) -> dict[str, Any]:
-        """As JSON takes it; `error` only where there is one."""
+        """As JSON takes it; what stands behind `elapsed` only where it is known."""
         out = asdict(self)
-        if self.error is None:
-            del out["error"]
+        for name in _OPTIONAL:
+            if out[name] in (None, ""):
+                del out[name]
         return out
+
+
+_OPTIONAL = ("error", "eta", "what", "partial", "lane", "order", "title")
+
+
+#: a row with the stamp of the status it was read from.
+Entry = tuple[str, RunRow]
+
+
+def in_order(rows: Iterable[RunRow]) -> list[RunRow]:
+    """Rows as lists show them, the oldest run first."""
+    return sorted(rows, key=lambda row: (row.created, row.id))
 
 
 class Store:
@@ -64,40 +87,64 @@ class Store:
 
     def rows(self) -> list[RunRow]:
         """All runs, oldest first. A damaged one has the state `unreadable`; what has no run's name is ignored."""
-        found = dict(self._stamps())
-        known = self._indexed()
+        known = self.remembered()
         fresh: list[tuple[str, str, RunRow]] = []
         rows = []
+        found = dict(self.stamps())
         for name, stamp in found.items():
-            row = known[name][1] if name in known and known[name][0] == stamp else None
-            if row is None:
-                row = self._read(name)
-                fresh.append((name, stamp, row))
-            if row.state == "running" and not is_locked(self.path / name / "lock"):
-                row = self._read(name)
-            if row.state == "unreadable" and not (self.path / name).exists():
-                continue  # removed since it was seen
-            rows.append(row)
-        self._remember(fresh, [name for name in known if name not in found])
-        return sorted(rows, key=lambda row: (row.created, row.id))
+            before = known.get(name)
+            entry = self.look(name, stamp, before)
+            if entry is None:
+                continue
+            if before is None or before[0] != stamp:
+                fresh.append((name, *entry))
+            rows.append(entry[1])
+        self.remember(fresh, [name for name in known if name not in found])
+        return in_order(rows)
 
-    def _stamps(self) -> Iterator[tuple[str, str]]:
-        """Each directory with a stamp that changes whenever its status is replaced."""
+    def look(self, name: str, stamp: str, known: Entry | None) -> Entry | None:
+        """A run's row with the stamp it was read at; None where the run is gone.
+
+        Args:
+            name: its directory.
+            stamp: its stamp now.
+            known: the row as it was read before, which stands while the stamp does.
+        """
+        row = known[1] if known is not None and known[0] == stamp else self._read(name)
+        if row.state in ("running", "lost"):
+            worked_on = is_locked(self.path / name / "lock")
+            if worked_on != (row.state == "running"):
+                row = self._read(name)
+        if row.state == "unreadable" and not (self.path / name).exists():
+            return None  # removed since it was seen
+        return stamp, row
+
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        """Each directory with its stamp."""
+        return ((name, self.stamp(name)) for name in self.names())
+
+    def names(self) -> list[str]:
+        """The directories that have the name of a run.
+
+        Raises:
+            StoreError: the store is there and cannot be read.
+        """
         try:
-            entries = list(os.scandir(self.path))
+            with os.scandir(self.path) as entries:
+                return [e.name for e in entries if is_run_name(e.name) and e.is_dir(follow_symlinks=False)]
         except FileNotFoundError:
-            return
+            return []
         except OSError as error:
             raise StoreError(f"The store {self.path} cannot be read: {error.strerror}.") from None
-        for entry in entries:
-            if not is_run_name(entry.name) or not entry.is_dir(follow_symlinks=False):
-                continue
-            try:
-                status = os.stat(os.path.join(entry.path, "status.json"))
-                # A rename brings a new inode, so a clock that was set back cannot hide a change.
-                yield entry.name, f"{status.st_ino}/{status.st_mtime_ns}/{status.st_size}"
-            except OSError:
-                yield entry.name, "none"
+
+    def stamp(self, name: str) -> str:
+        """A text that changes whenever the status of a run is replaced."""
+        try:
+            status = os.stat(f"{self.path}/{name}/status.json")
+        except OSError:
+            return "none"
+        # A rename brings a new inode, so a clock that was set back cannot hide a change.
+        return f"{status.st_ino}/{status.st_mtime_ns}/{status.st_size}"
 
     def _read(self, name: str) -> RunRow:
         run = RunDirectory(self.path / name)
@@ -119,6 +166,12 @@ class Store:
             started=status.get("started") if isinstance(status.get("started"), str) else None,
             elapsed=_number(status.get("elapsed")),
             error=str(status["error"]) if status.get("error") else None,
+            eta=_number(status.get("eta")),
+            what=str(status.get("what") or ""),
+            partial=None if (partial := _number(status.get("partial"))) is None else int(partial),
+            lane=str(status.get("lane") or ""),
+            order=_number(status.get("order")),
+            title=str(status.get("title") or ""),
         )
 
     def find(self, beginning: str) -> RunDirectory:
@@ -127,7 +180,7 @@ class Store:
         Raises:
             UsageError: there is no such run, or more than one, or it is a directory that only has the name of one.
         """
-        names = [name for name, _ in self._stamps()]
+        names = [name for name, _ in self.stamps()]
         chosen = [n for n in names if n == beginning] or [n for n in names if n.startswith(beginning)]
         chosen = chosen or [n for n in names if n.endswith(f"-{beginning}")]
         if len(chosen) == 1 and beginning:
@@ -209,7 +262,7 @@ class Store:
             connection.execute(f"PRAGMA user_version = {INDEX_VERSION}")
         return connection
 
-    def _indexed(self) -> dict[str, tuple[str, RunRow]]:
+    def remembered(self) -> dict[str, Entry]:
         """What the index knows; nothing where it is missing, damaged or busy."""
         if not (self.path / INDEX).exists():
             return {}
@@ -226,7 +279,7 @@ class Store:
             self._discard_index()
         return {}
 
-    def _remember(self, fresh: list[tuple[str, str, RunRow]], gone: list[str]) -> None:
+    def remember(self, fresh: list[tuple[str, str, RunRow]], gone: list[str]) -> None:
         """Keep what was read, and forget the runs that are gone."""
         lasting = [
             (name, stamp, json.dumps(list(asdict(row).values())))

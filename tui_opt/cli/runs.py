@@ -149,7 +149,7 @@ def resume_run(
 ) -> None:
     """Go on with a run that was cancelled, failed or lost, from its last checkpoint."""
     from tui_opt.cli.batch import carry_out, exit_code, show_one
-    from tui_opt.runner.execute import claim_again
+    from tui_opt.runner.claiming import claim_again
     from tui_opt.runner.interrupts import Interrupts
     from tui_opt.runner.planning import plan
     from tui_opt.scenario_file import read_file

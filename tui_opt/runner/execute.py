@@ -18,7 +18,6 @@ from tui_opt.errors import (
     CancelledError,
     ExitCode,
     OptexploreError,
-    StoreError,
 )
 from tui_opt.expectations import Outcome, judge
 from tui_opt.result import Result
@@ -35,6 +34,7 @@ from tui_opt.runner.machine import (
 )
 from tui_opt.runner.planning import Plan
 from tui_opt.runner.run_directory import RunDirectory, State, now
+from tui_opt.runner.stamp import touch
 
 TICK = 0.05
 CONTROL_INTERVAL = 0.05
@@ -178,6 +178,7 @@ class _Supervisor:
         )
         before = run.read_status_file()
         self.created = str(before.get("created", now()))
+        self.taken_up = before["state"] not in ("queued", "running")
         self.kept = {key: before[key] for key in ("lane", "order") if key in before} | {"title": file.title}
         self.started = now()
         self.provenance = provenance(plan.device, file.experiment.dtype, plan.threads)
@@ -209,6 +210,8 @@ class _Supervisor:
         }
         files.write_json(self.run.path / "meta.json", meta, sync=self.run.durable)
         self.run.write_status(self._status("running"), sync=True)
+        if self.taken_up:
+            touch(self.run.path.parent)  # those who watch the store do not look at ended runs all the time
         self.run.event("state", state="running")
         self.changed()
 
@@ -370,28 +373,3 @@ class _Supervisor:
             "elapsed": round(time.monotonic() - self.began, 3),
             "error": error,
         }
-
-
-def claim_again(run: RunDirectory) -> None:
-    """Claim a run that ended without a result, to resume it.
-
-    Raises:
-        StoreError: it is done, or somebody works on it.
-    """
-    try:
-        free = run.lock.acquire()
-    except OSError as error:
-        raise StoreError(f"The run {run.id} cannot be worked on: {error.strerror or error}.") from None
-    if not free:
-        raise StoreError(f"The run {run.id} is being worked on by another process.")
-    try:
-        if (run.path / "result.json").exists():
-            raise StoreError(f"The run {run.id} is done; there is nothing to resume.")
-        # Here and not later: as soon as the run says that it is running, a request may be meant for this attempt.
-        run.begin_attempt()
-    except OSError as error:
-        run.lock.release()
-        raise StoreError(f"The run {run.id} cannot be worked on: {error.strerror or error}.") from None
-    except BaseException:
-        run.lock.release()
-        raise
