@@ -63,7 +63,7 @@ def _read_one_or_many(spec: ParamSpec, text: str) -> Any:
     inner = text[1:-1] if bracketed else text
     entries = inner.split(",") if numeric else list(_split_texts(inner))
     entries = [entry.strip() if numeric else entry for entry in entries]
-    if entries and not entries[-1]:
+    if numeric and entries and not entries[-1]:
         entries.pop()  # what follows the last comma
     if len(entries) > MOST_VALUES:
         raise UnreadableError(f"A list has at most {MOST_VALUES:,} values.")
@@ -231,7 +231,7 @@ def _first_that_fits(texts: Iterator[str], width: int) -> str:
 def _number_shown(value: float) -> Iterator[str]:
     text = write_number(value)
     yield text if "e" in text else group_thousands(text)
-    for digits in (12, 8, 6, 4, 3, 2):
+    for digits in (12, 8, 6, 4, 3, 2, 1):
         yield format_number(value, digits)
 
 

@@ -21,6 +21,7 @@ from tui_opt.tui.widgets.form_rows import (
     ASCII,
     UNICODE,
     Row,
+    complaint_text,
     fitted,
     help_text,
     steps,
@@ -65,7 +66,6 @@ class Form(Container):
         min-height: 3;
 
         & > #form-help { height: 2; width: 1fr; color: $text-muted; }
-        & > #form-help.-error { color: $text-error; }
         &.-wide { layout: horizontal; }
         &.-wide > FormView { width: 46; }
         &.-wide > #form-help { height: 1fr; padding: 0 0 0 2; }
@@ -169,13 +169,16 @@ class Form(Container):
         self.post_message(self.Changed(draft))
 
     def _say(self) -> None:
-        """The help of the current row, as much of it as there is room for."""
-        row = self.current
-        text = "" if self._draft is None or row is None else help_text(self._draft, row)
-        self._help.set_class(text.startswith("!"), "-error")
-        size = self._help.content_size
-        lines = fitted(self._signs.spell(text), size.width, size.height)
-        self._help.update(Content("\n".join(lines)))
+        """What is wrong with the current row, then its help, as much as there is room for."""
+        row, size = self.current, self._help.content_size
+        if self._draft is None or row is None:
+            self._help.update("")
+            return
+        wrong, text = complaint_text(self._draft, row), help_text(self._draft, row)
+        complaint = fitted(self._signs.spell(wrong), size.width, size.height)
+        lines = fitted(self._signs.spell(text), size.width, size.height - len(complaint))
+        styled = [Content.styled(line, "$text-error") for line in complaint]
+        self._help.update(Content("\n").join([*styled, *map(Content, lines)]))
 
     # --- actions -------------------------------------------------------------------------------------------
 

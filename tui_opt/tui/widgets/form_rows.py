@@ -10,7 +10,7 @@ from typing import Literal
 from tui_opt.render.ascii import to_ascii
 from tui_opt.tui.draft import DEVICE, SEED, SWEEP, Draft
 from tui_opt.tui.stepping import can_step
-from tui_opt.tui.typed import clip, show_value
+from tui_opt.tui.typed import clip
 
 GUTTER = 2
 _LEAST_VALUE = 11
@@ -185,19 +185,20 @@ def _printable(text: str) -> str:
 # --- what is said about a row -------------------------------------------------------------------------------
 
 
-def help_text(draft: Draft, row: Row) -> str:
-    """The sentence of the row's parameter and what is allowed, or first of all what is wrong."""
+def complaint_text(draft: Draft, row: Row) -> str:
+    """What is wrong with the row, empty where nothing is."""
     complaint = draft.complaint(problem_key(row), row.entry)
-    if row.kind == "axis":
-        axis = next(axis for axis in draft.sweep.axes if axis.name == row.name) if draft.sweep else None
-        values = show_value(draft.specs[row.name], axis.values, 40) if axis else ""
-        text = f"The run is repeated for every {row.name}: {values}. Delete ends the sweep over it."
-    elif number := swept_values(draft, row.name):
-        text = f"Swept over {number} values, see below. Delete ends the sweep over it."
-    else:
-        spec = draft.spec(row.name, row.entry)
-        text = f"{spec.help} {spec.allowed_sentence}"
-    return f"! {complaint.sentence} {text}" if complaint else text
+    return f"! {complaint.sentence}" if complaint else ""
+
+
+def help_text(draft: Draft, row: Row) -> str:
+    """The sentence of the row's parameter and what is allowed."""
+    if number := swept_values(draft, row.name):
+        if row.kind != "axis":
+            return f"Swept over {number} values, see below. Delete ends the sweep over it."
+        return f"The run is repeated for {number} values of {row.name}. Delete ends the sweep over it."
+    spec = draft.spec(row.name, row.entry)
+    return f"{spec.help} {spec.allowed_sentence}"
 
 
 def fitted(text: str, width: int, lines: int) -> list[str]:

@@ -181,7 +181,7 @@ class FormView(ScrollView, can_focus=True, inherit_bindings=False):
         name = {"lower": "arrow", "higher": "arrow", "current": "arrow"}.get(role, role)
         component = f"form--{name}"
         if component in self.COMPONENT_CLASSES and name != "current":
-            own = self.get_component_rich_style(component, partial=True)
+            own = self.get_component_rich_style(component)
             style = style + Style(color=own.color, bold=own.bold or None)
         return style
 
