@@ -42,11 +42,11 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], object], *, sync: bool
             temporary.unlink()
         raise
     if sync:
-        sync_directory(path.parent)
+        sync_path(path.parent)
 
 
-def sync_directory(path: Path) -> None:
-    """Flush a directory's entries to the disk, where its file system can."""
+def sync_path(path: Path) -> None:
+    """Flush a directory's entries to the disk, or a file, where its file system can."""
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -11,15 +12,21 @@ _CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """While it is entered, SIGINT, SIGTERM and SIGHUP are noted instead of ending the process.
+    """While it is entered, signals (SIGINT, SIGTERM, SIGHUP) are noted instead of ending the process.
 
     Outside the main thread, where Python delivers no signals, it notes nothing.
     """
 
-    def __init__(self) -> None:
-        self.count = 0
+    def __init__(self, signals: Sequence[int] = _CAUGHT) -> None:
+        self._signals = signals
+        self._noted = 0
         self.first: int | None = None
         self._before: dict[int, Any] = {}
+
+    @property
+    def count(self) -> int:
+        """How many signals came."""
+        return self._noted
 
     @property
     def exit_code(self) -> int:
@@ -27,13 +34,13 @@ class Interrupts:
         return 128 + (self.first or signal.SIGINT)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.count += 1
+        self._noted += 1
         if self.first is None:
             self.first = number
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            for number in _CAUGHT:
+            for number in self._signals:
                 # A signal that was ignored before (as under nohup) stays ignored.
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._note)

@@ -133,6 +133,7 @@ def _git(root: Path, *words: str) -> str:
     return answer.stdout.strip()
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Versions of what numbers depend on."""
     found = {"python": platform.python_version()}

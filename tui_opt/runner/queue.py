@@ -88,9 +88,9 @@ def _held_while_queued(run: RunDirectory, timeout: float) -> dict[str, Any] | No
     return status
 
 
-def withdraw(run: RunDirectory) -> bool:
-    """Cancel a run that waits; False where it is no longer queued, or is being claimed this moment."""
-    status = _held_while_queued(run, _PATIENCE)
+def withdraw(run: RunDirectory, patience: float = _PATIENCE) -> bool:
+    """Cancel a run that waits; False where it is no longer queued, or is being claimed for `patience` seconds."""
+    status = _held_while_queued(run, patience)
     if status is None:
         return False
     try:

@@ -141,7 +141,7 @@ class RunDirectory:
                 return None
             raise
         if durable:
-            files.sync_directory(store)
+            files.sync_path(store)
         run = cls(store / name, durable=durable)
         if claim:
             # The lock belongs to the open file, so it lives on under the new name.
