@@ -242,6 +242,9 @@ def show_number(value: float) -> str:
 
 def _list_shown(values: tuple[Any, ...]) -> Iterator[str]:
     """From all of a list to its number of values."""
+    if len(values) == 1 and isinstance(values[0], int | float):
+        yield from _number_shown(values[0])
+        return
     texts = [show_number(v) if isinstance(v, int | float) else str(v) for v in values[:_MOST_SHOWN]]
     if len(values) <= _MOST_SHOWN and sum(map(len, texts)) <= _MOST_SHOWN:
         yield ", ".join(texts) or "(empty)"

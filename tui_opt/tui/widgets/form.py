@@ -24,6 +24,7 @@ from tui_opt.tui.widgets.form_rows import (
     complaint_text,
     fitted,
     help_text,
+    problem_key,
     steps,
     swept_values,
     value_column,
@@ -139,6 +140,28 @@ class Form(Container):
         if self._draft is not None:
             self._change(self._draft.reset())
 
+    def go_to(self, name: str, entry: int | None = None) -> None:
+        """Put the cursor on a parameter's row."""
+        self.accept()
+        wanted = (row for row in self._view.rows if row.can_be_current and row.name == name)
+        row = next((row for row in wanted if entry is None or row.entry == entry), None)
+        if row is not None:
+            self._view.select(self._view.rows.index(row))
+            self._stepped = None
+            self._say()
+
+    def go_to_problem(self) -> bool:
+        """Put the cursor on the first row with something wrong; False where nothing is."""
+        draft = self._draft
+        if draft is None:
+            return False
+        for row in self._view.rows:
+            if row.can_be_current and draft.has_problem(problem_key(row), row.entry):
+                self._view.select(self._view.rows.index(row))
+                self._say()
+                return True
+        return False
+
     def accept(self) -> None:
         """Take over what is being typed, if anything is."""
         if self._editing is not None:
@@ -151,8 +174,14 @@ class Form(Container):
 
     # --- changing ------------------------------------------------------------------------------------------
 
-    def _change(self, draft: Draft, *, stepped: Row | None = None) -> None:
-        """Make a draft the current one; steps of one row, one after another, are undone together."""
+    def _change(self, draft: Draft, row: Row | None = None, *, stepped: Row | None = None) -> None:
+        """Make a draft the current one; steps of one row, one after another, are undone together.
+
+        Args:
+            draft: the new one.
+            row: where the cursor goes; where it is, unless said.
+            stepped: the row, where the change is a step of its value.
+        """
         if self._draft is None or draft == self._draft:
             self._view.show(self._draft, self.current)
             return
@@ -160,7 +189,7 @@ class Form(Container):
             self._past.append(self._draft)
             del self._past[:-_MOST_UNDO]
         self._stepped = stepped
-        self._put(draft)
+        self._put(draft, row)
 
     def _put(self, draft: Draft, row: Row | None = None) -> None:
         self._draft = draft
@@ -247,7 +276,9 @@ class Form(Container):
             if shorter is self._draft:
                 least = self._draft.specs[row.name].least
                 self._help.update(Content(f"{row.name} needs at least {least} expression(s)."))
-            self._change(shorter)
+                return
+            last = len(shorter.values[row.name]) - 1
+            self._change(shorter, Row("entry", row.name, min(row.entry, last)))
 
     def action_reset_value(self) -> None:
         """Give the current row its default."""
@@ -304,8 +335,7 @@ class Form(Container):
             return
         self._draft = before
         if text.strip() and row.entry is not None:
-            self._change(before.add_entry(row.name, row.entry, text.strip()))
-            self._view.show(self._draft, row)
+            self._change(before.add_entry(row.name, row.entry, text.strip()), row)
         else:
             self._view.show(before)
         self._say()
@@ -347,8 +377,8 @@ class Form(Container):
     @on(FormView.Pressed)
     def _pressed(self, event: FormView.Pressed) -> None:
         event.stop()
-        row = self._view.rows[event.row]
-        was_current = event.row == self._view.current
+        row = event.row
+        was_current = row == self.current
         self.accept()
         self._view.focus()
         if row not in self._view.rows:

@@ -57,7 +57,7 @@ class FormView(ScrollView, can_focus=True, inherit_bindings=False):
     class Pressed(Message):
         """The mouse was pressed on a row; `role` is what stands there."""
 
-        row: int
+        row: Row
         role: str
         twice: bool
 
@@ -72,6 +72,7 @@ class FormView(ScrollView, can_focus=True, inherit_bindings=False):
         self.current = 0
         self._draft: Draft | None = None
         self._note: Sequence[tuple[str, str]] = ()
+        self._pressed: tuple[Row, str] | None = None
         self._styles: dict[tuple[str, bool], Style] = {}
 
     # --- what is shown -------------------------------------------------------------------------------------
@@ -205,13 +206,18 @@ class FormView(ScrollView, can_focus=True, inherit_bindings=False):
         super().watch_scroll_y(old_value, new_value)
         self.post_message(self.Moved())
 
-    def on_click(self, event: events.Click) -> None:
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Remember what was pressed: with the release the note may be gone, and the rows have moved."""
+        self._pressed = None
         line = event.y + round(self.scroll_offset.y)
         if line > self.current:
-            line -= len(self._note)
+            line = max(line - len(self._note), self.current)
         if self._draft is None or not 0 <= line < len(self.rows) or not self.rows[line].can_be_current:
             return
-        found = pieces(
-            self._draft, self.rows[line], self.columns, current=line == self.current, signs=self.signs
-        )
-        self.post_message(self.Pressed(line, role_at(found, event.x), event.chain > 1))
+        current = line == self.current
+        found = pieces(self._draft, self.rows[line], self.columns, current=current, signs=self.signs)
+        self._pressed = (self.rows[line], role_at(found, event.x))
+
+    def on_click(self, event: events.Click) -> None:
+        if self._pressed is not None:
+            self.post_message(self.Pressed(*self._pressed, twice=event.chain > 1))
