@@ -336,6 +336,10 @@ class RunDirectory:
                 )
         return Result.from_document(document, values)
 
+    def preview(self) -> Result | None:
+        """A small result that draws the figures: the stored one of a run that is done, else the newest partial one."""
+        return self.result() if (self.path / "result.json").exists() else self.partial()
+
     def free_space(self) -> None:
         """Remove what a run that failed for want of space does not need."""
         for name in ("partial.npz", "arrays.npz"):

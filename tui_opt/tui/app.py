@@ -1,0 +1,92 @@
+"""The app: its store, its themes and its screens. What happens on the main screen is that screen's business."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from tui_opt.render.palette import Colors
+from tui_opt.tui.desk import Desk
+from tui_opt.tui.mailbox import Mailbox
+from tui_opt.tui.screens.main import MainScreen
+from tui_opt.tui.settings import DEFAULT_THEME, Settings, read_settings, write_settings
+from tui_opt.tui.themes import THEMES
+from tui_opt.tui.unicode import knows_unicode
+
+
+class Mail(Message):
+    """Letters from background threads have arrived."""
+
+
+class OptexploreApp(App[None]):
+    """Explore the dynamics of optimization.
+
+    Args:
+        store: the folder of runs.
+        processes: processes that a sweep is computed on.
+    """
+
+    TITLE = "optexplore"
+    # The main screen's, which is there from the first frame: a default screen's own would not be read.
+    CSS_PATH = "screens/main.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "leave", "quit", show=False, system=True, id="app.quit"),
+        Binding("ctrl+c", "leave", "quit", show=False, system=True, id="app.interrupt"),
+        Binding("ctrl+z", "suspend_process", "suspend", show=False, system=True, id="app.suspend"),
+    ]
+
+    def __init__(self, store: Path, processes: int = 1) -> None:
+        super().__init__()
+        self.store = store
+        self.unicode = knows_unicode()
+        self.mailbox = Mailbox(lambda: self.post_message(Mail()))
+        self.desk = Desk(store, processes, self.mailbox)
+        self.settings = read_settings()
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self.settings.theme if self.settings.theme in self.available_themes else DEFAULT_THEME
+        self._main = MainScreen(self.desk, self.mailbox, live=self.settings.live)
+
+    @property
+    def chart_colors(self) -> Colors:
+        """The colours charts may use."""
+        if self.no_color:
+            return "none"
+        system = self.console.color_system
+        return system if system in ("standard", "256", "truecolor") else "none"  # type: ignore[return-value]
+
+    def get_default_screen(self) -> MainScreen:
+        """The main screen is there from the first frame."""
+        return self._main
+
+    def on_mail(self) -> None:
+        """Hand the letters to the main screen, whatever screen is on top."""
+        for letter in self.mailbox.take():
+            self._main.receive(letter)
+
+    def watch_theme(self, theme: str) -> None:
+        """Remember the theme."""
+        self.remember(Settings(theme, self.settings.live))
+
+    def remember(self, settings: Settings) -> None:
+        """Keep settings that have changed."""
+        if settings != self.settings:
+            self.settings = settings
+            write_settings(settings)
+
+    def action_leave(self) -> None:
+        """Leave; runs under way are asked about first."""
+        self._main.leave()
+
+    async def action_quit(self) -> None:
+        """The command palette's word for it."""
+        self.action_leave()
+
+    def on_unmount(self) -> None:
+        """Let the workers go on alone."""
+        self.desk.close()
+        self.desk.join(2.0)

@@ -1,0 +1,59 @@
+"""The command palette: every experiment, every preset, and what the screen's own keys do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+
+from tui_opt.tui.widgets.scenario_tree import Place
+
+if TYPE_CHECKING:
+    from tui_opt.tui.screens.main import MainScreen
+
+
+class PlaceCommands(Provider):
+    """Opens an experiment or a preset by a few letters of its name, and does what the keys do."""
+
+    @property
+    def _main(self) -> MainScreen | None:
+        from tui_opt.tui.screens.main import MainScreen
+
+        screen = self.screen
+        return screen if isinstance(screen, MainScreen) else None
+
+    def _all(self) -> Iterator[tuple[str, str, Any]]:
+        main = self._main
+        if main is None:
+            return
+        for active in main.active_bindings.values():
+            binding = active.binding
+            if active.enabled and binding.description and not binding.system:
+                key = self.app.get_key_display(binding)
+                run = partial(main.run_action, binding.action)
+                if active.node is main:
+                    yield binding.description.capitalize(), f"key {key}", run
+        for scenario in main.scenarios.values():
+            for experiment in scenario.experiments:
+                place = Place(scenario.name, experiment.name)
+                yield f"{scenario.name} {experiment.name}", experiment.title, partial(main.open_place, place)
+        for (system, question), presets in main.presets.items():
+            for preset in presets:
+                place = Place(system, question, preset)
+                yield f"{system} {question}: {preset.title}", "preset", partial(main.open_place, place)
+
+    async def discover(self) -> Hits:
+        """What stands there before anything is typed."""
+        for name, help_text, call in self._all():
+            if help_text != "preset":
+                yield DiscoveryHit(name, call, help=help_text)
+
+    async def search(self, query: str) -> Hits:
+        """What matches the letters typed."""
+        matcher = self.matcher(query)
+        for name, help_text, call in self._all():
+            score = matcher.match(name)
+            if score > 0:
+                yield Hit(score, matcher.highlight(name), call, help=help_text)

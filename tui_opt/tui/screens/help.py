@@ -1,0 +1,80 @@
+"""Every key there is, by the part of the screen it belongs to: read from the bindings themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+GAP = 2
+
+
+def sections(screen: Screen[Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Keys and what they do, for the screen and for each pane on it that has keys of its own."""
+    app = screen.app
+    found = [("Everywhere", _keys(app, (screen, app)))]
+    for title, selector in (
+        ("Scenarios", "#tree"),
+        ("Chart and pages", "#stage"),
+        ("Parameters", "#form"),
+        ("Runs", "#runs"),
+    ):
+        found.extend((title, _keys(app, (widget,))) for widget in screen.query(selector))
+    return [(title, keys) for title, keys in found if keys]
+
+
+def _keys(app: App[Any], nodes: Iterable[Widget | App[Any]]) -> list[tuple[str, str]]:
+    """The bindings of these nodes, keys that do the same in one line."""
+    by_words: dict[str, list[str]] = {}
+    for node in nodes:
+        for _, binding in node._bindings:
+            if binding.description:
+                shown = app.get_key_display(binding)
+                keys = by_words.setdefault(binding.tooltip or binding.description, [])
+                if shown not in keys:
+                    keys.append(shown)
+    return [(" ".join(keys), words) for words, keys in by_words.items()]
+
+
+class HelpScreen(ModalScreen[None]):
+    """The keys, scrolling where there are more than fit."""
+
+    CSS_PATH = "dialog.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,enter", "close", "close", key_display="esc", id="help.close"),
+    ]
+
+    def __init__(self, over: Screen[Any]) -> None:
+        super().__init__()
+        self._over = over
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="dialog tall"):
+            yield Static(self._text())
+
+    def on_mount(self) -> None:
+        """Scroll at once."""
+        self.query_one(VerticalScroll).focus()
+
+    def _text(self) -> Text:
+        listed = sections(self._over)
+        wide = max((len(key) for _, keys in listed for key, _ in keys), default=0) + GAP
+        text = Text()
+        for title, keys in listed:
+            text.append(f"{title}\n", "bold")
+            for key, words in keys:
+                text.append(f"  {key:<{wide}}", "bold").append(f"{words}\n")
+            text.append("\n")
+        text.append("esc closes this page", "dim")
+        return text
+
+    def action_close(self) -> None:
+        """Go back."""
+        self.dismiss(None)

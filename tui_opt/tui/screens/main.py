@@ -1,0 +1,320 @@
+"""The main screen: scenarios and runs on the left, the stage in the middle, the form on the right.
+
+The first frame is the tree alone; everything else is mounted after it has been painted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.command import Provider
+from textual.containers import Horizontal, Vertical
+from textual.events import Resize
+from textual.screen import Screen
+
+from tui_opt.scenario import built_in
+from tui_opt.tui.commands import PlaceCommands
+from tui_opt.tui.widgets.key_line import KeyLine
+from tui_opt.tui.widgets.scenario_tree import Place, ScenarioTree
+from tui_opt.tui.widgets.status_line import StatusLine
+
+if TYPE_CHECKING:
+    from textual.widgets import Input
+
+    from tui_opt.scenario import Scenario
+    from tui_opt.tui.app import OptexploreApp
+    from tui_opt.tui.desk import Desk
+    from tui_opt.tui.mailbox import Mailbox
+    from tui_opt.tui.presets import Preset
+    from tui_opt.tui.widgets.form import Form
+    from tui_opt.tui.widgets.run_list import RunList
+    from tui_opt.tui.widgets.stage import Stage
+    from tui_opt.tui.widgets.tab_line import TabLine
+    from tui_opt.tui.workbench import Workbench
+
+NARROW = 100
+PANES = ("scenarios", "stage", "parameters", "runs")
+
+
+class MainScreen(Screen[None]):
+    """What the app shows. Keys become requests to the workbench; what comes back by letter is handed to it.
+
+    Args:
+        desk: carries out what may have to wait.
+        mailbox: where drawings go.
+        live: whether cheap experiments run at every change.
+    """
+
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {PlaceCommands}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "run", "run", id="run"),
+        Binding("f5", "run", "run", show=False, id="run_anywhere"),
+        Binding("x", "cancel", "cancel", id="cancel"),
+        Binding("l", "live", "live", id="live"),
+        Binding("k", "keep", "keep", id="keep"),
+        Binding("d", "defaults", "defaults", id="defaults"),
+        Binding("s", "save", "save", id="save"),
+        Binding("o", "open", "open", id="open"),
+        Binding("slash", "filter", "filter", key_display="/", id="filter"),
+        Binding(
+            "left_square_bracket", "figure(-1)", "figure", key_display="[", show=False, id="previous_figure"
+        ),
+        Binding("right_square_bracket", "figure(1)", "figure", key_display="]", show=False, id="next_figure"),
+        Binding("1", "pane('scenarios')", "scenarios", show=False, id="pane.scenarios"),
+        Binding("2", "pane('stage')", "chart", show=False, id="pane.stage"),
+        Binding("3", "pane('parameters')", "parameters", show=False, id="pane.parameters"),
+        Binding("4", "pane('runs')", "runs", show=False, id="pane.runs"),
+        Binding("tab", "app.focus_next", "next pane", key_display="tab", id="next_pane"),
+        Binding("shift+tab", "app.focus_previous", "previous pane", show=False, id="previous_pane"),
+        Binding("question_mark", "help", "help", key_display="?", id="help"),
+        Binding("q", "leave", "quit", id="leave"),
+        Binding("escape", "dismiss_notice", "put a message away", show=False, id="dismiss"),
+    ]
+
+    def __init__(self, desk: Desk, mailbox: Mailbox, *, live: bool) -> None:
+        super().__init__()
+        self._desk = desk
+        self._mailbox = mailbox
+        self._live_at_start = live
+        self._bench: Workbench | None = None
+        self._waiting: list[object] = []
+        self.presets: Mapping[tuple[str, str], Sequence[Preset]] = {}
+        self.scenarios: Mapping[str, Scenario] = built_in()
+
+    @property
+    def _app(self) -> OptexploreApp:
+        from tui_opt.tui.app import OptexploreApp
+
+        app = self.app
+        assert isinstance(app, OptexploreApp)
+        return app
+
+    # --- building up ----------------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        unicode = self._app.unicode
+        yield StatusLine(unicode=unicode, id="status")
+        with Horizontal(id="body"), Vertical(id="left"):
+            yield ScenarioTree(self.scenarios, unicode=unicode, id="tree")
+        yield KeyLine(unicode=unicode, id="keys")
+
+    def on_mount(self) -> None:
+        """Show the tree first; the rest follows when that has been painted."""
+        self.add_class("pane-scenarios")
+        self.set_class(not self._app.unicode, "ascii")
+        self.query_one(ScenarioTree).focus()
+        self.call_after_refresh(self._furnish)
+
+    async def _furnish(self) -> None:
+        """Mount what the first frame does without."""
+        from tui_opt.tui.widgets.form import Form
+        from tui_opt.tui.widgets.run_list import RunList
+        from tui_opt.tui.widgets.stage import Stage
+        from tui_opt.tui.widgets.tab_line import TabLine
+        from tui_opt.tui.workbench import Workbench
+
+        unicode = self._app.unicode
+        body = self.query_one("#body", Horizontal)
+        left = self.query_one("#left", Vertical)
+        await left.mount(RunList(unicode=unicode, id="runs"))
+        side = Vertical(Form(id="form"), TabLine(id="buttons", marked=False), id="parameters")
+        await body.mount(Stage(id="stage"), side)
+        self.query_one("#tree").border_title = "Scenarios"
+        self.query_one("#runs").border_title = "Runs"
+        side.border_title = "Parameters"
+        self._bench = Workbench(self, self._desk, self._mailbox, live=self._live_at_start)
+        self._bench.start()
+        for letter in self._waiting:
+            self._bench.receive(letter)
+        self._waiting.clear()
+
+    @property
+    def bench(self) -> Workbench | None:
+        """What holds the state of the work, None until everything is mounted."""
+        return self._bench
+
+    def receive(self, letter: object) -> None:
+        """Take a letter from a background thread."""
+        if self._bench is None:
+            self._waiting.append(letter)
+        else:
+            self._bench.receive(letter)
+
+    # --- panes ----------------------------------------------------------------------------------------------
+
+    def on_resize(self, event: Resize) -> None:
+        """One pane at a time where there is no room for all."""
+        self.set_class(event.size.width < NARROW, "narrow")
+        self.set_class(event.size.width >= 160, "wide")
+
+    @property
+    def narrow(self) -> bool:
+        """Whether one pane is shown at a time."""
+        return self.has_class("narrow")
+
+    def show_pane(self, name: str, *, focus: bool = True) -> None:
+        """Bring a pane into sight, and the keys to it."""
+        for pane in PANES:
+            self.set_class(pane == name, f"pane-{pane}")
+        if focus:
+            target = {"scenarios": "#tree", "stage": "#stage", "parameters": "#form", "runs": "#runs"}[name]
+            found = self.query(target)
+            if found:
+                found.first().focus()
+
+    def on_descendant_focus(self) -> None:
+        """In a narrow terminal the pane with the keys is the one in sight."""
+        focused = self.focused
+        while focused is not None and focused.parent is not None:
+            pane = {"tree": "scenarios", "runs": "runs", "stage": "stage", "parameters": "parameters"}
+            if focused.id in pane:
+                self.show_pane(pane[focused.id], focus=False)
+                return
+            parent = focused.parent
+            focused = parent if hasattr(parent, "id") and parent is not self else None  # type: ignore[assignment]
+
+    def action_pane(self, name: str) -> None:
+        """Go to a pane."""
+        self.show_pane(name)
+
+    # --- keys -----------------------------------------------------------------------------------------------
+
+    def open_place(self, place: Place) -> None:
+        """Open an experiment or a preset."""
+        if self._bench is not None:
+            self._bench.open_place(place)
+
+    def on_scenario_tree_picked(self, event: ScenarioTree.Picked) -> None:
+        """Something was chosen in the tree."""
+        self.open_place(event.place)
+
+    def action_run(self) -> None:
+        """Run what the form says."""
+        if self._bench is not None:
+            self._bench.run()
+
+    def action_cancel(self) -> None:
+        """Stop the run under the cursor of the list, or else the one on the stage."""
+        if self._bench is not None:
+            self._bench.cancel()
+
+    def action_live(self) -> None:
+        """Run cheap experiments at every change, or stop doing so."""
+        if self._bench is not None:
+            self._bench.toggle_live()
+
+    def action_keep(self) -> None:
+        """Make the live run one that lasts."""
+        if self._bench is not None:
+            self._bench.keep()
+
+    def action_defaults(self) -> None:
+        """Put every parameter back to its default."""
+        if self._bench is not None:
+            self._bench.reset()
+
+    def action_figure(self, figures: int) -> None:
+        """Go to another figure."""
+        from tui_opt.tui.widgets.stage import Stage
+
+        for stage in self.query(Stage):
+            stage.turn_figure(figures)
+
+    def action_save(self) -> None:
+        """Write the form as a scenario file."""
+        if self._bench is not None:
+            self._bench.save()
+
+    def action_open(self) -> None:
+        """Read a scenario file into the form."""
+        if self._bench is not None:
+            self._bench.open_file()
+
+    def action_dismiss_notice(self) -> None:
+        """Put a message away."""
+        self.query_one(StatusLine).dismiss()
+
+    def action_help(self) -> None:
+        """Show every key there is."""
+        from tui_opt.tui.screens.help import HelpScreen
+
+        self.app.push_screen(HelpScreen(self))
+
+    def leave(self) -> None:
+        """Leave the app; runs under way are asked about first."""
+        from tui_opt.tui.screens.quit import QuitScreen
+
+        if isinstance(self.app.screen, QuitScreen):
+            return
+        active = self._desk.active_of_ours()
+        if not active:
+            self.app.exit()
+            return
+        self.app.push_screen(QuitScreen([f"{r.scenario} {r.experiment}" for r in active]), self._left)
+
+    def _left(self, answer: str | None) -> None:
+        if answer == "cancel":
+            self._desk.cancel_ours()
+        if answer in ("leave", "cancel"):
+            self.app.exit()
+
+    def action_leave(self) -> None:
+        """Leave the app."""
+        self.leave()
+
+    # --- the filter -----------------------------------------------------------------------------------------
+
+    async def action_filter(self) -> None:
+        """Type words that the tree's entries must have."""
+        from tui_opt.tui.widgets.filter_line import FilterLine
+
+        self.show_pane("scenarios")
+        found = self.query(FilterLine)
+        if not found:
+            await self.query_one("#left", Vertical).mount(FilterLine(id="filter-line"), before="#tree")
+        self.query_one(FilterLine).focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter as it is typed."""
+        if event.input.id == "filter-line":
+            self.query_one(ScenarioTree).filter(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Go on to what is left."""
+        if event.input.id == "filter-line":
+            self.query_one(ScenarioTree).focus()
+
+    # --- messages of the widgets ----------------------------------------------------------------------------
+
+    def on_form_changed(self, event: Form.Changed) -> None:
+        """The form has other values."""
+        if self._bench is not None:
+            self._bench.form_changed(event.draft)
+
+    def on_stage_wanted(self, event: Stage.Wanted) -> None:
+        """A page came into sight, or has another size."""
+        if self._bench is not None:
+            self._bench.wanted(event.place)
+
+    def on_run_list_asked(self, event: RunList.Asked) -> None:
+        """Something is to be done with a run."""
+        if self._bench is not None:
+            self._bench.run_asked(event.what, event.row)
+
+    def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
+        """A button was clicked."""
+        if self._bench is not None and event.line.id == "buttons":
+            self._bench.button(event.index)
+
+    def selected_run(self) -> Path | None:
+        """The run under the cursor of the list, where the list has the keys."""
+        from tui_opt.tui.widgets.run_list import RunList
+
+        focused = self.focused
+        if isinstance(focused, RunList) and focused.current is not None:
+            return Path(focused.current.run_dir)
+        return None

@@ -1,0 +1,160 @@
+"""The tree of scenarios, their experiments, and the presets of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import Tree
+from textual.widgets.tree import TreeNode
+
+if TYPE_CHECKING:
+    from tui_opt.scenario import Scenario
+    from tui_opt.tui.presets import Preset
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a node stands for: a scenario, one of its experiments, or a preset."""
+
+    scenario: str
+    experiment: str = ""
+    preset: Preset | None = None
+
+
+class ScenarioTree(Tree[Place]):
+    """Scenarios and experiments at once; presets when they have been read. A filter leaves what matches it."""
+
+    DEFAULT_CSS = """
+    ScenarioTree { padding: 0; scrollbar-size-horizontal: 0; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right", "open_node", "open", show=False, id="tree.open"),
+        Binding("left", "close_node", "close", show=False, id="tree.close"),
+    ]
+
+    @dataclass
+    class Picked(Message):
+        """An experiment, or a preset, was chosen."""
+
+        place: Place
+
+    def __init__(self, scenarios: Mapping[str, Scenario], *, unicode: bool, id: str | None = None) -> None:
+        super().__init__("scenarios", id=id)
+        self.show_root = False
+        self.auto_expand = False
+        self.guide_depth = 2
+        self._unicode = unicode
+        if not unicode:
+            self.ICON_NODE, self.ICON_NODE_EXPANDED = "+ ", "- "
+        self._scenarios: Mapping[str, Scenario] = scenarios
+        self._presets: Mapping[tuple[str, str], Sequence[Preset]] = {}
+        self._filter = ""
+        self._open: set[tuple[str, str]] = set()
+        self._fill()
+
+    def load(self, scenarios: Mapping[str, Any], presets: Mapping[tuple[str, str], Sequence[Preset]]) -> None:
+        """Take in all scenarios, plugins' included, and the presets."""
+        self._scenarios, self._presets = scenarios, presets
+        self._fill()
+
+    def filter(self, text: str) -> None:
+        """Leave what holds every word of the text in its name, its title or its preset's title."""
+        if text != self._filter:
+            self._filter = text
+            self._fill()
+
+    # --- filling --------------------------------------------------------------------------------------------
+
+    def _fill(self) -> None:
+        """Build the nodes again, with the same place under the cursor where it is still there."""
+        kept = self.cursor_node.data if self.cursor_node is not None else None
+        words = self._filter.lower().split()
+        self.clear()
+        for scenario in self._scenarios.values():
+            self._fill_scenario(scenario, words)
+        target = self._find(kept) if kept is not None else None
+        target = target or self._first_experiment()
+        if target is not None:
+            self.call_after_refresh(self.move_cursor, target)
+
+    def _fill_scenario(self, scenario: Scenario, words: list[str]) -> None:
+        rows = []
+        for experiment in scenario.experiments:
+            said = f"{scenario.name} {scenario.title} {experiment.name} {experiment.title}".lower()
+            presets = self._presets.get((scenario.name, experiment.name), ())
+            # A word may stand in the experiment's names or in the preset's own title.
+            matching = [p for p in presets if all(w in f"{said} {p.title.lower()}" for w in words)]
+            whole = all(w in said for w in words)
+            if whole or matching:
+                rows.append((experiment.name, matching if words and not whole else list(presets), not whole))
+        if not rows:
+            return
+        top = self.root.add(scenario.name, Place(scenario.name), expand=True)
+        for name, presets, found_by_preset in rows:
+            place = Place(scenario.name, name)
+            if not presets:
+                top.add_leaf(name, place)
+                continue
+            expanded = found_by_preset or (scenario.name, name) in self._open
+            node = top.add(name, place, expand=expanded)
+            for preset in presets:
+                node.add_leaf(preset.title, Place(scenario.name, name, preset))
+
+    def _all_nodes(self) -> list[TreeNode[Place]]:
+        found: list[TreeNode[Place]] = []
+        waiting = list(self.root.children)
+        while waiting:
+            node = waiting.pop(0)
+            found.append(node)
+            waiting = list(node.children) + waiting
+        return found
+
+    def _find(self, place: Place) -> TreeNode[Place] | None:
+        return next((node for node in self._all_nodes() if node.data == place), None)
+
+    def _first_experiment(self) -> TreeNode[Place] | None:
+        return next((n for n in self._all_nodes() if n.data is not None and n.data.experiment), None)
+
+    # --- choosing -------------------------------------------------------------------------------------------
+
+    def on_tree_node_selected(self, event: Tree.NodeSelected[Place]) -> None:
+        """Enter or a click: a scenario opens and closes, the rest is chosen."""
+        event.stop()
+        place = event.node.data
+        if place is None:
+            return
+        if not place.experiment:
+            event.node.toggle()
+            return
+        if place.preset is None and event.node.children and not event.node.is_expanded:
+            event.node.expand()
+        self.post_message(self.Picked(place))
+
+    def on_tree_node_expanded(self, event: Tree.NodeExpanded[Place]) -> None:
+        """Remember what is open, for the next time the nodes are built."""
+        if event.node.data is not None:
+            self._open.add((event.node.data.scenario, event.node.data.experiment))
+
+    def on_tree_node_collapsed(self, event: Tree.NodeCollapsed[Place]) -> None:
+        """Likewise."""
+        if event.node.data is not None:
+            self._open.discard((event.node.data.scenario, event.node.data.experiment))
+
+    def action_open_node(self) -> None:
+        """Open the node under the cursor."""
+        if self.cursor_node is not None and self.cursor_node.children:
+            self.cursor_node.expand()
+
+    def action_close_node(self) -> None:
+        """Close it, or go up to what holds it."""
+        node = self.cursor_node
+        if node is None:
+            return
+        if node.children and node.is_expanded:
+            node.collapse()
+        elif node.parent is not None and node.parent is not self.root:
+            self.move_cursor(node.parent)

@@ -1,0 +1,97 @@
+"""The first line: what is open, how busy the machine is, where the runs are; and sentences, until they are read."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui_opt.render.wrap import clean, shorten
+
+NAME = "optexplore"
+
+
+class StatusLine(Widget):
+    """Shows `left` and `right`, or a sentence in their place; one about something wrong stays until it is read."""
+
+    DEFAULT_CSS = """
+    StatusLine { height: 1; width: 1fr; background: $panel; color: $foreground; }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"status-line--name", "status-line--wrong", "status-line--notice"}
+
+    def __init__(self, *, unicode: bool, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._unicode = unicode
+        self._left, self._right = "", ""
+        self._notice, self._wrong = "", False
+
+    @property
+    def notice(self) -> str:
+        """The sentence that stands there, empty for none."""
+        return self._notice
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the sentence is about something wrong."""
+        return bool(self._notice) and self._wrong
+
+    def show(self, left: str, right: str) -> None:
+        """What stands there when nothing is to be said."""
+        if (left, right) != (self._left, self._right):
+            self._left, self._right = left, right
+            if not self._notice:
+                self.refresh()
+
+    def say(self, text: str, *, wrong: bool = False) -> None:
+        """Say a sentence; one about something wrong is not replaced by one that is not."""
+        if self.is_wrong and not wrong:
+            return
+        text = " ".join(text.split())
+        if (text, wrong) != (self._notice, self._wrong):
+            self._notice, self._wrong = text, wrong
+            self.refresh()
+
+    def dismiss(self) -> bool:
+        """Take the sentence away; False where none stood there."""
+        if not self._notice:
+            return False
+        self._notice, self._wrong = "", False
+        self.refresh()
+        return True
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        base = self.rich_style
+        if y:
+            return Strip.blank(width, base)
+        if self._notice:
+            kind = "status-line--wrong" if self._wrong else "status-line--notice"
+            hint = "  (esc)" if self._wrong else ""
+            text = shorten(
+                clean(self._notice, unicode=self._unicode), width - 2 - len(hint), unicode=self._unicode
+            )
+            return Strip([Segment(f" {text}{hint}", self.get_component_rich_style(kind))]).adjust_cell_length(
+                width, base
+            )
+        name = self.get_component_rich_style("status-line--name")
+        left = clean(self._left, unicode=self._unicode)
+        right = clean(self._right, unicode=self._unicode)
+        head = f" {NAME} "
+        parts = [Segment(head, name), Segment(f" {left}", base)]
+        room = width - sum(s.cell_length for s in parts) - 2
+        shown = _fitting(right, room)
+        gap = max(0, width - sum(s.cell_length for s in parts) - len(shown) - 1)
+        return Strip([*parts, Segment(" " * gap + shown + " ", base or Style())]).adjust_cell_length(
+            width, base
+        )
+
+
+def _fitting(text: str, room: int) -> str:
+    """The last of the parts that three blanks separate, as many as fit: none is cut."""
+    parts = text.split("   ")
+    while parts and len("   ".join(parts)) > room:
+        parts.pop()
+    return "   ".join(parts)

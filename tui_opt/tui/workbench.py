@@ -1,0 +1,453 @@
+"""The state of the work: what the form says, what the stage shows, and which requests follow from a key or a letter."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.css.query import NoMatches
+
+from tui_opt.problems import ParameterErrors
+from tui_opt.runner.machine import available_cores
+from tui_opt.tui import painting
+from tui_opt.tui.draft import Draft
+from tui_opt.tui.drawing import Drawer
+from tui_opt.tui.letters import Began, Cost, Drawn, Loaded, Notice, Opened, RunsChanged, Seen
+from tui_opt.tui.settings import Settings
+from tui_opt.tui.widgets.form import Form
+from tui_opt.tui.widgets.run_list import RunList
+from tui_opt.tui.widgets.scenario_tree import Place, ScenarioTree
+from tui_opt.tui.widgets.stage import CHART, THEORY, Stage
+from tui_opt.tui.widgets.status_line import StatusLine
+from tui_opt.tui.widgets.tab_line import TabLine
+from tui_opt.tui.words import amount, ended_words, home_relative, state_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tui_opt.scenario_file import ScenarioFile
+    from tui_opt.store import RunRow
+    from tui_opt.tui.app import OptexploreApp
+    from tui_opt.tui.desk import Desk
+    from tui_opt.tui.mailbox import Mailbox
+    from tui_opt.tui.run_view import RunView
+    from tui_opt.tui.screens.main import MainScreen
+
+HEATMAP_INTERVAL = 1.0
+RUN, DEFAULTS = 0, 1
+
+
+class Workbench:
+    """Lives on the interface's thread; everything that may wait is asked of the desk and the drawer.
+
+    Args:
+        screen: the main screen, all of it mounted.
+        desk: carries out what may have to wait.
+        mailbox: where drawings go.
+        live: whether cheap experiments run at every change.
+    """
+
+    def __init__(self, screen: MainScreen, desk: Desk, mailbox: Mailbox, *, live: bool) -> None:
+        self._screen = screen
+        self._desk = desk
+        self._drawer = Drawer(mailbox, painting.failed)
+        self._stage = screen.query_one(Stage)
+        self._form = screen.query_one(Form)
+        self._runs = screen.query_one(RunList)
+        self._status = screen.query_one(StatusLine)
+        self._buttons = screen.query_one("#buttons", TabLine)
+        self.live = live
+        self.draft: Draft | None = None
+        self.view: RunView | None = None
+        self._run_path: Path | None = None
+        self._rows: Sequence[RunRow] = ()
+        self._cost: Cost | None = None
+        self._machine = ""
+        self._tickets: dict[str, int] = {}
+        self._shown_tickets: dict[str, int] = {}
+        self._chart_drawn = 0.0
+        self._chart_waits = False
+        self._first_rows = True
+
+    @property
+    def _app(self) -> OptexploreApp:
+        return self._screen._app
+
+    def start(self) -> None:
+        """Set the threads to work, and put something on the stage."""
+        self._drawer.start()
+        self._desk.start()
+        self._machine = f"cpu {amount(available_cores(), 'thread')}"
+        self._tell_status()
+        self._label_buttons()
+        self.draw_all()
+
+    # --- letters --------------------------------------------------------------------------------------------
+
+    def receive(self, letter: object) -> None:
+        """Take a letter of the desk or the drawer."""
+        match letter:
+            case Loaded():
+                self._loaded(letter)
+            case RunsChanged():
+                self._runs_changed(letter.rows)
+            case Began():
+                self._began(letter)
+            case Cost():
+                self._cost = letter
+                self._label_buttons()
+            case Seen():
+                self._seen(letter.view)
+            case Opened():
+                self.take_draft(Draft.from_file(letter.file), keep_view=letter.from_run)
+            case Notice():
+                self._status.say(letter.text, wrong=letter.wrong)
+            case Drawn():
+                self._drawn(letter)
+
+    def _loaded(self, letter: Loaded) -> None:
+        self._screen.scenarios, self._screen.presets = letter.scenarios, letter.presets
+        self._screen.query_one(ScenarioTree).load(letter.scenarios, letter.presets)
+        self._machine = letter.machine
+        for sentence in letter.broken:
+            self._status.say(sentence, wrong=True)
+        self._tell_status()
+
+    def _runs_changed(self, rows: Sequence[RunRow]) -> None:
+        self._rows = rows
+        self._runs.load(rows)
+        if self._first_rows:
+            self._first_rows = False
+            running = [row for row in rows if row.state == "running"]
+            if running and self._run_path is None:
+                self.look_at(Path(running[-1].run_dir))
+        self._tell_status()
+
+    def _began(self, letter: Began) -> None:
+        self._run_path = letter.run
+        self._runs.mark(letter.run.name)
+        self._status.dismiss()
+        if not letter.live:
+            self.view = None
+            self._draw_chart()
+            self._draw_facts()
+
+    def _seen(self, view: RunView) -> None:
+        if view.run.path != self._run_path or (view.live and view.state == "cancelled"):
+            return
+        before, self.view = self.view, view
+        if view.live and view.result is None and view.state != "failed" and before is not None:
+            return  # the picture of the change before stays until there is a new one
+        if self.draft is None and view.file is not None:
+            self.take_draft(Draft.from_file(view.file), keep_view=True)
+        if view.state == "failed" and (before is None or before.state != "failed"):
+            self._status.say(str(view.status.get("error") or "The run failed."), wrong=True)
+        elif not view.active and before is not None and before.active and not view.live:
+            self._status.say(ended_words(view))
+        if view.result is not None:
+            self._stage.set_figures([f.name.replace("_", " ") for f in view.result.figures])
+        self._tell_status()
+        same = before is not None and before.result is view.result and before.state == view.state
+        if not same:
+            self._draw_chart()
+        self._draw_facts()
+        if self._stage.tab not in (CHART, THEORY):
+            self.draw(self._stage.tab)
+
+    # --- drawing --------------------------------------------------------------------------------------------
+
+    def draw_all(self) -> None:
+        """Draw whatever is in sight."""
+        self._draw_facts()
+        self.draw(self._stage.tab)
+
+    def wanted(self, place: str) -> None:
+        """A page came into sight, or has another size."""
+        if place == CHART:
+            self._draw_facts()
+        self.draw(place)
+
+    def draw(self, place: str) -> None:
+        """Draw a tab."""
+        if place == CHART:
+            self._draw_chart(at_once=True)
+            return
+        width, unicode = self._stage.page_width(place), self._app.unicode
+        if place == THEORY:
+            scenario = self.draft.scenario if self.draft is not None else None
+            self._ask(place, partial(painting.theory, scenario, width, unicode=unicode))
+        else:
+            self._ask(place, partial(painting.page, place, self.view, width, unicode=unicode))
+
+    def _draw_chart(self, *, at_once: bool = False) -> None:
+        width, height = self._stage.chart_size
+        if self._stage.tab != CHART or width < 1 or height < 1:
+            return
+        moment = time.monotonic()
+        left = self._chart_drawn + HEATMAP_INTERVAL - moment
+        if not at_once and left > 0 and self._is_costly():
+            if not self._chart_waits:
+                self._chart_waits = True
+                self._screen.set_timer(left, self._draw_late)
+            return
+        self._chart_drawn = moment
+        draw = partial(
+            painting.chart,
+            self.view,
+            self._stage.figure,
+            width,
+            height,
+            self._app.chart_colors,
+            unicode=self._app.unicode,
+        )
+        self._ask(CHART, draw)
+
+    def _draw_late(self) -> None:
+        self._chart_waits = False
+        self._draw_chart(at_once=True)
+
+    def _is_costly(self) -> bool:
+        """A partial heatmap is drawn once a second: it is many bytes on a slow line."""
+        view = self.view
+        if view is None or view.final or view.result is None:
+            return False
+        figures = view.result.figures
+        return self._stage.figure < len(figures) and any(
+            layer.kind == "heatmap" for layer in figures[self._stage.figure].layers
+        )
+
+    def _draw_facts(self) -> None:
+        try:
+            width = self._stage.chart_size[0]
+        except NoMatches:
+            return
+        if width > 0:
+            lines = self._stage.fact_lines
+            self._ask(
+                "facts",
+                partial(painting.facts, self.view, self.live, width, lines, unicode=self._app.unicode),
+            )
+
+    def _ask(self, place: str, draw: painting.Paint) -> None:
+        ticket = self._tickets[place] = self._tickets.get(place, 0) + 1
+        self._drawer.ask(place, ticket, draw)
+
+    def _drawn(self, letter: Drawn) -> None:
+        if letter.ticket < self._shown_tickets.get(letter.place, 0):
+            return
+        self._shown_tickets[letter.place] = letter.ticket
+        if letter.place == CHART:
+            self._stage.put_chart(letter.strips)
+        elif letter.place == "facts":
+            self._stage.put_facts(letter.strips)
+        else:
+            self._stage.put_page(letter.place, letter.strips)
+
+    # --- the form -------------------------------------------------------------------------------------------
+
+    def open_place(self, place: Place) -> None:
+        """Open an experiment with its defaults, or a preset."""
+        self._screen.show_pane("parameters")
+        if place.preset is not None:
+            self._desk.open_file(place.preset.path)
+            return
+        scenario = self._screen.scenarios[place.scenario]
+        self.take_draft(Draft.from_defaults(scenario, scenario.experiment(place.experiment)))
+
+    def take_draft(self, draft: Draft, *, keep_view: bool = False) -> None:
+        """Put a draft into the form; the stage is cleared unless it shows the run the draft came from."""
+        other = self.draft is None or self.draft.scenario is not draft.scenario
+        self._form.show(draft)
+        self._screen.query_one("#parameters").border_title = f"{draft.scenario.name} {draft.experiment.name}"
+        if not keep_view:
+            self.view = None
+            self._run_path = None
+            self._desk.look_at(None)
+            self._runs.mark("")
+            self._stage.set_figures(())
+            self.draw_all()
+        self._desk.warm(draft.scenario.name, draft.experiment.name)
+        self._take_values(draft, rerun=not keep_view)
+        if other and self._stage.tab == THEORY:
+            self.draw(THEORY)
+        self._tell_status()
+
+    def form_changed(self, draft: Draft) -> None:
+        """The form has other values."""
+        self._take_values(draft, rerun=True)
+
+    def _take_values(self, draft: Draft, *, rerun: bool) -> None:
+        self.draft = draft
+        file = self._checked()
+        if file is None:
+            self._cost = None
+            self._label_buttons()
+        else:
+            self._desk.run_live(file, allowed=self.live and rerun)
+
+    def _checked(self) -> ScenarioFile | None:
+        try:
+            return None if self.draft is None else self.draft.check()
+        except ParameterErrors:
+            return None
+
+    # --- keys -----------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Run what the form says; where that is not allowed, say why."""
+        if self.draft is None:
+            self._status.say("Pick an experiment first: go to it in the tree and press enter.")
+            return
+        try:
+            file = self.draft.check()
+        except ParameterErrors as error:
+            first, count = error.problems[0], len(error.problems)
+            more = f" (and {count - 1} more)" if count > 1 else ""
+            self._status.say(f"{first}{more}", wrong=True)
+            return
+        self._desk.run(file)
+        if self._screen.narrow:
+            self._screen.show_pane("stage")
+
+    def cancel(self) -> None:
+        """Stop the run under the cursor of the list, or else the one on the stage."""
+        path = self._screen.selected_run() or self._run_path
+        row = next((row for row in self._rows if path is not None and row.id == path.name), None)
+        if row is None or row.state not in ("queued", "running"):
+            self._status.say(
+                "Nothing is running here. In the list of runs (4), x stops the one under the cursor."
+            )
+            return
+        self._status.say(f"Stopping {row.experiment}.")
+        self._desk.cancel(Path(row.run_dir))
+
+    def toggle_live(self) -> None:
+        """Run cheap experiments at every change, or stop doing so."""
+        self.live = not self.live
+        self._app.remember(Settings(self._app.theme, self.live))
+        self._label_buttons()
+        self._status.say(
+            "Live: cheap experiments run again as a value changes."
+            if self.live
+            else "Live mode is off; press r to run."
+        )
+        if self.live and self.draft is not None:
+            self._take_values(self.draft, rerun=True)
+
+    def keep(self) -> None:
+        """Make the live run on the stage one that lasts."""
+        if self.view is None or not self.view.live or self._run_path is None:
+            self._status.say("Only live runs have to be kept; the others are kept already.")
+            return
+        if not self.view.final:
+            self._status.say("This live run is not done yet.")
+            return
+        self._desk.keep_live(self._run_path)
+
+    def reset(self) -> None:
+        """Put every parameter back to its default."""
+        if self.draft is not None:
+            self._form.reset()
+
+    def look_at(self, path: Path) -> None:
+        """Show a run of the store, whoever started it."""
+        self._run_path = path
+        self.view = None
+        self._runs.mark(path.name)
+        self._desk.look_at(path)
+
+    def run_asked(self, what: str, row: RunRow) -> None:
+        """Something is to be done with a run of the list."""
+        path = Path(row.run_dir)
+        if what == "open":
+            self.look_at(path)
+            self._screen.show_pane("stage")
+        elif what == "parameters":
+            self.look_at(path)
+            self._desk.open_file(path / "scenario.toml", from_run=True)
+            self._screen.show_pane("parameters")
+        elif what == "resume":
+            self._desk.resume(path)
+        elif what == "remove":
+            self._confirm_removal(row)
+        else:
+            self._desk.move(row.id, -1 if what == "earlier" else 1)
+
+    def _confirm_removal(self, row: RunRow) -> None:
+        from tui_opt.tui.screens.confirm import ConfirmScreen
+
+        if row.state in ("queued", "running"):
+            self._status.say("Stop the run first: x.")
+            return
+        question = f"Delete {row.id}? Its arrays and its log go with it."
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._desk.remove(Path(row.run_dir))
+
+        self._app.push_screen(ConfirmScreen(question, "delete"), answered)
+
+    def save(self) -> None:
+        """Write the form as a scenario file."""
+        from tui_opt.tui.screens.files import SaveScreen
+
+        file = self._checked()
+        if self.draft is None or file is None:
+            self._status.say("There is nothing to save: a parameter is missing or not allowed.", wrong=True)
+            return
+        text = file.to_toml()
+
+        def named(path: Path | None) -> None:
+            if path is not None:
+                self._desk.save_file(path, text)
+
+        self._app.push_screen(SaveScreen(Path(f"{self.draft.experiment.name}.toml")), named)
+
+    def open_file(self) -> None:
+        """Read a scenario file into the form."""
+        from tui_opt.tui.screens.files import OpenScreen
+
+        def named(path: Path | None) -> None:
+            if path is not None:
+                self._desk.open_file(path)
+                self._screen.show_pane("parameters")
+
+        self._app.push_screen(OpenScreen(), named)
+
+    # --- what is told ---------------------------------------------------------------------------------------
+
+    def _label_buttons(self) -> None:
+        cost = ""
+        if self._cost is not None:
+            live = " live" if self._cost.allowed and self.live else ""
+            cost = f"~{state_words(self._cost.seconds)}{live}"
+        self._buttons.set([label for label in ("Run r", "Defaults d", cost) if label], 0)
+
+    def button(self, index: int) -> None:
+        """A button under the form was clicked."""
+        if index == RUN:
+            self.run()
+        elif index == DEFAULTS:
+            self.reset()
+
+    def _tell_status(self) -> None:
+        left = ""
+        if self.view is not None and self.view.file is not None:
+            left = f"{self.view.file.scenario.name} › {self.view.file.experiment.name}"
+        elif self.draft is not None:
+            left = f"{self.draft.scenario.name} › {self.draft.experiment.name}"
+        running = sum(row.state == "running" for row in self._rows)
+        queued = sum(row.state == "queued" for row in self._rows)
+        parts = [self._machine]
+        if running:
+            parts.append(f"● {running} running")
+        if queued:
+            parts.append(f"{queued} queued")
+        parts.append(f"runs {home_relative(self._desk.store)}")
+        self._status.show(left, "   ".join(parts))
+
+    def close(self) -> None:
+        """Draw no more."""
+        self._drawer.close()
