@@ -33,7 +33,8 @@ def _strip(segments: Iterable[Segment], width: int) -> Strip:
 
 def text_strips(lines: Sequence[Text], width: int) -> list[Strip]:
     """Each text as a line of `width` cells; what is longer is cut, so it must have been laid out before."""
-    return [_strip(line.render(_MEASURE), width) for line in lines]
+    # Joined with nothing, because a text's own style is only rendered where it has become a span.
+    return [_strip(Text("").join([line]).render(_MEASURE), width) for line in lines]
 
 
 def renderable_strips(renderable: RenderableType, width: int) -> list[Strip]:

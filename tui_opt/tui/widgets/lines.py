@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -10,7 +10,10 @@ from tui_opt.tui.strips import changed_regions
 
 
 class Lines(ScrollView, can_focus=False):
-    """Shows strips. Only those in sight are painted, and of these only what changed."""
+    """Shows strips. Only those in sight are painted, and of these only what changed.
+
+    It scrolls by the wheel and by the `scroll_…` methods. Focus, and with it keys, belong to whoever holds it.
+    """
 
     DEFAULT_CSS = """
     Lines { width: 1fr; height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
@@ -21,18 +24,17 @@ class Lines(ScrollView, can_focus=False):
         self._strips: list[Strip] = []
 
     def show(self, strips: list[Strip]) -> None:
-        """Put other lines in place of these; the place that is scrolled to stays."""
-        width = self.size.width
-        regions = changed_regions(self._strips, strips, width)
-        count = len(self._strips)
-        self._strips = strips
-        if len(strips) != count:
-            self.virtual_size = Size(max((s.cell_length for s in strips), default=0), len(strips))
+        """Put other lines in place of these; the place that is scrolled to stays, as far as there are lines."""
+        old, self._strips = self._strips, strips
         top = self.scroll_offset.y
-        inside = Region(0, 0, width, self.size.height)
-        seen = [region.translate((0, -top)).intersection(inside) for region in regions]
-        if kept := [region for region in seen if region.area]:
-            self.refresh(*kept)
+        if len(strips) != len(old):
+            self.virtual_size = Size(0, len(strips))
+        if self.scroll_offset.y != top:
+            return  # everything is painted anyway
+        seen = slice(top, top + self.size.height)
+        regions = changed_regions(old[seen], strips[seen], self.size.width)
+        if regions:
+            self.refresh(*regions)
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from textual.events import Resize
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -33,12 +33,11 @@ class Picture(Widget):
 
     def show(self, strips: list[Strip]) -> None:
         """Put a drawing in place of the last."""
-        regions = changed_regions(self._strips, strips, self.size.width)
+        seen = slice(0, self.size.height)
+        regions = changed_regions(self._strips[seen], strips[seen], self.size.width)
         self._strips = strips
-        inside = Region(0, 0, self.size.width, self.size.height)
-        seen = [region.intersection(inside) for region in regions]
-        if kept := [region for region in seen if region.area]:
-            self.refresh(*kept)
+        if regions:
+            self.refresh(*regions)
 
     def on_resize(self, event: Resize) -> None:
         """Ask for a drawing of this size."""
