@@ -17,6 +17,7 @@ from tui_opt.render.ledger import ledger
 from tui_opt.render.numbers import format_number
 from tui_opt.render.text import data_table, findings_table, format_finding
 from tui_opt.render.wrap import clean, shorten, wrap
+from tui_opt.tui.words import home_relative
 
 if TYPE_CHECKING:
     from tui_opt.result import Array, Result
@@ -46,8 +47,9 @@ def standing(view: RunView, width: int, *, unicode: bool) -> Text:
             words += f" {progress:.0%}"
         if isinstance(eta, int | float):
             words += f"   {duration(eta)} to go"
-        if status.get("what"):
-            words += f"   {status['what']}"
+        what = status.get("what") or (view.log[-1] if view.log else "")
+        if what:
+            words += f"   {what}"
     elif state == "done" and isinstance(status.get("elapsed"), int | float):
         words += f" in {duration(status['elapsed'])}"
     elif status.get("error"):
@@ -124,7 +126,7 @@ def data(view: RunView | None, width: int, *, unicode: bool) -> RenderableType:
     parts.append(Text("arrays", "bold"))
     for name, array in _described(view, result).items():
         parts += _array_lines(name, array, width, unicode=unicode)
-    where = f"in {view.run.path / 'arrays.npz'}" if view.final else "of the newest partial result"
+    where = f"{home_relative(view.run.path)}/arrays.npz" if view.final else "of the newest partial result"
     parts += [Text(), _words(where, width, "dim", unicode=unicode)]
     return Group(*parts)
 

@@ -256,6 +256,16 @@ class Workbench:
         scenario = self._screen.scenarios[place.scenario]
         self.take_draft(Draft.from_defaults(scenario, scenario.experiment(place.experiment)))
 
+    def pointed_at(self, place: Place) -> None:
+        """The cursor of the tree is on something: say what it is, in full."""
+        if place.preset is not None:
+            self._status.point(place.preset.title)
+        elif place.experiment:
+            scenario = self._screen.scenarios[place.scenario]
+            self._status.point(scenario.experiment(place.experiment).title)
+        else:
+            self._status.point(self._screen.scenarios[place.scenario].title)
+
     def take_draft(self, draft: Draft, *, keep_view: bool = False) -> None:
         """Put a draft into the form; the stage is cleared unless it shows the run the draft came from."""
         other = self.draft is None or self.draft.scenario is not draft.scenario

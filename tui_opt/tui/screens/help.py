@@ -35,7 +35,9 @@ def _keys(app: App[Any], nodes: Iterable[Widget | App[Any]]) -> list[tuple[str, 
     by_words: dict[str, list[str]] = {}
     for node in nodes:
         for _, binding in node._bindings:
-            if binding.description:
+            if (
+                binding.id and binding.description
+            ):  # those without a name of ours are what every list does anyway
                 shown = app.get_key_display(binding)
                 keys = by_words.setdefault(binding.tooltip or binding.description, [])
                 if shown not in keys:

@@ -23,7 +23,7 @@ from tui_opt.tui.widgets.scenario_tree import Place, ScenarioTree
 from tui_opt.tui.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
-    from textual.widgets import Input
+    from textual.widgets import Input, Tree
 
     from tui_opt.scenario import Scenario
     from tui_opt.tui.app import OptexploreApp
@@ -64,6 +64,7 @@ class MainScreen(Screen[None]):
             "left_square_bracket", "figure(-1)", "figure", key_display="[", show=False, id="previous_figure"
         ),
         Binding("right_square_bracket", "figure(1)", "figure", key_display="]", show=False, id="next_figure"),
+        Binding("z", "zoom", "zoom", show=False, id="zoom"),
         Binding("1", "pane('scenarios')", "scenarios", show=False, id="pane.scenarios"),
         Binding("2", "pane('stage')", "chart", show=False, id="pane.stage"),
         Binding("3", "pane('parameters')", "parameters", show=False, id="pane.parameters"),
@@ -173,6 +174,7 @@ class MainScreen(Screen[None]):
             pane = {"tree": "scenarios", "runs": "runs", "stage": "stage", "parameters": "parameters"}
             if focused.id in pane:
                 self.show_pane(pane[focused.id], focus=False)
+                self.set_class(pane[focused.id] == "stage" and self.has_class("zoomed"), "zoomed")
                 return
             parent = focused.parent
             focused = parent if hasattr(parent, "id") and parent is not self else None  # type: ignore[assignment]
@@ -187,6 +189,12 @@ class MainScreen(Screen[None]):
         """Open an experiment or a preset."""
         if self._bench is not None:
             self._bench.open_place(place)
+
+    def on_tree_node_highlighted(self, event: Tree.NodeHighlighted[Place]) -> None:
+        """Titles of presets are longer than the tree is wide."""
+        place = event.node.data
+        if self._bench is not None and place is not None and self.focused is event.control:
+            self._bench.pointed_at(place)
 
     def on_scenario_tree_picked(self, event: ScenarioTree.Picked) -> None:
         """Something was chosen in the tree."""
@@ -223,6 +231,11 @@ class MainScreen(Screen[None]):
 
         for stage in self.query(Stage):
             stage.turn_figure(figures)
+
+    def action_zoom(self) -> None:
+        """Give the stage the whole screen, or take that back."""
+        self.toggle_class("zoomed")
+        self.show_pane("stage")
 
     def action_save(self) -> None:
         """Write the form as a scenario file."""

@@ -32,8 +32,11 @@ class ScenarioTree(Tree[Place]):
     ScenarioTree { padding: 0; scrollbar-size-horizontal: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right", "open_node", "open", show=False, id="tree.open"),
-        Binding("left", "close_node", "close", show=False, id="tree.close"),
+        Binding("up", "cursor_up", "up", show=False, id="tree.up"),
+        Binding("down", "cursor_down", "down", show=False, id="tree.down"),
+        Binding("enter", "select_cursor", "open an experiment or a preset", show=False, id="tree.pick"),
+        Binding("right", "open_node", "show what is under it", show=False, id="tree.open"),
+        Binding("left", "close_node", "hide that, or go up", show=False, id="tree.close"),
     ]
 
     @dataclass

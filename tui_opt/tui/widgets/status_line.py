@@ -7,11 +7,14 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
+from textual.timer import Timer
 from textual.widget import Widget
 
 from tui_opt.render.wrap import clean, shorten
 
 NAME = "optexplore"
+#: how long a sentence stays that is not about something wrong.
+NOTICE_SECONDS = 5.0
 
 
 class StatusLine(Widget):
@@ -27,6 +30,7 @@ class StatusLine(Widget):
         self._unicode = unicode
         self._left, self._right = "", ""
         self._notice, self._wrong = "", False
+        self._timer: Timer | None = None
 
     @property
     def notice(self) -> str:
@@ -45,6 +49,10 @@ class StatusLine(Widget):
             if not self._notice:
                 self.refresh()
 
+    def point(self, text: str) -> None:
+        """What the cursor is on, in place of what is open; until there is something else to show."""
+        self.show(text, self._right)
+
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Say a sentence; one about something wrong is not replaced by one that is not."""
         if self.is_wrong and not wrong:
@@ -53,6 +61,9 @@ class StatusLine(Widget):
         if (text, wrong) != (self._notice, self._wrong):
             self._notice, self._wrong = text, wrong
             self.refresh()
+            if self._timer is not None:
+                self._timer.stop()
+            self._timer = None if wrong else self.set_timer(NOTICE_SECONDS, self.dismiss)
 
     def dismiss(self) -> bool:
         """Take the sentence away; False where none stood there."""
