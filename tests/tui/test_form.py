@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from textual import events
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.widgets import Static
@@ -206,6 +207,24 @@ def test_enter_types_a_value_enter_takes_it_and_escape_does_not() -> None:
         await pilot.press("enter", "5", "down")
         assert app.draft.value("temperature") == 5.0
         assert app.form.current == Row("value", "steps")
+
+    play(scene)
+
+
+def test_keys_that_arrive_in_one_go_lose_nothing() -> None:
+    async def scene(pilot: Pilot[None], app: Harness) -> None:
+        app.form.go_to("steps")
+        for key in ("enter", "1", "2", "5"):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await pilot.pause()
+        await pilot.press("enter")
+        assert app.draft.value("steps") == 125
+        app.form.go_to("losses", 1)
+        for key in ("plus", "W"):
+            app.post_message(events.Key(key, key if len(key) == 1 else "+"))
+        await pilot.pause()
+        await pilot.press("enter")
+        assert app.draft.value("losses") == ("W^2", "(W-1)^2", "W")
 
     play(scene)
 

@@ -38,7 +38,9 @@ class Field(Input):
             self.value = text
         self.cursor_position = len(text)
         self.display = True
-        self.focus()
+        self.screen.set_focus(
+            self
+        )  # at once: `focus()` would leave the next keys to whoever has the focus now
 
     def end(self) -> None:
         """Hide again."""

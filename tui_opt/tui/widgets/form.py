@@ -33,6 +33,7 @@ from tui_opt.tui.widgets.form_view import FormView
 
 _WIDE = 64  # columns from which the help stands beside the rows
 _MOST_UNDO = 200
+_EDIT_KEYS, _ADD_KEYS = ("enter", "f2"), ("plus", "insert")
 #: what is also possible while a value is typed.
 _WHILE_TYPING = {"move", "cancel_edit"}
 
@@ -51,9 +52,9 @@ class Form(Container):
         Binding("left", "step(False)", "a step down", id="form.step-down", show=False),
         Binding("shift+right", "step(True, True)", "a decade up", id="form.leap-up", show=False),
         Binding("shift+left", "step(False, True)", "a decade down", id="form.leap-down", show=False),
-        Binding("enter,f2", "edit", "edit", id="form.edit"),
+        Binding(",".join(_EDIT_KEYS), "edit", "edit", id="form.edit"),
         Binding("escape", "cancel_edit", "leave the value as it was", id="form.cancel", show=False),
-        Binding("plus,insert", "add", "add an expression", id="form.add", show=False),
+        Binding(",".join(_ADD_KEYS), "add", "add an expression", id="form.add", show=False),
         Binding("minus,delete", "remove", "remove an expression or a sweep", id="form.remove", show=False),
         Binding("backspace", "reset_value", "default of this row", id="form.reset-value", show=False),
         Binding("u,ctrl+z", "undo", "undo", id="form.undo", show=False),
@@ -89,7 +90,7 @@ class Form(Container):
         self._editing: Row | None = None
         self._before_adding: Draft | None = None
         self._signs = UNICODE if knows_unicode() else ASCII
-        self._view = FormView(self._signs)
+        self._view = FormView(self._signs, self._take_key)
         self._field = Field()
         self._help = Static(id="form-help", markup=False)
 
@@ -348,7 +349,19 @@ class Form(Container):
         self._field.end()
         self._view.note(())
         if had_focus:
-            self._view.focus()
+            self.screen.set_focus(self._view)
+
+    def _take_key(self, event: events.Key) -> bool:
+        """Keys that came together with the one that begins typing were sent to the rows, and belong to the field."""
+        if self.is_editing:
+            self._field.post_message(events.Key(event.key, event.character))
+        elif event.key in _EDIT_KEYS:
+            self.action_edit()
+        elif event.key in _ADD_KEYS:
+            self.action_add()
+        else:
+            return False
+        return True
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -380,7 +393,7 @@ class Form(Container):
         row = event.row
         was_current = row == self.current
         self.accept()
-        self._view.focus()
+        self.screen.set_focus(self._view)
         if row not in self._view.rows:
             return
         self._view.select(self._view.rows.index(row))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui_opt.tui.draft import Draft
-from tui_opt.tui.widgets.form_rows import UNICODE, Row, Signs, pieces, role_at, rows_of
+from tui_opt.tui.widgets.form_rows import Row, Signs, pieces, role_at, rows_of
 
 
 class FormView(ScrollView, can_focus=True, inherit_bindings=False):
@@ -65,9 +65,11 @@ class FormView(ScrollView, can_focus=True, inherit_bindings=False):
     class Moved(Message):
         """The rows were scrolled, or their place on the screen changed."""
 
-    def __init__(self, signs: Signs = UNICODE, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, signs: Signs, take_key: Callable[[events.Key], bool]) -> None:
+        """Draw with these signs; `take_key` sees every key before it goes anywhere else, and may keep it."""
+        super().__init__()
         self.signs = signs
+        self._take_key = take_key
         self.rows: list[Row] = []
         self.current = 0
         self._draft: Draft | None = None
@@ -205,6 +207,11 @@ class FormView(ScrollView, can_focus=True, inherit_bindings=False):
         """Tell that what stands over the rows has to move with them."""
         super().watch_scroll_y(old_value, new_value)
         self.post_message(self.Moved())
+
+    def on_key(self, event: events.Key) -> None:
+        if self._take_key(event):
+            event.stop()
+            event.prevent_default()
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Remember what was pressed: with the release the note may be gone, and the rows have moved."""
