@@ -213,8 +213,7 @@ def test_enter_types_a_value_enter_takes_it_and_escape_does_not() -> None:
 
 def test_keys_that_arrive_in_one_go_lose_nothing() -> None:
     async def scene(pilot: Pilot[None], app: Harness) -> None:
-        app.form.go_to("steps")
-        for key in ("enter", "1", "2", "5"):
+        for key in ("down", "down", "down", "enter", "1", "2", "5"):
             app.post_message(events.Key(key, key if len(key) == 1 else None))
         await pilot.pause()
         await pilot.press("enter")

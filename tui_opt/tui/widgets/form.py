@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events, on
+from textual.actions import parse
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
@@ -33,7 +34,6 @@ from tui_opt.tui.widgets.form_view import FormView
 
 _WIDE = 64  # columns from which the help stands beside the rows
 _MOST_UNDO = 200
-_EDIT_KEYS, _ADD_KEYS = ("enter", "f2"), ("plus", "insert")
 #: what is also possible while a value is typed.
 _WHILE_TYPING = {"move", "cancel_edit"}
 
@@ -52,9 +52,9 @@ class Form(Container):
         Binding("left", "step(False)", "a step down", id="form.step-down", show=False),
         Binding("shift+right", "step(True, True)", "a decade up", id="form.leap-up", show=False),
         Binding("shift+left", "step(False, True)", "a decade down", id="form.leap-down", show=False),
-        Binding(",".join(_EDIT_KEYS), "edit", "edit", id="form.edit"),
+        Binding("enter,f2", "edit", "edit", id="form.edit"),
         Binding("escape", "cancel_edit", "leave the value as it was", id="form.cancel", show=False),
-        Binding(",".join(_ADD_KEYS), "add", "add an expression", id="form.add", show=False),
+        Binding("plus,insert", "add", "add an expression", id="form.add", show=False),
         Binding("minus,delete", "remove", "remove an expression or a sweep", id="form.remove", show=False),
         Binding("backspace", "reset_value", "default of this row", id="form.reset-value", show=False),
         Binding("u,ctrl+z", "undo", "undo", id="form.undo", show=False),
@@ -352,16 +352,20 @@ class Form(Container):
             self.screen.set_focus(self._view)
 
     def _take_key(self, event: events.Key) -> bool:
-        """Keys that came together with the one that begins typing were sent to the rows, and belong to the field."""
+        """Do at once what a key of the rows is bound to.
+
+        Bindings alone are looked up by the app, later: of keys that arrive together, those after Enter would be lost.
+        They were sent to the rows, and belong to the field.
+        """
         if self.is_editing:
             self._field.post_message(events.Key(event.key, event.character))
-        elif event.key in _EDIT_KEYS:
-            self.action_edit()
-        elif event.key in _ADD_KEYS:
-            self.action_add()
-        else:
-            return False
-        return True
+            return True
+        for binding in self._bindings.key_to_bindings.get(event.key, ()):
+            _, name, parameters = parse(binding.action)
+            if self.check_action(name, parameters):
+                getattr(self, f"action_{name}")(*parameters)
+                return True
+        return False
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
