@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from tui_opt.cli.export import export_command
 from tui_opt.errors import OptexploreError, StoreError, UsageError
 from tui_opt.export import names, tidy
-from tui_opt.export.mapped import mapped_arrays
 from tui_opt.figure import Figure, Line, Ref
 from tui_opt.result import Array, Result
 from tui_opt.runner import files
+from tui_opt.runner.mapped import mapped_arrays
 from tui_opt.runner.run_directory import RunDirectory
 
 TOML = 'scenario = "toy-sgd"\nexperiment = "escape"\ntitle = "für Elise"\n'
@@ -536,7 +536,7 @@ def test_a_large_array_needs_little_memory(store: Path, tmp_path: Path) -> None:
     run = store_run(store, result)
     script = (
         "import resource, sys; from pathlib import Path; import numpy; "
-        "from tui_opt.export import export, mapped, open_run, tidy\n"
+        "from tui_opt.export import export, open_run, tidy; from tui_opt.runner import mapped\n"
         "from tui_opt.runner.run_directory import RunDirectory\n"
         "data = [l for l in open('/proc/self/status') if l.startswith('VmData')][0]\n"
         "most = int(data.split()[1]) * 1024 + 24_000_000\n"

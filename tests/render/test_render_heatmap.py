@@ -7,7 +7,7 @@ import pytest
 from rich.color import Color
 
 from tui_opt.figure import Axis, Figure, Heatmap, Path, Ref
-from tui_opt.render.heatmap import UNKNOWN, levels, value_range
+from tui_opt.render.heatmap import UNKNOWN, levels
 from tui_opt.render.palette import (
     LEVELS,
     SERIES_RGB,
@@ -17,8 +17,9 @@ from tui_opt.render.palette import (
     map_colors,
     series_color,
 )
-from tui_opt.render.scene import Drawn, Scene, cell_edges, prepare
 from tui_opt.render.terminal import figure_text
+from tui_opt.scales import cell_edges
+from tui_opt.scene import Drawn, Scene, prepare, value_range
 
 
 def scene_of(z: np.ndarray, **look: object) -> tuple[Scene, Drawn]:

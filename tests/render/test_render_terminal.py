@@ -16,8 +16,8 @@ from rich.cells import cell_len
 from tui_opt.figure import Axis, Band, Figure, Heatmap, Histogram, Layer, Line, Path, Ref, Rule, Scatter
 from tui_opt.render.frame import plan_frame
 from tui_opt.render.palette import Colors
-from tui_opt.render.scene import prepare
 from tui_opt.render.terminal import figure_text
+from tui_opt.scene import prepare
 
 COLORS: tuple[Colors, ...] = ("none", "standard", "256", "truecolor")
 

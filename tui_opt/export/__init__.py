@@ -77,7 +77,7 @@ def open_run(run: RunDirectory, *, partial: bool) -> Stored:
         return _open_partial(run, state, toml, wanted=partial)
     document = run.result_document()
     try:
-        from tui_opt.export.mapped import mapped_arrays
+        from tui_opt.runner.mapped import mapped_arrays
 
         values = mapped_arrays(run.path / "arrays.npz")
         result = Result.from_document(ResultDocument.model_validate(document), values)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tui_opt.render.reduce import bins, clip_segments
+from tui_opt.resolution import bins, clip_segments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from tui_opt.render.reduce import Floats
+    from tui_opt.resolution import Floats
 
 BLANK = " "
 NO_INK = -1

@@ -9,14 +9,14 @@ import numpy as np
 from rich.cells import cell_len
 from rich.text import Text
 
-from tui_opt.render.reduce import bins
 from tui_opt.render.ticks import tick_labels, ticks_between
 from tui_opt.render.wrap import clean, shorten
+from tui_opt.resolution import bins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tui_opt.render.scene import Scale
+    from tui_opt.scales import Scale
 
 AXIS_STYLE = "dim"
 _GAP = 2

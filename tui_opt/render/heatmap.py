@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -16,59 +14,20 @@ from tui_opt.figure import Heatmap
 from tui_opt.render.canvas import BLANK, Cells
 from tui_opt.render.numbers import format_number
 from tui_opt.render.palette import DENSITY_RAMP, Colors, color_map, is_light, map_colors
-from tui_opt.render.reduce import resample_edges
 from tui_opt.render.wrap import clean, shorten
+from tui_opt.resolution import resample_edges
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tui_opt.render.reduce import Floats
-    from tui_opt.render.scene import Drawn, Scale
+    from tui_opt.scales import Scale, ValueRange
+    from tui_opt.scene import Drawn
 
 UNKNOWN = -1
 _UPPER, _LOWER = "▀", "▄"
 _LONGEST_BAR = 48
 _SHORTEST_BAR = 6
 _LIGHT_STANDARD = frozenset({"cyan", "bright_cyan", "bright_green", "bright_yellow", "bright_white"})
-
-
-@dataclass(frozen=True)
-class ValueRange:
-    """The values at the two ends of a map; logarithmic ones are positive."""
-
-    low: float
-    high: float
-    log: bool
-
-    def unit(self, values: Floats) -> Floats:
-        """Places in the map, 0 at `low` and 1 at `high`."""
-        low, high = self.low, self.high
-        if self.log:
-            values, low, high = np.log10(values), math.log10(low), math.log10(high)
-        if not math.isfinite(high - low):
-            values, low, high = values / 4, low / 4, high / 4
-        placed: Floats = (
-            (values - low) / (high - low) if high > low else np.where(np.isnan(values), np.nan, 0.5)
-        )
-        return placed
-
-    def middle(self) -> float:
-        """The value half-way through the map."""
-        if self.log:
-            return float(10 ** ((math.log10(self.low) + math.log10(self.high)) / 2))
-        return self.low / 2 + self.high / 2
-
-
-def value_range(drawn: Drawn) -> ValueRange:
-    """The range of a heatmap's values; symmetric about zero for a diverging one."""
-    assert drawn.z is not None
-    assert isinstance(drawn.layer, Heatmap)
-    known = drawn.z[np.isfinite(drawn.z)]
-    low, high = float(known.min()), float(known.max())
-    if drawn.layer.diverging and drawn.layer.scale == "linear":
-        high = max(abs(low), abs(high))
-        low = -high
-    return ValueRange(low, high, drawn.layer.scale == "log")
 
 
 def levels(

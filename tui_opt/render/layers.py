@@ -9,14 +9,16 @@ import numpy as np
 from rich.cells import cell_len
 
 from tui_opt.render.canvas import BLANK, Canvas, Cells
+from tui_opt.render.dither import dither
 from tui_opt.render.palette import ASCII_MARKS, LINE_MARKS, POINT_MARKS
-from tui_opt.render.reduce import bins, column_extremes, dither, path_counts, point_counts
+from tui_opt.resolution import bins, column_extremes, path_counts, point_counts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tui_opt.render.reduce import Floats
-    from tui_opt.render.scene import Drawn, Scale, Scene
+    from tui_opt.resolution import Floats
+    from tui_opt.scales import Scale
+    from tui_opt.scene import Drawn, Scene
 
 SLOTS = 42  # the colours and marks have repeated by then
 RULE_INK = 2 * SLOTS

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.style import Style
 
     from tui_opt.render.layers import Look
-    from tui_opt.render.scene import Scene
+    from tui_opt.scene import Scene
 
 _GAP = "   "
 _RULE_SWATCHES = {"x": ("┊", "|"), "y": ("╌╌", "--")}

@@ -22,50 +22,17 @@ from tui_opt.figure import (
     Scatter,
     resolve,
 )
+from tui_opt.scales import Scale, ValueRange, cell_edges, with_room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from tui_opt.render.reduce import Floats
+    from tui_opt.resolution import Floats
 
 Kind = Literal["band", "histogram", "heatmap", "line", "path", "scatter"]
 NO_SLOT = -1
-
-
-@dataclass(frozen=True)
-class Scale:
-    """An axis with its range in data units; `log` axes hold positive numbers only."""
-
-    axis: Axis
-    low: float
-    high: float
-
-    @property
-    def log(self) -> bool:
-        """Whether equal ratios take equal lengths."""
-        return self.axis.scale == "log"
-
-    def unit(self, values: Floats) -> Floats:
-        """Places along the axis, 0 at `low` and 1 at `high`; NaN for what a logarithmic axis cannot hold."""
-        low, high = self.low, self.high
-        if self.log:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                values = np.where(values > 0, np.log10(values), np.nan)
-            low, high = math.log10(low), math.log10(high)
-        if not math.isfinite(high - low):
-            values, low, high = values / 4, low / 4, high / 4
-        with np.errstate(over="ignore", invalid="ignore"):
-            placed: Floats = (values - low) / (high - low)
-        return placed
-
-    def edges(self, count: int) -> Floats:
-        """Borders of `count` equal pieces of the axis, in data units."""
-        if self.log:
-            return np.logspace(math.log10(self.low), math.log10(self.high), count + 1)
-        t = np.linspace(0, 1, count + 1)
-        return self.low * (1 - t) + self.high * t
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,20 +243,6 @@ def _has_numbers(drawn: Drawn) -> bool:
     return bool(known.any())
 
 
-def cell_edges(centres: Floats, *, log: bool) -> Floats:
-    """Borders of cells with these rising centres, half-way between them (in the logarithm on a log axis)."""
-    places = np.log10(centres) if log else centres
-    if len(places) == 1:
-        half = 0.5 if log or places[0] == 0 else abs(places[0]) * 0.05
-        borders = np.array([places[0] - half, places[0] + half])
-    else:
-        middle = places[:-1] / 2 + places[1:] / 2
-        first, last = 2 * places[0] - middle[0], 2 * places[-1] - middle[-1]
-        borders = np.concatenate([[first], middle, [last]])
-    result: Floats = 10.0**borders if log else borders
-    return result
-
-
 def _heights(drawn: Drawn, axis: Axis) -> list[Floats]:
     if drawn.kind == "histogram" and axis.scale == "linear":
         return [drawn.y, np.zeros(1)]
@@ -313,7 +266,7 @@ def _scale(axis: Axis, values: list[Floats], side: Literal["x", "y"], scene: Sce
             f"The {side} axis has no room between {low:g} and {high:g}; it shows the data instead."
         )
         return _scale(axis.model_copy(update={"low": None, "high": None}), values, side, scene)
-    return Scale(axis, *_with_room(low, high, log=axis.scale == "log"))
+    return Scale(axis, *with_room(low, high, log=axis.scale == "log"))
 
 
 def _wanted(limit: float | None, own: float, axis: Axis) -> float:
@@ -321,14 +274,13 @@ def _wanted(limit: float | None, own: float, axis: Axis) -> float:
     return limit if usable and limit is not None else own
 
 
-def _with_room(low: float, high: float, *, log: bool) -> tuple[float, float]:
-    """Limits that are apart, for a constant too."""
-    if log:
-        if math.log10(high) - math.log10(low) > 1e-12:
-            return low, high
-        return max(low / 3, 5e-324), min(high * 3, 1.7e308)
-    spread = max(abs(low), abs(high))
-    if high / 2 - low / 2 > spread * 1e-14 and high - low > 1e-320:
-        return low, high
-    room = min(max(spread * 0.1, 1e-300), 1e307) if spread else 1.0
-    return low - room if low > -1.6e308 else low, high + room if high < 1.6e308 else high
+def value_range(drawn: Drawn) -> ValueRange:
+    """The range of a heatmap's values; symmetric about zero for a diverging one."""
+    assert drawn.z is not None
+    assert isinstance(drawn.layer, Heatmap)
+    known = drawn.z[np.isfinite(drawn.z)]
+    low, high = float(known.min()), float(known.max())
+    if drawn.layer.diverging and drawn.layer.scale == "linear":
+        high = max(abs(low), abs(high))
+        low = -high
+    return ValueRange(low, high, drawn.layer.scale == "log")

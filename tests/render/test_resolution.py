@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui_opt.render.reduce import (
+from tui_opt.render.dither import dither
+from tui_opt.resolution import (
     bins,
     clip_segments,
     column_extremes,
-    dither,
     path_counts,
     point_counts,
     resample_edges,
