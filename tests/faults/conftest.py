@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -69,14 +70,24 @@ class Forks:
         answer: dict[str, Any] = json.loads(self.server.stdout.readline())
         return answer
 
-    def start(self, *words: str | Path, ignore: tuple[int, ...] = ()) -> Process:
-        """Start `optexplore` with these words."""
+    def start(self, *words: str | Path, ignore: tuple[int, ...] = (), worker: bool = False) -> Process:
+        """Start `optexplore`, or a worker, with these words."""
         self.count += 1
         out, err = (self.folder / f"{self.count}.{name}" for name in ("out", "err"))
-        start = {"words": [*map(str, words)], "out": str(out), "err": str(err), "ignore": list(ignore)}
+        start = {
+            "words": [*map(str, words)],
+            "out": str(out),
+            "err": str(err),
+            "ignore": list(ignore),
+            "worker": worker,
+        }
         process = Process(self, self.ask({"start": start})["pid"], out, err)
         self.started.append(process)
         return process
+
+    def worker(self, store: Path, lane: str = "cpu", *words: str) -> Process:
+        """Start a worker that drains a lane, and exits."""
+        return self.start("--store", store, "--lane", lane, *words, worker=True)
 
     def run(self, *words: str | Path) -> tuple[int, str, str]:
         """Exit code, stdout and stderr of a process that may end by itself."""
@@ -90,6 +101,28 @@ class Forks:
         assert (code, err) == (0, "")
         rows: list[dict[str, Any]] = json.loads(out)
         return rows
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """An empty store."""
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("only the superuser can mount a small file system")
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, check=False
+    )
+    if done.returncode != 0:
+        pytest.skip(f"no small file system can be mounted here: {done.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """A process that has imported everything and forks an `optexplore` on request, so that hundreds of them cost little.
 
-Reads a JSON object a line: {"start": {"words", "out", "err", "ignore"}} answers {"pid"}, {"poll": pid} answers
-{"code"}, null while it runs, and minus the signal's number where one ended it.
+Reads a JSON object a line: {"start": {"words", "out", "err", "ignore", "worker"}} answers {"pid"}, {"poll": pid}
+answers {"code"}, null while it runs, and minus the signal's number where one ended it. A worker leads a session of its
+own, as real ones do, and its app is gone from the start: it drains what it can claim.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ def prepare() -> None:
 
     import tui_opt.cli.batch
     import tui_opt.cli.runs
-    import tui_opt.runner.sweeping  # noqa: F401
+    import tui_opt.runner.sweeping
+    import tui_opt.runner.worker  # noqa: F401
     from tui_opt.runner import context
     from tui_opt.runner.machine import provenance
     from tui_opt.scenario import registry
@@ -32,9 +34,10 @@ def prepare() -> None:
     gc.freeze()
 
 
-def child(words: list[str], out: str, err: str, ignore: list[int]) -> None:
-    """Become `optexplore` with these words; never returns."""
+def child(words: list[str], out: str, err: str, ignore: list[int], worker: bool) -> None:
+    """Become `optexplore`, or a worker, with these words; never returns."""
     from tui_opt.cli import main
+    from tui_opt.runner import worker as worker_module
 
     code = 70
     try:
@@ -42,6 +45,9 @@ def child(words: list[str], out: str, err: str, ignore: list[int]) -> None:
             signal.signal(number, signal.SIG_IGN)
         for path, stream in ((out, 1), (err, 2), (os.devnull, 0)):
             os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644), stream)
+        if worker:
+            os.setsid()
+            sys.exit(worker_module.main(words))
         sys.argv = ["optexplore", *words]
         main()
     except SystemExit as error:

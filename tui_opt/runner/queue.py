@@ -102,7 +102,7 @@ def withdraw(run: RunDirectory, patience: float = _PATIENCE) -> bool:
     return True
 
 
-def requeue(run: RunDirectory, plan: Plan) -> None:
+def requeue(run: RunDirectory, plan: Plan, lane: str | None = None) -> None:
     """Put a run that ended without a result at the end of the queue. What it has finished stays finished.
 
     Raises:
@@ -114,7 +114,7 @@ def requeue(run: RunDirectory, plan: Plan) -> None:
         if before["state"] == "queued":
             raise StoreError(f"The run {run.id} waits in the queue already.")
         created = before.get("created", now())
-        _write(run, {"state": "queued", "created": created, "progress": 0.0, **_place(plan)})
+        _write(run, {"state": "queued", "created": created, "progress": 0.0, **_place(plan, lane)})
         run.event("state", state="queued")
     finally:
         run.lock.release()

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import sys
 import time
 import traceback
@@ -142,7 +141,9 @@ class Worker:
             self._refuse(run, str(error))
             return
         self._used_gpu |= settled.device.startswith("cuda")
-        execute(run, settled, interrupts=self._stopping, changed=lambda: self._notices.say(run.path))
+        ended = execute(run, settled, interrupts=self._stopping, changed=lambda: self._notices.say(run.path))
+        if ended.state == "failed" and run.read_status_file()["state"] == "queued":
+            self._leave_alone(run, ended.error or "")
 
     def _on_our_device(self, file: ScenarioFile) -> ScenarioFile:
         """The lane was chosen when the run was queued: a device that was to be found then is found."""
@@ -156,9 +157,13 @@ class Worker:
             status = run.read_status_file()
             run.write_status({**status, "state": "failed", "error": sentence}, sync=True)
             run.event("state", state="failed", error=sentence)
-        except (OSError, StoreError) as error:  # a full disk: it waits on, and is tried again later
-            print(f"{run.id}: {sentence} Its state could not be written: {error}", file=sys.stderr)
-            self._refused[run.id] = time.monotonic() + REFUSAL
+        except (OSError, StoreError) as error:
+            self._leave_alone(run, f"{sentence} Its state could not be written: {error}")
+
+    def _leave_alone(self, run: RunDirectory, sentence: str) -> None:
+        """Do not try a run that cannot even be marked as failed, on a full disk say, again and again; it waits on."""
+        print(f"{run.id}: {sentence}", file=sys.stderr)
+        self._refused[run.id] = time.monotonic() + REFUSAL
 
     @contextlib.contextmanager
     def _marked_busy(self) -> Iterator[None]:
@@ -200,6 +205,4 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     sys.exit(main())
