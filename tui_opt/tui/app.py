@@ -65,6 +65,8 @@ class OptexploreApp(App[None]):
 
     def on_mail(self) -> None:
         """Hand the letters to the main screen, whatever screen is on top."""
+        if self._exit or not self.is_running:
+            return  # the widgets are being taken down
         for letter in self.mailbox.take():
             self._main.receive(letter)
 

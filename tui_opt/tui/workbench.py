@@ -310,12 +310,15 @@ class Workbench:
         if self.draft is None:
             self._status.say("Pick an experiment first: go to it in the tree and press enter.")
             return
+        self._form.accept()
         try:
             file = self.draft.check()
         except ParameterErrors as error:
             first, count = error.problems[0], len(error.problems)
             more = f" (and {count - 1} more)" if count > 1 else ""
             self._status.say(f"{first}{more}", wrong=True)
+            self._screen.show_pane("parameters")
+            self._form.go_to_problem()
             return
         self._desk.run(file)
         if self._screen.narrow:
@@ -324,14 +327,18 @@ class Workbench:
     def cancel(self) -> None:
         """Stop the run under the cursor of the list, or else the one on the stage."""
         path = self._screen.selected_run() or self._run_path
-        row = next((row for row in self._rows if path is not None and row.id == path.name), None)
-        if row is None or row.state not in ("queued", "running"):
+        if path is None or not self._is_active(path):
             self._status.say(
-                "Nothing is running here. In the list of runs (4), x stops the one under the cursor."
+                "Nothing is running here. In the list of runs (4), x stops the one at the cursor."
             )
             return
-        self._status.say(f"Stopping {row.experiment}.")
-        self._desk.cancel(Path(row.run_dir))
+        self._desk.cancel(path)
+
+    def _is_active(self, path: Path) -> bool:
+        """Whether a run is under way, by the list or by the stage, whichever has heard of it first."""
+        if self.view is not None and self.view.run.path == path and self.view.active:
+            return True
+        return any(row.id == path.name and row.state in ("queued", "running") for row in self._rows)
 
     def toggle_live(self) -> None:
         """Run cheap experiments at every change, or stop doing so."""

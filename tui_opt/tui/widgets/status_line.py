@@ -10,11 +10,13 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from tui_opt.render.wrap import clean, shorten
+from tui_opt.render.wrap import clean, first_lines, shorten
 
 NAME = "optexplore"
 #: how long a sentence stays that is not about something wrong.
 NOTICE_SECONDS = 5.0
+#: a long sentence about something wrong takes at most so many lines.
+MOST_LINES = 5
 
 
 class StatusLine(Widget):
@@ -60,6 +62,7 @@ class StatusLine(Widget):
         text = " ".join(text.split())
         if (text, wrong) != (self._notice, self._wrong):
             self._notice, self._wrong = text, wrong
+            self._make_room()
             self.refresh()
             if self._timer is not None:
                 self._timer.stop()
@@ -70,23 +73,38 @@ class StatusLine(Widget):
         if not self._notice:
             return False
         self._notice, self._wrong = "", False
+        self._make_room()
         self.refresh()
         return True
+
+    def on_resize(self) -> None:
+        """A sentence may need another number of lines."""
+        self._make_room()
+
+    def _lines(self) -> list[str]:
+        """The lines of the sentence; only one about something wrong may have several."""
+        width = self.size.width - 2
+        text = clean(self._notice, unicode=self._unicode)
+        if not self.is_wrong:
+            return [shorten(text, width, unicode=self._unicode)]
+        return first_lines(f"{text} (esc)", width, MOST_LINES, unicode=self._unicode)
+
+    def _make_room(self) -> None:
+        lines = len(self._lines()) if self.is_wrong else 1
+        if self.styles.height is None or self.styles.height.value != lines:
+            self.styles.height = lines
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         base = self.rich_style
+        if self._notice:
+            lines = self._lines()
+            kind = "status-line--wrong" if self._wrong else "status-line--notice"
+            style = self.get_component_rich_style(kind)
+            text = f" {lines[y]} " if y < len(lines) else ""
+            return Strip([Segment(text, style)]).adjust_cell_length(width, style if self._wrong else base)
         if y:
             return Strip.blank(width, base)
-        if self._notice:
-            kind = "status-line--wrong" if self._wrong else "status-line--notice"
-            hint = "  (esc)" if self._wrong else ""
-            text = shorten(
-                clean(self._notice, unicode=self._unicode), width - 2 - len(hint), unicode=self._unicode
-            )
-            return Strip([Segment(f" {text}{hint}", self.get_component_rich_style(kind))]).adjust_cell_length(
-                width, base
-            )
         name = self.get_component_rich_style("status-line--name")
         left = clean(self._left, unicode=self._unicode)
         right = clean(self._right, unicode=self._unicode)

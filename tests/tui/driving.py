@@ -1,0 +1,73 @@
+"""The app under a pilot: press keys, and wait until something stands on the screen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from tui_opt.tui.app import OptexploreApp
+from tui_opt.tui.screens.main import MainScreen
+from tui_opt.tui.workbench import Workbench
+
+PATIENCE = 20.0
+
+
+class Driver:
+    """An app that runs without a terminal."""
+
+    def __init__(self, app: OptexploreApp, pilot: Pilot[None]) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    @property
+    def main(self) -> MainScreen:
+        return self.app._main
+
+    @property
+    def bench(self) -> Workbench:
+        assert self.main.bench is not None
+        return self.main.bench
+
+    @property
+    def text(self) -> str:
+        """What stands on the screen."""
+        rows = self.app.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in row) for row in rows)
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+
+    async def until(self, condition: Callable[[], object] | str) -> None:
+        """Wait until a text stands on the screen, or a condition holds."""
+        holds = (lambda: condition in self.text) if isinstance(condition, str) else condition
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            assert time.monotonic() < deadline, f"{condition} did not come true:\n{self.text}"
+            await asyncio.sleep(0.02)
+
+    async def open(self, scenario: str, experiment: str) -> None:
+        """Open an experiment by the filter, as one who knows its name does."""
+        await self.press("slash", *f"{scenario} {experiment}".replace(" ", " "))
+        await self.press("enter")
+        await self.until(lambda: self.main.query_one("#tree").has_focus)
+        await self.press("enter")
+        await self.until(
+            lambda: self.bench.draft is not None and self.bench.draft.experiment.name == experiment
+        )
+
+
+@asynccontextmanager
+async def driving(store: Path, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Driver]:
+    """The app on a store, fully mounted."""
+    app = OptexploreApp(store)
+    async with app.run_test(size=size) as pilot:
+        driver = Driver(app, pilot)
+        await driver.until(lambda: driver.main.bench is not None and driver.main.presets)
+        yield driver
+        app.desk.close()
+        app.desk.join(10.0)
