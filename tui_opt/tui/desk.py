@@ -70,8 +70,9 @@ class Desk:
         self._requests.put(None)
 
     def join(self, timeout: float) -> None:
-        """Wait until it has stopped."""
-        self._thread.join(timeout)
+        """Wait until it has stopped; an app that is left at once has never started it."""
+        if self._thread.is_alive():
+            self._thread.join(timeout)
 
     def run(self, file: ScenarioFile) -> None:
         """Queue a run and look at it."""
