@@ -129,6 +129,7 @@ def execute(
     observe: Callable[[Progress, float | None], None] = lambda progress, eta: None,
     tell: Callable[[str], None] = lambda text: None,
     changed: Callable[[], None] = lambda: None,
+    processes: int = 1,
 ) -> Ended:
     """Carry out a claimed run to its end, whatever that is.
 
@@ -139,12 +140,15 @@ def execute(
         observe: called a few times a second with progress and the seconds still to go, if known.
         tell: called with each sentence the computation says.
         changed: called, from any thread, when the run directory shows something new.
+        processes: processes that share a sweep.
 
     Returns:
         How it ended. Errors of the computation are part of that; none is raised.
     """
     try:
-        return _Supervisor(run, plan, interrupts or Interrupts(), observe, tell, changed).carry_out()
+        return _Supervisor(
+            run, plan, interrupts or Interrupts(), observe, tell, changed, processes
+        ).carry_out()
     finally:
         run.lock.release()
 
@@ -158,9 +162,11 @@ class _Supervisor:
         observe: Callable[[Progress, float | None], None],
         tell: Callable[[str], None],
         changed: Callable[[], None],
+        processes: int,
     ) -> None:
         self.run = run
         self.plan = plan
+        self.processes = processes
         self.interrupts = interrupts
         self.observe = observe
         self.changed = changed
@@ -233,7 +239,8 @@ class _Supervisor:
             return result
         from tui_opt.runner.sweeping import compute_sweep  # needs numpy, which reading a file does not
 
-        return compute_sweep(file, file.sweep, compute, self.context, self.run.path / "chunks")
+        chunks = self.run.path / "chunks"
+        return compute_sweep(file, file.sweep, compute, self.context, chunks, self.processes)
 
     def _watch(self, computation: _Computation) -> None:
         control_next = 0.0

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import math
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tui_opt.errors import CancelledError, ExperimentError, OptexploreError
+from tui_opt.errors import CancelledError, ExperimentError, OptexploreError, StoreError
 from tui_opt.problems import ParameterErrors
-from tui_opt.result import Result, ResultDocument
-from tui_opt.runner import files
+from tui_opt.result import Result
+from tui_opt.runner.chunks import Answer, chunk_path, cut, load, save
 from tui_opt.runner.context import Context, PrefixedPieces
 from tui_opt.runner.gathering import Gathering
 from tui_opt.scenario_file import ScenarioFile
 from tui_opt.sweep import Sweep
 
-MOST_CHUNKS = 1_000
-_DOCUMENT = "document"
-_ERROR = "error"
-
 Compute = Callable[[Any, Context], Result]
-#: what became of a point: its result, or the sentence that says why it has none.
-Answer = Result | str
+#: finished chunks as they come: the points of each, and what became of them.
+Finished = Iterator[tuple[range, dict[int, Answer]]]
 
 
-def compute_sweep(file: ScenarioFile, sweep: Sweep, compute: Compute, ctx: Context, chunks: Path) -> Result:
+def compute_sweep(
+    file: ScenarioFile, sweep: Sweep, compute: Compute, ctx: Context, folder: Path, processes: int = 1
+) -> Result:
     """Every point of a sweep; those in chunk files are not computed again.
 
     Args:
@@ -36,7 +31,8 @@ def compute_sweep(file: ScenarioFile, sweep: Sweep, compute: Compute, ctx: Conte
         sweep: its axes.
         compute: the experiment.
         ctx: context of the whole sweep.
-        chunks: folder of chunk files.
+        folder: folder of chunk files, in the run directory.
+        processes: how many processes share the work. The result does not depend on it.
 
     Returns:
         Findings and arrays of all points with the axes in front; `status` is 0 where a point is done, 1 where not.
@@ -45,29 +41,73 @@ def compute_sweep(file: ScenarioFile, sweep: Sweep, compute: Compute, ctx: Conte
         ExperimentError: every point failed.
         CancelledError: it was asked to stop; finished chunks are kept.
     """
-    chunks.mkdir(exist_ok=True)
-    size = max(1, math.ceil(sweep.size / MOST_CHUNKS))
+    folder.mkdir(exist_ok=True)
+    chunks = cut(sweep)
+    if processes > 1 and len(chunks) > 1:
+        from tui_opt.runner.pool import pooled
+
+        finished = pooled(file, sweep, chunks, ctx, folder, processes)
+    else:
+        finished = _one_by_one(file, sweep, chunks, compute, ctx, folder)
     gathering = Gathering(file, sweep)
-    for first in range(0, sweep.size, size):
-        points = range(first, min(first + size, sweep.size))
-        path = chunks / f"{first:07d}.npz"
-        answers = _load(path, points)
-        if answers is None:
-            answers = {}
-            for point in points:
-                ctx.check()
-                ctx.progress(point, sweep.size, _point_text(sweep, point))
-                answers[point] = _compute_point(file, sweep, point, compute, ctx)
-            files.write_arrays(path, _pack(answers), sync=False)
-            for point in points:  # the chunk file has them now
-                ctx.checkpoint.drop(_prefix(point))
-        for point, answer in answers.items():
-            gathering.add(point, answer)
+    came = []
+    for points, answers in finished:
+        came.append(points.start)
+        _gather(gathering, answers)
         ctx.partial(gathering.result)
     ctx.progress(sweep.size, sweep.size)
+    if came != sorted(came):
+        gathering = _gathered_in_order(file, sweep, chunks, ctx, folder)
     if len(gathering.errors) == sweep.size:
         raise ExperimentError(f"Every point of the sweep failed; the first: {gathering.errors[0]}")
     return gathering.result()
+
+
+def _gather(gathering: Gathering, answers: Mapping[int, Answer]) -> None:
+    for point, answer in answers.items():
+        gathering.add(point, answer)
+
+
+def _gathered_in_order(
+    file: ScenarioFile, sweep: Sweep, chunks: Sequence[range], ctx: Context, folder: Path
+) -> Gathering:
+    """All points in file order, so that the order of findings and warnings does not depend on who was faster."""
+    gathering = Gathering(file, sweep)
+    for points in chunks:
+        ctx.check()
+        answers = load(folder, points)
+        if answers is None:
+            raise StoreError(f"The chunk {chunk_path(folder, points)} has been lost since it was computed.")
+        _gather(gathering, answers)
+    return gathering
+
+
+def _one_by_one(
+    file: ScenarioFile,
+    sweep: Sweep,
+    chunks: Sequence[range],
+    compute: Compute,
+    ctx: Context,
+    folder: Path,
+) -> Finished:
+    """The chunks in order, computed here where their file is not there."""
+    for points in chunks:
+        yield points, load(folder, points) or compute_chunk(file, sweep, points, compute, ctx, folder)
+
+
+def compute_chunk(
+    file: ScenarioFile, sweep: Sweep, points: range, compute: Compute, ctx: Context, folder: Path
+) -> dict[int, Answer]:
+    """Compute the points of a chunk and write its file."""
+    answers = {}
+    for point in points:
+        ctx.check()
+        ctx.progress(point, sweep.size, _point_text(sweep, point))
+        answers[point] = _compute_point(file, sweep, point, compute, ctx)
+    save(folder, points, answers)
+    for point in points:  # the chunk file has them now
+        ctx.checkpoint.drop(_prefix(point))
+    return answers
 
 
 def _point_text(sweep: Sweep, point: int) -> str:
@@ -133,42 +173,3 @@ class _PointContext(Context):
 
     def partial(self, make: Callable[[], Result]) -> None:
         """A sweep shows its finished points, not a point's beginnings."""
-
-
-# --- chunk files --------------------------------------------------------------------------------------------
-
-
-def _bytes(text: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    return np.frombuffer(text.encode("utf-8", "backslashreplace"), dtype=np.uint8)
-
-
-def _pack(answers: Mapping[int, Answer]) -> dict[str, Any]:
-    arrays: dict[str, Any] = {}
-    for point, result in answers.items():
-        if isinstance(result, str):
-            arrays[f"{point}|{_ERROR}"] = _bytes(result)
-            continue
-        arrays[f"{point}|{_DOCUMENT}"] = _bytes(result.document().model_dump_json())
-        for name, values in result.values().items():
-            arrays[f"{point}|array|{name}"] = values
-    return arrays
-
-
-def _load(path: Path, points: range) -> dict[int, Answer] | None:
-    """A chunk's points from its file; None where the file is missing, damaged or of something else."""
-    if not path.exists():
-        return None
-    found: dict[int, Answer] = {}
-    try:
-        arrays = files.read_arrays(path)
-        for point in points:
-            if f"{point}|{_ERROR}" in arrays:
-                found[point] = arrays[f"{point}|{_ERROR}"].tobytes().decode()
-                continue
-            document = ResultDocument.model_validate_json(arrays[f"{point}|{_DOCUMENT}"].tobytes())
-            prefix = f"{point}|array|"
-            values = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
-            found[point] = Result.from_document(document, values)
-    except (OSError, ValueError, KeyError):
-        return None
-    return found
