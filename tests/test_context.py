@@ -23,7 +23,6 @@ from tui_opt.runner.context import (
     Context,
     PrefixedPieces,
     Silent,
-    reduced,
 )
 from tui_opt.runner.streams import generator, stream_key
 
@@ -186,31 +185,31 @@ def test_partials_take_at_most_their_share_and_come_at_most_four_times_a_second(
     assert clock.time - moments[-1] <= wait + 1e-6
 
 
-def with_arrays(**sizes: int) -> Result:
+def curves(count: int, points: int) -> Result:
+    """Many curves in one array."""
     result = Result()
-    for name, size in sizes.items():
-        result.add_array(name, np.zeros(size), ("i",))
-    result.add_figure(Figure(name="f", title="", layers=(Line(x=Ref(array="x"), y=Ref(array="y")),)))
-    result.add_finding("a", 1.0)
+    result.add_array("x", np.arange(float(points)), ("x",))
+    result.add_array("y", np.zeros((count, points)), ("curve", "x"))
+    layers = tuple(Line(x=Ref(array="x"), y=Ref(array="y", index=(k,))) for k in range(count))
+    result.add_figure(Figure(name="f", title="", layers=layers))
     return result
 
 
-def test_a_large_partial_is_cut_down_to_what_its_figures_draw() -> None:
-    most = PARTIAL_MOST_BYTES // 8
-    small = with_arrays(x=10, y=10, more=10)
-    assert reduced(small) is small
-    cut = reduced(with_arrays(x=10, y=10, more=most))
-    assert cut is not None
-    assert set(cut.arrays) == {"x", "y"}
-    assert set(cut.findings) == {"a"}
-    assert reduced(with_arrays(x=10, y=most, more=10)) is None
+def test_a_large_partial_is_reduced_to_what_its_figures_show(clock: Clock) -> None:
+    kept = Kept()
+    ctx = Context("a/b", recorder=kept)
+    clock.time += 1
+    ctx.partial(lambda: curves(2, PARTIAL_MOST_BYTES // 8))
+    (shown,) = kept.partials
+    assert 0 < sum(a.values.nbytes for a in shown.arrays.values()) <= PARTIAL_MOST_BYTES
+    assert [type(layer) for layer in shown.figures[0].layers] == [Line, Line]
 
 
 def test_a_partial_that_is_too_large_even_so_is_not_shown(clock: Clock) -> None:
     kept = Kept()
     ctx = Context("a/b", recorder=kept)
     clock.time += 1
-    ctx.partial(lambda: with_arrays(x=10, y=PARTIAL_MOST_BYTES))
+    ctx.partial(lambda: curves(400, 1000))
     assert kept.partials == []
 
 

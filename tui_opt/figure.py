@@ -7,9 +7,18 @@ recomputing and a figure stays small. `tui_opt.render` turns one into text, PNG 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, PlainSerializer
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +46,13 @@ class Spec(BaseModel):
     """A frozen, strictly checked piece of a figure."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    #: fields that versions before do not know; written only where they are set, so that those read all other figures.
+    ADDED: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = write(self)
+        return {k: v for k, v in written.items() if v is not None or k not in self.ADDED}
 
 
 class Ref(Spec):
@@ -116,8 +132,20 @@ class Histogram(Spec):
     label: str = ""
 
 
+class Density(Spec):
+    """How many points, or passages of a path, lie in each cell of a grid: `counts[y, x]` between the edges."""
+
+    kind: Literal["density"] = "density"
+    x: Data
+    y: Data
+    counts: Ref
+    label: str = ""
+
+
 class Heatmap(Spec):
-    """A matrix `z[y, x]` in colour, cell centres at `x` and `y`."""
+    """A matrix `z[y, x]` in colour, cell centres at `x` and `y`; `low` and `high` are the ends of its colours."""
+
+    ADDED: ClassVar[tuple[str, ...]] = ("low", "high")
 
     kind: Literal["heatmap"] = "heatmap"
     x: Data
@@ -127,6 +155,8 @@ class Heatmap(Spec):
     unit: str = ""
     scale: Literal["linear", "log"] = "linear"
     diverging: bool = False
+    low: FiniteFloat | None = None
+    high: FiniteFloat | None = None
 
 
 class Rule(Spec):
@@ -139,13 +169,19 @@ class Rule(Spec):
 
 
 Layer = Annotated[
-    Line | Path | Scatter | Band | Histogram | Heatmap | Rule,
+    Line | Path | Scatter | Band | Histogram | Density | Heatmap | Rule,
     Field(discriminator="kind"),
 ]
 
 
 class Figure(Spec):
-    """A figure: axes, and the layers drawn in order."""
+    """A figure: axes, and the layers drawn in order.
+
+    Args:
+        notes: sentences about what is not drawn and why; found out from the numbers where left out.
+    """
+
+    ADDED: ClassVar[tuple[str, ...]] = ("notes",)
 
     name: str
     title: str
@@ -153,6 +189,7 @@ class Figure(Spec):
     y: Axis = Axis()
     layers: tuple[Layer, ...] = ()
     caption: str = ""
+    notes: tuple[str, ...] | None = None
 
 
 def resolve(data: Data, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:

@@ -32,13 +32,9 @@ def column_extremes(x: Floats, y: Floats, edges: Floats) -> tuple[Floats, Floats
     columns = len(edges) - 1
     if len(x) <= 2 * columns + 4:
         return x, y
-    cuts = np.searchsorted(x, edges)
-    cuts[-1] = np.searchsorted(x, edges[-1], side="right")
-    filled = np.flatnonzero(np.diff(cuts))
-    first, last = max(int(cuts[0]) - 1, 0), min(int(cuts[-1]), len(x) - 1)
+    filled, starts, stop, first, last = _columns(x, edges)
     if not filled.size:
         return x[[first, last]], y[[first, last]]
-    starts, stop = cuts[filled], int(cuts[-1])
     low = np.fmin.reduceat(y[:stop], starts)
     high = np.fmax.reduceat(y[:stop], starts)
     ends = np.append(starts[1:], stop) - 1
@@ -52,6 +48,51 @@ def column_extremes(x: Floats, y: Floats, edges: Floats) -> tuple[Floats, Floats
         np.concatenate([x[first : first + 1], places.ravel(), x[last : last + 1]]),
         np.concatenate([y[first : first + 1], pairs.ravel(), y[last : last + 1]]),
     )
+
+
+def column_envelope(x: Floats, low: Floats, high: Floats, edges: Floats) -> tuple[Floats, Floats, Floats]:
+    """The smallest of `low` and the largest of `high` in each column of a band, and its first and last points.
+
+    Args:
+        x, low, high: shape (n,), x rising; a column without numbers stays a gap.
+        edges: as for `column_extremes`.
+
+    Returns:
+        x, low and high of at most `2 * columns + 2` points, two in each column; the input where it is no longer.
+    """
+    if len(x) <= 2 * len(edges):
+        return x, low, high
+    filled, starts, stop, first, last = _columns(x, edges)
+    if not filled.size:
+        ends = [first, last]
+        return x[ends], low[ends], high[ends]
+    width = edges[filled + 1] - edges[filled]
+    places = np.stack([edges[filled] + 0.001 * width, edges[filled + 1] - 0.001 * width], axis=1).ravel()
+    lowest = np.repeat(np.fmin.reduceat(low[:stop], starts), 2)
+    highest = np.repeat(np.fmax.reduceat(high[:stop], starts), 2)
+
+    def ended(ends: Floats, middle: Floats) -> Floats:
+        return np.concatenate([ends[first : first + 1], middle, ends[last : last + 1]])
+
+    return ended(x, np.clip(places, x[first], x[last])), ended(low, lowest), ended(high, highest)
+
+
+def rising_band(x: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats, Floats]:
+    """A band's points that have a place, in rising order."""
+    if (x[1:] >= x[:-1]).all():
+        return x, low, high
+    known = np.flatnonzero(np.isfinite(x))
+    order = known[np.argsort(x[known], kind="stable")]
+    return x[order], low[order], high[order]
+
+
+def _columns(x: Floats, edges: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], int, int, int]:
+    """Which columns have points, where each of them begins, where all end; the points next to them on either side."""
+    cuts = np.searchsorted(x, edges)
+    cuts[-1] = np.searchsorted(x, edges[-1], side="right")
+    filled = np.flatnonzero(np.diff(cuts))
+    first, last = max(int(cuts[0]) - 1, 0), min(int(cuts[-1]), len(x) - 1)
+    return filled, cuts[filled], int(cuts[-1]), first, last
 
 
 def clip_segments(u: Floats, v: Floats) -> Segments:
@@ -132,7 +173,8 @@ def path_counts(u: Floats, v: Floats, columns: int, rows: int) -> NDArray[np.int
     if len(u0) == 0:
         return counts.reshape(rows, columns)
     lengths = np.maximum(np.abs(u1 - u0) * columns, np.abs(v1 - v0) * rows)
-    samples = np.ceil(lengths).astype(np.int64) + 1
+    # One more than there are cells, or rounding could let two samples that are a cell apart miss the one between.
+    samples = np.ceil(lengths).astype(np.int64) + 2
     chunk_of = np.cumsum(samples) // _CHUNK_SAMPLES
     for begin, end in _runs(chunk_of):
         piece = slice(begin, end)
@@ -158,6 +200,37 @@ def _sampled(segments: Segments, samples: NDArray[np.int64], columns: int, rows:
     new[1:] = (cell[1:] != cell[:-1]) | (segment[1:] != segment[:-1])
     counts: NDArray[np.int64] = np.bincount(cell[new], minlength=rows * columns)
     return counts
+
+
+def count_on_grid(counts: Floats, u: Floats, v: Floats, columns: int, rows: int) -> Floats:
+    """Counts on one grid as counts on a regular grid over the unit square.
+
+    Args:
+        counts: shape (len(v) - 1, len(u) - 1).
+        u, v: rising: the borders of the given cells, in units of the wanted grid's side.
+        columns, rows: cells of the wanted grid.
+
+    Returns:
+        Shape (rows, columns): the sum over the given cells whose centre lies in a wanted one; where there is none, the
+        count of the cell that holds it; 0 outside.
+    """
+    across = _summed(counts, u, columns)
+    summed: Floats = _summed(across.T, v, rows).T
+    return summed
+
+
+def _summed(values: Floats, edges: Floats, count: int) -> Floats:
+    targets = np.linspace(0, 1, count + 1)
+    wanted = (targets[:-1] + targets[1:]) / 2
+    cuts = np.searchsorted((edges[:-1] + edges[1:]) / 2, targets)
+    holder = np.clip(np.searchsorted(edges, wanted, side="right") - 1, 0, values.shape[1] - 1)
+    sums = np.zeros((len(values), values.shape[1] + 1))
+    np.cumsum(values, axis=1, out=sums[:, 1:])
+    inside = (wanted >= edges[0]) & (wanted <= edges[-1])
+    total: Floats = np.where(
+        np.diff(cuts) > 0, sums[:, cuts[1:]] - sums[:, cuts[:-1]], np.where(inside, values[:, holder], 0.0)
+    )
+    return total
 
 
 def resample_edges(values: NDArray[Any], edges: Floats, targets: Floats) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from tui_opt.figure import (
     Axis,
     Band,
     Data,
+    Density,
     Figure,
     Heatmap,
     Histogram,
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 
     from tui_opt.resolution import Floats
 
-Kind = Literal["band", "histogram", "heatmap", "line", "path", "scatter"]
+Kind = Literal["band", "density", "histogram", "heatmap", "line", "path", "scatter"]
 NO_SLOT = -1
+_PIECE = 65_536
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +43,12 @@ class Drawn:
 
     Args:
         kind: what to draw.
-        x, y: the points; a histogram's edges and counts; the borders of a heatmap's cells.
+        x, y: the points; a histogram's edges and counts; the borders of a heatmap's or density's cells.
         label: for the legend.
         slot: which colour and mark of the palette; layers of one label share them.
         upper: a band's upper curve (`y` is the lower one).
         error: standard errors of `y`.
-        z: a heatmap's matrix, shape (len(y) - 1, len(x) - 1).
+        z: a heatmap's matrix or a density's counts, shape (len(y) - 1, len(x) - 1).
         layer: where the numbers come from.
     """
 
@@ -67,13 +69,15 @@ class Scene:
 
     Args:
         figure: the figure.
-        drawn: its layers that have numbers, in the figure's order.
+        resolved: its layers whose arrays fit, in the figure's order.
+        drawn: those of them that have numbers.
         rules: its rules at finite values.
         x, y: the axes; `None` where there is nothing to draw.
         notes: sentences about what is not drawn and why.
     """
 
     figure: Figure
+    resolved: list[Drawn] = field(default_factory=list)
     drawn: list[Drawn] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
     x: Scale | None = None
@@ -146,13 +150,15 @@ def prepare(figure: Figure, arrays: Mapping[str, NDArray[Any]]) -> Scene:
             if drawn.kind != "heatmap"
             else NO_SLOT
         )
-        scene.drawn.append(_with_slot(drawn, slot))
+        scene.resolved.append(replace(drawn, slot=slot))
     if sentence := tally.sentence():
         scene.notes.append(sentence)
-    scene.drawn = [d for d in scene.drawn if _has_numbers(d)]
+    scene.drawn = [d for d in scene.resolved if _has_numbers(d)]
     if scene.drawn:
         scene.x = _scale(figure.x, [d.x for d in scene.drawn], "x", scene)
         scene.y = _scale(figure.y, [v for d in scene.drawn for v in _heights(d, figure.y)], "y", scene)
+    if figure.notes is not None:
+        scene.notes = list(figure.notes)
     return scene
 
 
@@ -164,10 +170,6 @@ def _reason(error: Exception) -> str:
     text = str(error.args[0]) if error.args else type(error).__name__
     text = text if text.endswith(".") else f"{text}."
     return text[0].lower() + text[1:]
-
-
-def _with_slot(drawn: Drawn, slot: int) -> Drawn:
-    return Drawn(**{**drawn.__dict__, "slot": slot})
 
 
 def _vector(data: Data, arrays: Mapping[str, NDArray[Any]]) -> Floats:
@@ -184,51 +186,93 @@ def _same_length(**vectors: Floats) -> None:
 
 
 def _resolve_layer(layer: Layer, figure: Figure, arrays: Mapping[str, NDArray[Any]], tally: _Tally) -> Drawn:
-    x_axis, y_axis = figure.x, figure.y
     if isinstance(layer, Heatmap):
-        x, y, z = _vector(layer.x, arrays), _vector(layer.y, arrays), resolve(layer.z, arrays)
-        if z.shape != (len(y), len(x)):
-            raise ValueError(f"its matrix has the shape {z.shape}, its axes want {(len(y), len(x))}.")
-        x, y = tally.finite(x, x_axis), tally.finite(y, y_axis)
-        z = tally.finite(z, Axis(scale=layer.scale))
-        kept_x, kept_y = np.flatnonzero(np.isfinite(x)), np.flatnonzero(np.isfinite(y))
-        rising_x, rising_y = kept_x[np.argsort(x[kept_x])], kept_y[np.argsort(y[kept_y])]
-        if not (rising_x.size and rising_y.size):
-            raise ValueError("none of its cells has a place on the axes.")
-        x_borders = cell_edges(x[rising_x], log=x_axis.scale == "log")
-        y_borders = cell_edges(y[rising_y], log=y_axis.scale == "log")
-        z = z[np.ix_(rising_y, rising_x)]
-        return Drawn("heatmap", x_borders, y_borders, layer.label, NO_SLOT, layer, z=z)
+        return _resolve_heatmap(layer, figure, arrays, tally)
+    if isinstance(layer, Density):
+        return _resolve_density(layer, figure, arrays, tally)
     if isinstance(layer, Histogram):
         edges, counts = _vector(layer.edges, arrays), _vector(layer.counts, arrays)
-        if len(edges) != len(counts) + 1:
-            raise ValueError(f"{len(counts)} counts need {len(counts) + 1} edges, there are {len(edges)}.")
-        if not (edges[1:] >= edges[:-1]).all():
-            raise ValueError("its edges do not rise.")
-        edges, counts = tally.finite(edges, x_axis), tally.finite(counts, y_axis)
+        _check_edges(edges, len(counts))
+        edges, counts = tally.finite(edges, figure.x), tally.finite(counts, figure.y)
         return Drawn("histogram", edges, counts, layer.label, 0, layer)
     if isinstance(layer, Band):
         x, low, high = (_vector(d, arrays) for d in (layer.x, layer.low, layer.high))
         _same_length(x=x, low=low, high=high)
-        low, high = tally.finite(low, y_axis), tally.finite(high, y_axis)
-        return Drawn("band", tally.finite(x, x_axis), low, layer.label, 0, layer, upper=high)
+        low, high = tally.finite(low, figure.y), tally.finite(high, figure.y)
+        return Drawn("band", tally.finite(x, figure.x), low, layer.label, 0, layer, upper=high)
     assert isinstance(layer, Line | Path | Scatter)
+    return _resolve_points(layer, figure, arrays, tally)
+
+
+def _resolve_heatmap(
+    layer: Heatmap, figure: Figure, arrays: Mapping[str, NDArray[Any]], tally: _Tally
+) -> Drawn:
+    x, y, z = _vector(layer.x, arrays), _vector(layer.y, arrays), resolve(layer.z, arrays)
+    if z.shape != (len(y), len(x)):
+        raise ValueError(f"its matrix has the shape {z.shape}, its axes want {(len(y), len(x))}.")
+    x, y = tally.finite(x, figure.x), tally.finite(y, figure.y)
+    z = tally.finite(z, Axis(scale=layer.scale))
+    rising_x, rising_y = _rising(x), _rising(y)
+    if not (rising_x.size and rising_y.size):
+        raise ValueError("none of its cells has a place on the axes.")
+    x_borders = cell_edges(x[rising_x], log=figure.x.scale == "log")
+    y_borders = cell_edges(y[rising_y], log=figure.y.scale == "log")
+    if not (_is_whole(rising_x, len(x)) and _is_whole(rising_y, len(y))):
+        z = z[np.ix_(rising_y, rising_x)]
+    return Drawn("heatmap", x_borders, y_borders, layer.label, NO_SLOT, layer, z=z)
+
+
+def _rising(centres: Floats) -> NDArray[np.int64]:
+    """Places of the finite ones, in rising order."""
+    kept = np.flatnonzero(np.isfinite(centres))
+    order: NDArray[np.int64] = kept[np.argsort(centres[kept])]
+    return order
+
+
+def _is_whole(places: NDArray[np.int64], count: int) -> bool:
+    return len(places) == count and bool((np.diff(places) == 1).all())
+
+
+def _resolve_density(
+    layer: Density, figure: Figure, arrays: Mapping[str, NDArray[Any]], tally: _Tally
+) -> Drawn:
+    x, y, counts = _vector(layer.x, arrays), _vector(layer.y, arrays), resolve(layer.counts, arrays)
+    if counts.ndim != 2:
+        raise ValueError(f"counts have two dims, this array has the shape {counts.shape}.")
+    _check_edges(x, counts.shape[1])
+    _check_edges(y, counts.shape[0])
+    counts = np.maximum(np.nan_to_num(tally.finite(counts, Axis()), copy=False), 0)
+    x, y = tally.finite(x, figure.x), tally.finite(y, figure.y)
+    # Cells that reach out of a logarithmic axis have no place on it.
+    column, row = (int(np.count_nonzero(~np.isfinite(edges))) for edges in (x, y))
+    return Drawn("density", x[column:], y[row:], layer.label, 0, layer, z=counts[row:, column:])
+
+
+def _check_edges(edges: Floats, counts: int) -> None:
+    if len(edges) != counts + 1:
+        raise ValueError(f"{counts} counts need {counts + 1} edges, there are {len(edges)}.")
+    if not (edges[1:] >= edges[:-1]).all():
+        raise ValueError("its edges do not rise.")
+
+
+def _resolve_points(
+    layer: Line | Path | Scatter, figure: Figure, arrays: Mapping[str, NDArray[Any]], tally: _Tally
+) -> Drawn:
     x, y = _vector(layer.x, arrays), _vector(layer.y, arrays)
     _same_length(x=x, y=y)
     error = None
     if isinstance(layer, Scatter) and layer.error is not None:
         error = np.abs(_vector(layer.error, arrays))
         _same_length(y=y, error=error)
-    x, y = tally.finite(x, x_axis), tally.finite(y, y_axis)
+    x, y = tally.finite(x, figure.x), tally.finite(y, figure.y)
     kind = layer.kind
-    if isinstance(layer, Line):
+    if isinstance(layer, Line) and not (x[1:] >= x[:-1]).all():  # a NaN compares as false
         known = np.isfinite(x)
         x, y = (x, y) if known.all() else (x[known], y[known])
-        if not (x[1:] >= x[:-1]).all():
-            if (x[1:] <= x[:-1]).all():
-                x, y = x[::-1], y[::-1]
-            else:
-                kind = "path"
+        if (x[1:] <= x[:-1]).all() and len(x) > 1:
+            x, y = x[::-1], y[::-1]
+        elif not (x[1:] >= x[:-1]).all():
+            kind = "path"
     return Drawn(kind, x, y, layer.label, 0, layer, error=error)
 
 
@@ -236,11 +280,22 @@ def _has_numbers(drawn: Drawn) -> bool:
     if drawn.kind == "histogram":
         return bool(np.isfinite(drawn.x).all() and np.isfinite(drawn.y).any())
     if drawn.kind == "heatmap":
-        return drawn.z is not None and bool(np.isfinite(drawn.z).any())
-    known = np.isfinite(drawn.x) & np.isfinite(drawn.y)
-    if drawn.upper is not None:
-        known &= np.isfinite(drawn.upper)
-    return bool(known.any())
+        return drawn.z is not None and _any_finite(*drawn.z)
+    if drawn.kind == "density":
+        return drawn.z is not None and bool(
+            np.isfinite(drawn.x).all() and np.isfinite(drawn.y).all() and drawn.z.any()
+        )
+    return _any_finite_together(drawn.x, drawn.y, *([] if drawn.upper is None else [drawn.upper]))
+
+
+def _any_finite(*vectors: Floats) -> bool:
+    return any(_any_finite_together(v) for v in vectors)
+
+
+def _any_finite_together(*vectors: Floats) -> bool:
+    """Whether some place is finite in all vectors; it looks no further than it must."""
+    pieces = range(0, len(vectors[0]), _PIECE)
+    return any(np.logical_and.reduce([np.isfinite(v[i : i + _PIECE]) for v in vectors]).any() for i in pieces)
 
 
 def _heights(drawn: Drawn, axis: Axis) -> list[Floats]:
@@ -256,10 +311,9 @@ def _heights(drawn: Drawn, axis: Axis) -> list[Floats]:
 
 
 def _scale(axis: Axis, values: list[Floats], side: Literal["x", "y"], scene: Scene) -> Scale:
-    finite = [v[np.isfinite(v)] for v in values]
-    rules = [rule.value for rule in scene.rules if rule.axis == side]
-    low = min([float(v.min()) for v in finite if v.size] + rules)
-    high = max([float(v.max()) for v in finite if v.size] + rules)
+    limits = [limit for v in values for limit in _extremes(v)]
+    limits += [rule.value for rule in scene.rules if rule.axis == side]
+    low, high = min(limits), max(limits)
     low, high = _wanted(axis.low, low, axis), _wanted(axis.high, high, axis)
     if low > high:
         scene.notes.append(
@@ -269,18 +323,35 @@ def _scale(axis: Axis, values: list[Floats], side: Literal["x", "y"], scene: Sce
     return Scale(axis, *with_room(low, high, log=axis.scale == "log"))
 
 
+def _extremes(values: Floats) -> tuple[float, ...]:
+    """The smallest and the largest finite number, none where there is none."""
+    if values.size:
+        low, high = float(values.min()), float(values.max())
+        if math.isfinite(low) and math.isfinite(high):
+            return low, high
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else ()
+
+
 def _wanted(limit: float | None, own: float, axis: Axis) -> float:
     usable = limit is not None and math.isfinite(limit) and (axis.scale == "linear" or limit > 0)
     return limit if usable and limit is not None else own
 
 
 def value_range(drawn: Drawn) -> ValueRange:
-    """The range of a heatmap's values; symmetric about zero for a diverging one."""
+    """The range of a heatmap's colours: its own where it names one, else that of its values.
+
+    It is symmetric about zero for a diverging one.
+    """
     assert drawn.z is not None
-    assert isinstance(drawn.layer, Heatmap)
-    known = drawn.z[np.isfinite(drawn.z)]
-    low, high = float(known.min()), float(known.max())
-    if drawn.layer.diverging and drawn.layer.scale == "linear":
+    layer = drawn.layer
+    assert isinstance(layer, Heatmap)
+    low, high = _extremes(drawn.z)
+    log = layer.scale == "log"
+    low = low if layer.low is None or (log and layer.low <= 0) else layer.low
+    high = high if layer.high is None or (log and layer.high <= 0) else layer.high
+    low, high = min(low, high), max(low, high)
+    if layer.diverging and not log:
         high = max(abs(low), abs(high))
         low = -high
-    return ValueRange(low, high, drawn.layer.scale == "log")
+    return ValueRange(low, high, log)

@@ -77,9 +77,9 @@ def open_run(run: RunDirectory, *, partial: bool) -> Stored:
         return _open_partial(run, state, toml, wanted=partial)
     document = run.result_document()
     try:
-        from tui_opt.runner.mapped import mapped_arrays
+        from tui_opt.runner.mapped import checked_arrays
 
-        values = mapped_arrays(run.path / "arrays.npz")
+        values = checked_arrays(run.path / "arrays.npz")
         result = Result.from_document(ResultDocument.model_validate(document), values)
     except (OSError, ValueError) as error:
         raise StoreError(f"The result of {run.id} cannot be read: {error}") from None

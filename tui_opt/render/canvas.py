@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tui_opt.resolution import bins, clip_segments
+from tui_opt.resolution import bins, clip_segments, path_counts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,7 @@ BLANK = " "
 NO_INK = -1
 _LONE_POINT = "•"
 _FIRST_COLOR = 16  # below it plotext writes other escape codes
+_LONGEST_JOINED = 2  # in widths of the canvas
 _INKS = 256 - _FIRST_COLOR
 _PLOTEXT = threading.Lock()  # plotext keeps one figure per process
 _ESCAPE = re.compile(r"\x1b\[([0-9;]*)m")
@@ -78,6 +79,11 @@ class Canvas:
         marker = "braille" if self.unicode else mark
         across, up = self.dots
         u0, v0, u1, v1 = clip_segments(u, v)
+        length = np.maximum(np.abs(u1 - u0) * across, np.abs(v1 - v0) * up).sum()
+        if length > _LONGEST_JOINED * across:
+            # plotext walks along a curve dot by dot, so that one that goes up and down a lot takes long.
+            self.raster(path_counts(u, v, across, up) > 0, ink, mark)
+            u0, v0, u1, v1 = (ends[:0] for ends in (u0, v0, u1, v1))
         breaks = np.flatnonzero((u0[1:] != u1[:-1]) | (v0[1:] != v1[:-1])) + 1
         for begin, end in zip([0, *breaks], [*breaks, len(u0)], strict=True):
             if end > begin:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 _BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) / 16
 
 
-def dither(counts: NDArray[np.int64], columns: int, rows: int) -> NDArray[np.bool_]:
+def dither(counts: NDArray[Any], columns: int, rows: int) -> NDArray[np.bool_]:
     """Dots that are dense where counts are high, for a picture whose every dot is taken.
 
     Args:

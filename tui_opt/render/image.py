@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tui_opt.resolution import Floats
+
 _METADATA: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},
     ".svg": {"Date": None, "Creator": None},
@@ -141,6 +143,9 @@ def _draw(page: Any, scene: Scene, columns: int, rows: int) -> None:
         elif drawn.kind == "scatter":
             marker = _POINT_MARKERS[place % len(_POINT_MARKERS)]
             _scatter(axes, drawn, scene.x, scene.y, (columns, rows), marker)
+        elif drawn.kind == "density":
+            assert drawn.z is not None
+            _density(axes, drawn, drawn.z, drawn.x, drawn.y)
         else:
             _area(axes, drawn, alone=kinds.count("histogram") == 1)
     _rules(axes, scene)
@@ -242,7 +247,7 @@ def _curve(
     columns, rows = pixels
     if drawn.kind == "path" and len(drawn.x) > _MOST_POINTS:
         counts = path_counts(x.unit(drawn.x), y.unit(drawn.y), columns // 2, rows // 2)
-        _density(axes, drawn, counts, x, y)
+        _density(axes, drawn, counts, x.edges(columns // 2), y.edges(rows // 2))
         return
     points = (drawn.x, drawn.y)
     if drawn.kind == "line":
@@ -257,7 +262,7 @@ def _curve(
 def _scatter(axes: Any, drawn: Drawn, x: Scale, y: Scale, pixels: tuple[int, int], marker: str) -> None:
     if len(drawn.x) > _MOST_POINTS:
         counts = point_counts(x.unit(drawn.x), y.unit(drawn.y), pixels[0] // 3, pixels[1] // 3)
-        _density(axes, drawn, counts, x, y)
+        _density(axes, drawn, counts, x.edges(pixels[0] // 3), y.edges(pixels[1] // 3))
         return
     few = len(drawn.x) <= _FEW_POINTS
     size = 4 if few else 1.5
@@ -265,14 +270,13 @@ def _scatter(axes: Any, drawn: Drawn, x: Scale, y: Scale, pixels: tuple[int, int
     axes.errorbar(drawn.x, drawn.y, yerr=drawn.error, fmt=marker, label=_label(drawn), **look)
 
 
-def _density(axes: Any, drawn: Drawn, counts: NDArray[np.int64], x: Scale, y: Scale) -> None:
-    """A picture of counts between the axes' limits, opaque where they are high."""
-    rows, columns = counts.shape
-    shown = np.zeros((rows, columns, 4))
+def _density(axes: Any, drawn: Drawn, counts: NDArray[Any], x_edges: Floats, y_edges: Floats) -> None:
+    """A picture of counts on a grid, opaque where they are high."""
+    shown = np.zeros((*counts.shape, 4))
     shown[..., :3] = _color(drawn)
     logs = np.log1p(counts)
     shown[..., 3] = np.where(counts > 0, 0.25 + 0.75 * logs / max(float(logs.max()), 1.0), 0.0)
-    axes.pcolormesh(x.edges(columns), y.edges(rows), shown, rasterized=True)
+    axes.pcolormesh(x_edges, y_edges, shown, rasterized=True)
     axes.plot([], [], color=_color(drawn), label=_label(drawn))
 
 

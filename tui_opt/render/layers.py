@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.cells import cell_len
@@ -11,7 +11,15 @@ from rich.cells import cell_len
 from tui_opt.render.canvas import BLANK, Canvas, Cells
 from tui_opt.render.dither import dither
 from tui_opt.render.palette import ASCII_MARKS, LINE_MARKS, POINT_MARKS
-from tui_opt.resolution import bins, column_extremes, path_counts, point_counts
+from tui_opt.resolution import (
+    bins,
+    column_envelope,
+    column_extremes,
+    count_on_grid,
+    path_counts,
+    point_counts,
+    rising_band,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +38,7 @@ _DOTS_PER_CELL = 8
 _CROWDED = 0.6  # share of dots taken in the cells that have any
 _CURVES = ("line", "path")
 # What covers little goes over what covers much, or points would vanish under bars.
-_ORDER = ("band", "histogram", "path", "line", "scatter")
+_ORDER = ("band", "histogram", "density", "path", "line", "scatter")
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,8 @@ def series_looks(scene: Scene, columns: int, *, unicode: bool) -> dict[int, Look
             looks[i] = Look(ink, mark, dots=len(drawn.x) > 2 * columns)
         elif drawn.kind == "histogram":
             looks[i] = Look(ink, "█" if unicode else mark)
+        elif drawn.kind == "density":
+            looks[i] = Look(ink, mark, dots=True)
         else:
             mark = LINE_MARKS[curves.index(i) % len(LINE_MARKS)] if unicode else mark
             looks[i] = Look(ink, mark, marked=unicode and len(curves) > 1)
@@ -89,6 +99,9 @@ def draw_layers(scene: Scene, looks: dict[int, Look], columns: int, rows: int, *
             (_bars if filled else _steps)(canvas, drawn, looks[i], scene.x, scene.y)
     for rule in scene.rules:
         _rule(canvas, rule.axis, rule.value, scene.x if rule.axis == "x" else scene.y)
+    for i in order:
+        if scene.drawn[i].kind == "density":
+            _density(canvas, scene.drawn[i], looks[i], scene.x, scene.y)
     curves = [i for i in order if scene.drawn[i].kind in _CURVES]
     joined = {i: _curve(canvas, scene.drawn[i], looks[i], scene.x, scene.y) for i in curves}
     for place, i in enumerate(curves):
@@ -119,7 +132,13 @@ def _curve(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> tupl
     return u, v
 
 
-def _dots(counts: NDArray[np.int64], canvas: Canvas) -> NDArray[np.bool_]:
+def _density(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> None:
+    assert drawn.z is not None
+    counts = count_on_grid(drawn.z, x.unit(drawn.x), y.unit(drawn.y), *canvas.dots)
+    canvas.raster(_dots(counts, canvas), look.ink, look.mark)
+
+
+def _dots(counts: NDArray[Any], canvas: Canvas) -> NDArray[np.bool_]:
     """The dots to set: all that are taken, or fewer where little happens once most are taken."""
     taken = counts > 0
     cells = taken.reshape(canvas.rows, -1, canvas.columns, counts.shape[1] // canvas.columns).sum(axis=(1, 3))
@@ -173,12 +192,10 @@ def _error_bars(canvas: Canvas, u: Floats, centres: Floats, errors: Floats, y: S
 
 def _band(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> None:
     assert drawn.upper is not None
-    known = np.isfinite(drawn.x)
-    u = x.unit(drawn.x[known])
-    low, high = y.unit(drawn.y[known]), y.unit(drawn.upper[known])
-    order = np.argsort(u, kind="stable")
+    points = column_envelope(*rising_band(drawn.x, drawn.y, drawn.upper), x.edges(canvas.columns))
+    u, low, high = x.unit(points[0]), y.unit(points[1]), y.unit(points[2])
     at = (np.arange(canvas.columns) + 0.5) / canvas.columns
-    low, high = (np.interp(at, u[order], edge[order], left=np.nan, right=np.nan) for edge in (low, high))
+    low, high = (np.interp(at, u, edge, left=np.nan, right=np.nan) for edge in (low, high))
     low, high = np.fmin(low, high), np.fmax(low, high)
     for column in np.flatnonzero(np.isfinite(low) & (high >= 0) & (low <= 1)):
         bottom, top = bins(np.clip(np.array([low[column], high[column]]), 0, 1), canvas.rows)

@@ -55,7 +55,7 @@ def rule_items(scene: Scene, places: Sequence[int], style: Style | str, *, unico
 
 
 def _swatch(kind: str, look: Look, *, unicode: bool) -> str:
-    if kind == "scatter":
+    if kind in ("scatter", "density"):
         return "⠶" if look.dots and unicode else look.mark
     if kind in ("band", "histogram"):
         return look.mark * 2

@@ -250,8 +250,10 @@ class Context:
         if started < self._partial_next or not self._partial_busy.acquire(blocking=False):
             return  # too early, or another thread is at it
         try:
-            result = reduced(make())
-            if result is not None:
+            from tui_opt.reduction import reduced, size  # takes NumPy
+
+            result = reduced(make(), PARTIAL_MOST_BYTES)
+            if size(result) <= PARTIAL_MOST_BYTES:
                 self._recorder.partial(result)
             ended = time.monotonic()
             self._partial_spent += ended - started
@@ -304,29 +306,3 @@ class Context:
     def cancelled(self) -> bool:
         """Whether it was asked to stop."""
         return self._cancelled.is_set()
-
-
-def reduced(result: Result) -> Result | None:
-    """A result cut down to what its figures draw, where it is too large to be a partial one; None if it still is."""
-
-    def size(r: Result) -> int:
-        return sum(a.values.nbytes for a in r.arrays.values())
-
-    if size(result) <= PARTIAL_MOST_BYTES:
-        return result
-    drawn = {
-        part.array
-        for figure in result.figures
-        for layer in figure.layers
-        for part in vars(layer).values()
-        if hasattr(part, "array")
-    }
-    small = Result(
-        findings=result.findings,
-        tables=result.tables,
-        arrays={name: a for name, a in result.arrays.items() if name in drawn},
-        figures=result.figures,
-        warnings=result.warnings,
-        headline=result.headline,
-    )
-    return small if size(small) <= PARTIAL_MOST_BYTES else None

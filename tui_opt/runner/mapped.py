@@ -1,9 +1,10 @@
-"""The arrays of a stored run, mapped from their file, so that exporting a large one needs little memory."""
+"""The arrays of a stored run, mapped from their file, so that a large one needs little memory."""
 
 from __future__ import annotations
 
 import struct
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,24 @@ if TYPE_CHECKING:
 _LOCAL_HEADER = struct.Struct("<26xHH")
 
 
-def mapped_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def checked_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """As `mapped_arrays`, but all checksums are read through first, so that damage is found here and not copied."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, EOFError, struct.error) as error:
+        raise ValueError(f"{path} is not a whole NumPy archive: {error}.") from None
+    if damaged is not None:
+        raise ValueError(f"{path} is damaged: the checksum of {damaged!r} is wrong.")
+    return mapped_arrays(path)
+
+
+def mapped_arrays(path: Path, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
     """Arrays of an uncompressed NumPy archive as read-only maps of the file.
 
     Args:
-        path: the archive; its checksums are read through once, so that damage is found here and not copied.
+        path: the archive.
+        names: those to map, of the ones that are there; all where left out.
 
     Returns:
         Arrays by name; members that are compressed are read into memory instead.
@@ -28,13 +42,9 @@ def mapped_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-            if damaged is not None:
-                raise ValueError(f"{path} is damaged: the checksum of {damaged!r} is wrong.")
-            return {
-                info.filename.removesuffix(".npy"): _member(path, archive, info)
-                for info in archive.infolist()
-            }
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            chosen = members if names is None else [name for name in names if name in members]
+            return {name: _member(path, archive, members[name]) for name in chosen}
     except (zipfile.BadZipFile, EOFError, struct.error) as error:
         raise ValueError(f"{path} is not a whole NumPy archive: {error}.") from None
 

@@ -1,11 +1,12 @@
 """A run directory: the one protocol of app, batch, sweeps and remote workers.
 
 scenario.toml  status.json  meta.json  events.jsonl  log.txt  lock  control
-partial.npz  checkpoint.npz  chunks/  arrays.npz  result.json (written last)
+partial.npz  checkpoint.npz  chunks/  arrays.npz  previews/  result.json (written last)
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -22,12 +23,16 @@ from tui_opt.runner import files
 from tui_opt.runner.lock import RunLock, is_locked
 
 if TYPE_CHECKING:
-    from tui_opt.result import Result
+    from numpy.typing import NDArray
+
+    from tui_opt.result import Result, ResultDocument
 
 SCHEMA = 1
 State = Literal["queued", "running", "done", "failed", "cancelled", "lost"]
 _STATES: tuple[State, ...] = ("queued", "running", "done", "failed", "cancelled")
 _DOCUMENT = "__document__"
+_PREVIEW = "previews/preview.npz"
+PREVIEW_BYTES = 2_000_000  # arrays larger than this get a preview no larger than this
 NEW_MARK = ".new-"
 _RUN_NAME = re.compile(r"\d{8}T\d{6}Z-.+-[0-9a-f]{6}", re.DOTALL)
 
@@ -260,7 +265,7 @@ class RunDirectory:
         self._clear_temporary()
 
     def _clear_temporary(self) -> None:
-        for folder in (self.path, self.path / "chunks"):
+        for folder in (self.path, self.path / "chunks", self.path / "previews"):
             for stray in folder.glob(f"{files.TEMPORARY_MARK}*"):
                 stray.unlink(missing_ok=True)
 
@@ -268,31 +273,128 @@ class RunDirectory:
 
     def write_partial(self, result: Result) -> int:
         """Replace the partial result; returns its size in bytes."""
+        return self._write_described("partial.npz", result)
+
+    def partial(self) -> Result | None:
+        """The newest partial result, if there is one that can be read."""
+        return self._read_described("partial.npz")
+
+    def _write_described(self, name: str, result: Result) -> int:
+        """Write a result whole into one file, and not flushed to the disk: it can be had again."""
         import numpy as np
 
         document = np.frombuffer(result.document().model_dump_json().encode(), dtype=np.uint8)
         arrays = {_DOCUMENT: document, **result.values()}
-        files.write_arrays(self.path / "partial.npz", arrays, sync=False)
+        files.write_arrays(self.path / name, arrays, sync=False)
         return sum(a.nbytes for a in arrays.values())
 
-    def partial(self) -> Result | None:
-        """The newest partial result, if there is one that can be read."""
+    def _read_described(self, name: str) -> Result | None:
         from tui_opt.result import Result, ResultDocument
 
         try:
-            arrays = files.read_arrays(self.path / "partial.npz")
+            arrays = files.read_arrays(self.path / name)
             document = ResultDocument.model_validate_json(arrays.pop(_DOCUMENT).tobytes())
         except (OSError, ValueError, KeyError):
             return None
         return Result.from_document(document, arrays)
 
     def write_result(self, result: Result, extra: Mapping[str, Any]) -> None:
-        """Write arrays, then `result.json`, whose presence means that the run is done."""
+        """Write arrays, what draws large ones fast, then `result.json`, whose presence means that the run is done."""
         files.write_arrays(self.path / "arrays.npz", result.values(), sync=self.durable)
+        self._write_preview(result)
         document = {"schema": SCHEMA, **result.document().model_dump(mode="json"), **extra}
         files.write_json(self.path / "result.json", document, sync=self.durable)
         (self.path / "partial.npz").unlink(missing_ok=True)
         (self.path / "checkpoint.npz").unlink(missing_ok=True)
+
+    def _write_preview(self, result: Result) -> None:
+        from tui_opt.reduction import reduced, size
+
+        (self.path / _PREVIEW).unlink(missing_ok=True)
+        if size(result) <= PREVIEW_BYTES:
+            return
+        small = reduced(result, PREVIEW_BYTES)
+        # A run does without a preview, so a disk that has room for no more than its arrays does not make it fail.
+        with contextlib.suppress(OSError):
+            if size(small) <= PREVIEW_BYTES:
+                (self.path / _PREVIEW).parent.mkdir(exist_ok=True)
+                self._write_described(_PREVIEW, small)
+
+    def preview(self) -> Result | None:
+        """A small result that draws all figures, whatever the size of the arrays.
+
+        Returns:
+            Of a run that is done its result, with arrays reduced where they are large; of another its partial result;
+            `None` where there is neither.
+
+        Raises:
+            StoreError: the result is damaged, or written by a newer version.
+        """
+        if not (self.path / "result.json").exists():
+            return self.partial()
+        if (small := self._read_described(_PREVIEW)) is not None:
+            return small
+        from tui_opt.reduction import reduced
+        from tui_opt.result import Result
+
+        document = self._described()
+        values = self._mapped(document)
+        if sum(values[name].nbytes for name in values) <= PREVIEW_BYTES:
+            return self.result()
+        return reduced(Result.from_document(document, values), PREVIEW_BYTES)
+
+    def glimpse(self, name: str, rows: int) -> NDArray[Any]:
+        """The first rows of an array of the result, or of the partial one, without reading the rest.
+
+        Raises:
+            StoreError: there is no such array, or it cannot be read.
+        """
+        import numpy as np
+
+        values: Mapping[str, NDArray[Any]]
+        if (self.path / "result.json").exists():
+            values = self._mapped(self._described(), (name,))
+        else:
+            partial = self.partial()
+            values = partial.values() if partial is not None else {}
+        if name not in values:
+            raise StoreError(f"The run {self.id} has no array {name!r}.")
+        array = values[name]
+        return np.array(array[:rows] if array.ndim else array)
+
+    def _described(self) -> ResultDocument:
+        """`result.json` as a result without arrays; errors as for `result_document`."""
+        from pydantic import ValidationError
+
+        from tui_opt.result import ResultDocument  # a list of runs does without it
+
+        try:
+            return ResultDocument.model_validate(self.result_document())
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            raise StoreError(f"{self.path / 'result.json'} is damaged: {place}: {first['msg']}.") from None
+
+    def _mapped(
+        self, document: ResultDocument, names: tuple[str, ...] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """The arrays of the result, all or the named ones, as maps of their file."""
+        from tui_opt.runner.mapped import mapped_arrays
+
+        try:
+            values = mapped_arrays(self.path / "arrays.npz", names)
+        except (OSError, ValueError) as error:
+            raise StoreError(f"The arrays of {self.id} cannot be read: {error}") from None
+        self._check_shapes(document, values)
+        return values
+
+    def _check_shapes(self, document: ResultDocument, values: Mapping[str, NDArray[Any]]) -> None:
+        for name, array in values.items():
+            if name in document.arrays and document.arrays[name].shape != array.shape:
+                raise StoreError(
+                    f"The arrays of {self.id} are not those of its result.json: {name} has the shape {array.shape}, "
+                    f"not {document.arrays[name].shape}."
+                )
 
     def result_document(self) -> dict[str, Any]:
         """`result.json` as it stands.
@@ -314,34 +416,18 @@ class RunDirectory:
 
     def result(self, arrays: tuple[str, ...] | None = None) -> Result:
         """The stored result, with all its arrays or the named ones; errors as for `result_document`."""
-        from pydantic import ValidationError
+        from tui_opt.result import Result
 
-        from tui_opt.result import Result, ResultDocument  # a list of runs does without it
-
-        try:
-            document = ResultDocument.model_validate(self.result_document())
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            raise StoreError(f"{self.path / 'result.json'} is damaged: {place}: {first['msg']}.") from None
+        document = self._described()
         try:
             values = files.read_arrays(self.path / "arrays.npz", arrays)
         except (OSError, ValueError) as error:
             raise StoreError(f"The arrays of {self.id} cannot be read: {error}") from None
-        for name, array in values.items():
-            if name in document.arrays and document.arrays[name].shape != array.shape:
-                raise StoreError(
-                    f"The arrays of {self.id} are not those of its result.json: {name} has the shape {array.shape}, "
-                    f"not {document.arrays[name].shape}."
-                )
+        self._check_shapes(document, values)
         return Result.from_document(document, values)
-
-    def preview(self) -> Result | None:
-        """A small result that draws the figures: the stored one of a run that is done, else the newest partial one."""
-        return self.result() if (self.path / "result.json").exists() else self.partial()
 
     def free_space(self) -> None:
         """Remove what a run that failed for want of space does not need."""
-        for name in ("partial.npz", "arrays.npz"):
+        for name in ("partial.npz", "arrays.npz", _PREVIEW):
             (self.path / name).unlink(missing_ok=True)
         self._clear_temporary()
