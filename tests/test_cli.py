@@ -20,6 +20,7 @@ from rich.cells import cell_len
 
 from tests.conftest import DROP
 from tui_opt import expectations
+from tui_opt.cli import run_actions
 from tui_opt.cli import runs as runs_module
 from tui_opt.cli.batch import STOPPING, ProgressLine, worse
 from tui_opt.cli.catalogue import file_schema, show_command, template
@@ -392,7 +393,7 @@ def test_cancel_checks_all_runs_before_it_asks_any(cli, write, runs):
 
 
 def test_cancel_fails_where_a_run_does_not_stop(runs, monkeypatch):
-    monkeypatch.setattr(runs_module, "CANCEL_PATIENCE", 0.1)
+    monkeypatch.setattr(run_actions, "CANCEL_PATIENCE", 0.1)
     run = RunDirectory.create(runs, "bouncing-ball", "drop", DROP, claim=True)
     try:
         done = CliRunner().invoke(runs_module.runs_command, ["cancel", run.id, "--out", str(runs)])

@@ -5,10 +5,21 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from tui_opt.cli.detaching import (
+    SYSTEMD,
+    DetachableCommand,
+    check_systemd,
+    detach_option,
+    refuse_with_detach,
+    show_queued,
+    start_workers,
+    workers_option,
+)
 from tui_opt.cli.present import FigureChoice, print_result
 from tui_opt.cli.screen import results
 from tui_opt.errors import ExitCode, UsageError
@@ -17,6 +28,7 @@ from tui_opt.runner.context import Progress
 from tui_opt.runner.execute import Ended, begin, execute
 from tui_opt.runner.interrupts import Interrupts
 from tui_opt.runner.planning import Plan, plan
+from tui_opt.runner.queue import enqueue
 from tui_opt.runner.report import run_document
 from tui_opt.runner.run_directory import RunDirectory
 from tui_opt.scenario_file import ScenarioFile, read_file
@@ -130,7 +142,7 @@ def read_all(paths: tuple[Path, ...], overrides: tuple[str, ...]) -> list[Scenar
     return files
 
 
-@click.command("batch")
+@click.command("batch", cls=DetachableCommand)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--set",
@@ -155,6 +167,8 @@ def read_all(paths: tuple[Path, ...], overrides: tuple[str, ...]) -> list[Scenar
     "--threads", type=click.IntRange(1, 4096), help="Threads to use. [default: the cores there are]"
 )
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@workers_option
+@detach_option
 def batch_command(
     files: tuple[Path, ...],
     overrides: tuple[str, ...],
@@ -164,24 +178,42 @@ def batch_command(
     figures: FigureChoice,
     threads: int | None,
     quiet: bool,
+    workers: int,
+    detach: str | None,
 ) -> None:
     """Run scenario files without the app. Results go to stdout, progress to stderr.
 
     Exit codes: 0 ok, 1 a run failed, 2 bad usage or scenario file, 3 device unavailable, 4 an expectation does not hold
-    (--check), 5 part of a sweep failed, 130 and 143 interrupted.
+    (--check), 5 part of a sweep failed, 130 and 143 interrupted. With --detach a line for each run says its id and its
+    directory; `runs attach`, `runs list` and the app follow it.
     """
     store = out or runs_dir()
+    if detach is not None:
+        refuse_with_detach(check=check, threads=threads)
     plans = [plan(file, threads) for file in read_all(files, overrides)]
+    if detach is not None:
+        _detach(plans, store, workers, detach, as_json=as_json)
+        return
     worst = int(ExitCode.OK)
     with Interrupts() as interrupts:
         for settled in plans:
-            ended = run_one(settled, store, interrupts, quiet=quiet)
+            ended = run_one(settled, store, interrupts, quiet=quiet, processes=workers)
             show_one(settled, ended, as_json=as_json, figures=figures)
             worst = worse(worst, exit_code(ended, check=check))
             if interrupts.count:
                 worst = worse(worst, interrupts.exit_code)
                 break
     sys.exit(worst)
+
+
+def _detach(plans: Sequence[Plan], store: Path, workers: int, how: str, *, as_json: bool) -> None:
+    """Queue the runs in the order of their files, and see to it that workers carry them out."""
+    if how == SYSTEMD:
+        check_systemd()
+    for settled in plans:
+        # Not in the lane of cheap runs, which an app wants for what its user does this moment.
+        show_queued(enqueue(settled, store, settled.device), as_json=as_json)
+    start_workers(store, dict.fromkeys(settled.device for settled in plans), workers, how)
 
 
 def exit_code(ended: Ended, *, check: bool) -> int:
@@ -191,12 +223,14 @@ def exit_code(ended: Ended, *, check: bool) -> int:
     return ended.exit_code
 
 
-def run_one(settled: Plan, store: Path, interrupts: Interrupts, *, quiet: bool) -> Ended:
+def run_one(settled: Plan, store: Path, interrupts: Interrupts, *, quiet: bool, processes: int = 1) -> Ended:
     """Run one file with its progress on stderr."""
-    return carry_out(begin(settled, store), settled, interrupts, quiet=quiet)
+    return carry_out(begin(settled, store), settled, interrupts, quiet=quiet, processes=processes)
 
 
-def carry_out(run: RunDirectory, settled: Plan, interrupts: Interrupts, *, quiet: bool) -> Ended:
+def carry_out(
+    run: RunDirectory, settled: Plan, interrupts: Interrupts, *, quiet: bool, processes: int = 1
+) -> Ended:
     """Carry out a claimed run with its progress on stderr."""
     line = ProgressLine(f"{settled.file.scenario.name} {settled.file.experiment.name}", interrupts)
     if not quiet and settled.expected_seconds > WORTH_SAYING:
@@ -208,6 +242,7 @@ def carry_out(run: RunDirectory, settled: Plan, interrupts: Interrupts, *, quiet
             interrupts=interrupts,
             observe=(lambda progress, eta: None) if quiet else line.show,
             tell=(lambda text: None) if quiet else line.say,
+            processes=processes,
         )
     finally:
         line.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -19,7 +20,7 @@ COMMANDS = {
     "new": ("catalogue", "Print a scenario file to start from."),
     "schema": ("catalogue", "Print the JSON schema of scenario files."),
     "batch": ("batch", "Run scenario files; the same as --batch."),
-    "runs": ("runs", "List, show, resume, cancel and remove runs."),
+    "runs": ("runs", "List, show, attach, resume, cancel, move and remove runs."),
     "export": ("export", "Write a run's arrays, tables, findings and figures as files."),
     "verify": ("verify", "Run scenario files and check what they claim."),
     "doctor": ("doctor", "Say what this machine offers, and what to do about problems."),
@@ -106,14 +107,33 @@ def _version(ctx: click.Context, parameter: click.Parameter, value: bool) -> Non
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
 )
 @click.option("--batch", "files", metavar="FILE...", help="Run scenario files without the app.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="The app's store of runs. [default: ~/optexplore]"
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 1024),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Processes that share a sweep of the app's.",
+)
 @click.pass_context
-def command_line(ctx: click.Context, files: str | None) -> None:
+def command_line(ctx: click.Context, files: str | None, out: Path | None, workers: int) -> None:
     """Explore the dynamics of optimization.
 
-    Runs scenario files (--batch), keeps every run, and checks what its sources claim.
+    Opens the app where it is called in a terminal without a command. Runs scenario files (--batch), keeps every run,
+    and checks what its sources claim.
     """
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+    if ctx.invoked_subcommand is not None:
+        return
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        from tui_opt.locations import runs_dir
+        from tui_opt.tui import run_app
+
+        end_in_order()
+        ctx.exit(run_app(out or runs_dir(), workers))
+    click.echo(ctx.get_help())
 
 
 def run() -> NoReturn:

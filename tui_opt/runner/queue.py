@@ -70,6 +70,8 @@ def claim(run: RunDirectory) -> bool:
 
 def _held_while_queued(run: RunDirectory, timeout: float) -> dict[str, Any] | None:
     """The status of a queued run with its lock held; None, and nothing held, where it is not queued."""
+    if not _is_queued(run):
+        return None  # without waiting for whoever works on it
     try:
         if not run.lock.acquire(timeout=timeout):
             return None
@@ -86,6 +88,13 @@ def _held_while_queued(run: RunDirectory, timeout: float) -> dict[str, Any] | No
         run.lock.release()
         return None
     return status
+
+
+def _is_queued(run: RunDirectory) -> bool:
+    try:
+        return bool(run.read_status_file()["state"] == "queued")
+    except StoreError:
+        return False
 
 
 def withdraw(run: RunDirectory, patience: float = _PATIENCE) -> bool:

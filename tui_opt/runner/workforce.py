@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from tui_opt.errors import StoreError
+from tui_opt.runner import files
 from tui_opt.runner.queue import INTERACTIVE
 from tui_opt.runner.run_directory import RunDirectory
 from tui_opt.runner.slots import is_taken, log_path
@@ -89,6 +90,24 @@ class Workforce:
         """Let the interactive worker import what an experiment needs; errors as for `ensure`."""
         self.ensure(INTERACTIVE)
         self._tell(INTERACTIVE, f"warm {scenario} {experiment}")
+
+    def settle(self, lane: str, timeout: float) -> bool:
+        """Wait until a lane is served, by whomever; False where our worker ended before, or the time is over."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            post = self._posts.get(lane)
+            ended = post is None or post.ended.is_set()
+            if is_taken(self._store, lane) or (post is not None and post.worked):
+                return True
+            if ended:
+                return post is not None and post.process is not None and post.process.returncode == 0
+            time.sleep(0.02)
+        return False
+
+    def last_words(self, lane: str) -> str:
+        """The last line of a lane's log."""
+        lines = files.tail(log_path(self._store, lane), 4096)
+        return lines[-1].strip() if lines else ""
 
     def close(self) -> None:
         """Let the workers go on alone: they drain what they can claim, and exit."""
