@@ -13,7 +13,20 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tui_opt import figure
-from tui_opt.figure import Axis, Band, Figure, Heatmap, Histogram, Line, Path, Ref, Rule, Scatter, resolve
+from tui_opt.figure import (
+    Axis,
+    Band,
+    Density,
+    Figure,
+    Heatmap,
+    Histogram,
+    Line,
+    Path,
+    Ref,
+    Rule,
+    Scatter,
+    resolve,
+)
 from tui_opt.result import Finding, Result, ResultDocument, Table
 
 NUMBERS = st.floats(allow_nan=True, allow_infinity=True)
@@ -72,20 +85,28 @@ def every_layer() -> tuple[Any, ...]:
         Scatter(x=x, y=y, error=y),
         Band(x=x, low=y, high=y),
         Histogram(edges=x, counts=(1.0,)),
-        Heatmap(x=x, y=x, z=Ref(array="z"), scale="log", diverging=True, unit="m"),
+        Density(x=x, y=(1.0, 2.0), counts=Ref(array="n"), label="d"),
+        Heatmap(x=x, y=x, z=Ref(array="z"), scale="log", diverging=True, unit="m", low=1.0, high=2.0),
         Rule(axis="x", value=0.5),
     )
 
 
 def test_a_figure_of_every_layer_reads_back() -> None:
-    drawn = Figure(
-        name="f", title="F", x=Axis(label="x", unit="s", scale="log", low=0.1), layers=every_layer()
-    )
+    axis = Axis(label="x", unit="s", scale="log", low=0.1)
+    drawn = Figure(name="f", title="F", x=axis, layers=every_layer(), notes=("Something is missing.",))
     (back,) = through_json(ResultDocument(figures=[drawn])).figures
     assert repr(back) == repr(drawn)  # equal but for NaN, which is not equal to itself
     kinds = {layer.kind for layer in back.layers}
     everything = {cls.model_fields["kind"].default for cls in vars(figure).values() if _is_layer(cls)}
     assert kinds == everything
+
+
+def test_what_figures_did_not_always_have_is_written_only_where_it_is_set() -> None:
+    plain = Figure(name="f", title="F", layers=(Heatmap(x=(1.0,), y=(1.0,), z=Ref(array="z")),))
+    written = plain.model_dump(mode="json")
+    assert "notes" not in written
+    assert not {"low", "high"} & set(written["layers"][0])
+    assert {"low", "high"} <= set(written["x"])  # an axis always had them
 
 
 def _is_layer(cls: Any) -> bool:

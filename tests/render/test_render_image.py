@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tui_opt.figure import Axis, Band, Figure, Heatmap, Histogram, Line, Ref, Rule, Scatter
+from tui_opt.figure import Axis, Band, Density, Figure, Heatmap, Histogram, Line, Ref, Rule, Scatter
 from tui_opt.figure import Path as Orbit
 from tui_opt.render.errors import RenderError
 
@@ -54,10 +54,16 @@ DENSE = Figure(
         Line(x=Ref(array="t"), y=Ref(array="walk"), label="line"),
     ),
 )
+COUNTED = Figure(
+    name="c",
+    title="Counted",
+    x=Axis(scale="log"),
+    layers=(Density(x=(0, 1, 2, 4), y=(0, 1, 2), counts=Ref(array="z"), label="visits"),),
+)
 EMPTY = Figure(name="e", title="Empty", layers=(Line(x=Ref(array="gone"), y=(1, 2)),))
 
 
-@pytest.mark.parametrize("figure", [CURVES, MAP, BARS, DENSE, EMPTY], ids=lambda f: f.name)
+@pytest.mark.parametrize("figure", [CURVES, MAP, BARS, DENSE, COUNTED, EMPTY], ids=lambda f: f.name)
 @pytest.mark.parametrize("suffix", [".svg", ".png"])
 def test_the_same_figure_gives_the_same_bytes(figure: Figure, suffix: str, tmp_path: Path) -> None:
     digests = set()

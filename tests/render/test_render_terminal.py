@@ -13,10 +13,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tui_opt.figure import Axis, Band, Figure, Heatmap, Histogram, Layer, Line, Path, Ref, Rule, Scatter
+from tui_opt.figure import (
+    Axis,
+    Band,
+    Density,
+    Figure,
+    Heatmap,
+    Histogram,
+    Layer,
+    Line,
+    Path,
+    Ref,
+    Rule,
+    Scatter,
+)
 from tui_opt.render.frame import plan_frame
 from tui_opt.render.palette import Colors
 from tui_opt.render.terminal import figure_text
+from tui_opt.scales import Scale
 from tui_opt.scene import prepare
 
 COLORS: tuple[Colors, ...] = ("none", "standard", "256", "truecolor")
@@ -205,6 +219,9 @@ def test_a_missing_array_is_named_and_the_rest_is_drawn() -> None:
         (Histogram(edges=(0, 2, 1), counts=(1, 2)), "its edges do not rise"),
         (Heatmap(x=(0, 1), y=(0, 1), z=Ref(array="z")), "the shape (2, 3), its axes want (2, 2)"),
         (Line(x=(0, 1), y=Ref(array="z", index=(7,))), "out of bounds"),
+        (Density(x=(0, 1, 2, 3), y=(0, 1), counts=Ref(array="z")), "2 counts need 3 edges, there are 2"),
+        (Density(x=(0, 2, 1, 3), y=(0, 1, 2), counts=Ref(array="z")), "its edges do not rise"),
+        (Density(x=(0, 1), y=(0, 1), counts=Ref(array="z", index=(0,))), "counts have two dims"),
         (Scatter(x=(0, 1), y=(0, 1), error=(1,)), "differ in length (y has 2, error has 1)"),
     ],
 )
@@ -291,6 +308,63 @@ def test_a_million_points_reduce_to_the_same_frame_as_their_extremes() -> None:
     assert all(set(row) == {"⣿"} for row in plot if row)
 
 
+# --- densities -----------------------------------------------------------------------------------------------
+
+
+def dots(lines: list[str]) -> int:
+    return sum((ord(c) - 0x2800).bit_count() for line in lines for c in line if 0x2800 < ord(c) < 0x2900)
+
+
+def test_a_density_stands_where_its_points_do() -> None:
+    rng = np.random.default_rng(2)
+    x, y = rng.uniform(0, 1, 900), rng.uniform(0, 1, 900)
+    limits = Axis(low=0, high=1)
+    points = plain(sketch(Scatter(x=ref("x"), y=ref("y"), label="p"), x=limits, y=limits), {"x": x, "y": y})
+    frame = plan_frame(*scales(limits), 80, 16, unicode=True)
+    edges = {"u": np.linspace(0, 1, 2 * frame.columns + 1), "v": np.linspace(0, 1, 4 * frame.rows + 1)}
+    counts = np.histogram2d(y, x, bins=(edges["v"], edges["u"]))[0]
+    layer = Density(x=ref("u"), y=ref("v"), counts=ref("n"), label="p")
+    assert plain(sketch(layer, x=limits, y=limits), {**edges, "n": counts}) == points
+
+
+def ref(name: str) -> Ref:
+    return Ref(array=name)
+
+
+def scales(limits: Axis) -> tuple[Scale, Scale]:
+    return Scale(limits, 0, 1), Scale(limits, 0, 1)
+
+
+@pytest.mark.parametrize("unicode", [True, False])
+def test_densities_are_named_and_denser_where_counts_are_high(unicode: bool) -> None:
+    counts = np.ones((30, 200))
+    counts[:, 100:] = 1000
+    arrays = {"u": np.linspace(0, 1, 201), "v": np.linspace(0, 1, 31), "n": counts}
+    layer = Density(x=ref("u"), y=ref("v"), counts=ref("n"), label="orbit")
+    lines = plain(sketch(layer), arrays, unicode=unicode)
+    assert lines[-1].split() == ["⠶" if unicode else "*", "orbit"]
+    if unicode:
+        half = len(lines[3]) // 2
+        assert 3 * dots([line[:half] for line in lines[1:-3]]) < dots([line[half:] for line in lines[1:-3]])
+
+
+def test_a_density_on_a_log_axis_keeps_what_has_a_place() -> None:
+    arrays = {"x": np.array([-1.0, 0.0, 1.0, 10.0, 100.0]), "n": np.array([[5.0, 5.0, 0.0, 5.0]])}
+    layer = Density(x=ref("x"), y=(0, 1), counts=ref("n"))
+    text = plain(sketch(layer, x=Axis(scale="log")), arrays)
+    plot = [line.partition("│")[2] for line in text if "│" in line]
+    assert not any(line[: len(line) // 3].strip() for line in plot)
+    assert all(line[2 * len(line) // 3 :].strip() for line in plot)
+
+
+def test_a_figure_that_knows_what_it_leaves_out_says_that() -> None:
+    figure = sketch(Line(x=(0, 1, 2), y=(0, math.nan, 1)))
+    assert "Not drawn of 6 values: 1 NaN." in plain(figure)
+    known = figure.model_copy(update={"notes": ("Not drawn of 600 values: 100 NaN.",)})
+    assert "Not drawn of 600 values: 100 NaN." in plain(known)
+    assert "of 6 values" not in " ".join(plain(known))
+
+
 # --- whatever comes ------------------------------------------------------------------------------------------
 
 ANY = st.one_of(
@@ -303,7 +377,8 @@ LABEL = st.text(max_size=12)
 
 @st.composite
 def layers(draw: st.DrawFn) -> Layer:
-    kind = draw(st.sampled_from(["line", "path", "scatter", "band", "histogram", "heatmap", "rule"]))
+    kinds = ["line", "path", "scatter", "band", "histogram", "density", "heatmap", "rule"]
+    kind = draw(st.sampled_from(kinds))
     label = draw(LABEL)
     x, y, other = draw(VECTOR), draw(VECTOR), draw(VECTOR)
     if draw(st.booleans()):
@@ -315,10 +390,14 @@ def layers(draw: st.DrawFn) -> Layer:
         return Band(x=x, low=y, high=other, label=label)
     if kind == "histogram":
         return Histogram(edges=x, counts=y[:-1], label=label)
+    if kind == "density":
+        return Density(x=x, y=y, counts=Ref(array="z"), label=label)
     if kind == "heatmap":
         scale = draw(st.sampled_from(["linear", "log"]))
         z = Ref(array=draw(st.sampled_from(["z", "none"])))
-        return Heatmap(x=(1, 2, 3), y=(1, 2), z=z, scale=scale, diverging=draw(st.booleans()), label=label)
+        low, high = (draw(st.one_of(st.none(), ANY.filter(math.isfinite))) for _ in range(2))
+        look = {"scale": scale, "diverging": draw(st.booleans()), "low": low, "high": high}
+        return Heatmap(x=(1, 2, 3), y=(1, 2), z=z, label=label, **look)
     if kind == "scatter":
         return Scatter(x=x, y=y, error=draw(st.sampled_from([None, other])), label=label)
     return Line(x=x, y=y, label=label) if kind == "line" else Path(x=x, y=y, label=label)

@@ -13,7 +13,9 @@ from tui_opt.render.dither import dither
 from tui_opt.resolution import (
     bins,
     clip_segments,
+    column_envelope,
     column_extremes,
+    count_on_grid,
     path_counts,
     point_counts,
     resample_edges,
@@ -59,6 +61,39 @@ def test_a_window_with_no_points_keeps_the_segment_that_crosses_it() -> None:
     x = np.concatenate([np.linspace(0, 1, 50), np.linspace(9, 10, 50)])
     kept_x, _ = column_extremes(x, x, np.linspace(4, 6, 5))
     assert kept_x.tolist() == [1.0, 9.0]
+
+
+@given(st.integers(0, 10_000), st.integers(40, 400), st.floats(0, 0.9), st.integers(2, 12))
+def test_an_envelope_is_as_low_and_as_high_as_its_columns(
+    seed: int, n: int, gaps: float, columns: int
+) -> None:
+    x, low = random_curve(seed, n, gaps)
+    high = low + np.random.default_rng(seed).random(n)
+    edges = np.linspace(0, 1, columns + 1)
+    kept_x, kept_low, kept_high = column_envelope(x, low, high, edges)
+    assert len(kept_x) <= 2 * columns + 2
+    assert (np.diff(kept_x) >= 0).all()
+    for left, right in pairwise(edges):
+        inside = (x >= left) & (x < right) & np.isfinite(low)
+        kept = (kept_x >= left) & (kept_x < right) & np.isfinite(kept_low)
+        assert kept.any() or not inside.any()
+        if inside.any():
+            assert kept_low[kept].min() == low[inside].min()
+            assert kept_high[kept].max() == high[inside].max()
+
+
+@given(st.integers(0, 10_000), st.integers(1, 12), st.integers(1, 12))
+def test_counts_on_another_grid_are_the_sums_of_cells(seed: int, n: int, m: int) -> None:
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(0, 5, (3, n)).astype(float)
+    u = np.sort(rng.uniform(-0.2, 1.2, n + 1))
+    got = count_on_grid(counts, u, np.linspace(0, 1, 4), m, 3)
+    assert got.shape == (3, m)
+    for column in range(m):
+        left, right = column / m, (column + 1) / m
+        inside = [k for k in range(n) if left <= (u[k] + u[k + 1]) / 2 < right]
+        holder = [k for k in range(n) if u[k] <= (left + right) / 2 < u[k + 1]][:1]
+        assert np.array_equal(got[:, column], counts[:, inside or holder].sum(axis=1))
 
 
 UNIT = st.floats(-3, 4)
