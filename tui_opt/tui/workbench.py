@@ -459,7 +459,7 @@ class Workbench:
         queued = sum(row.state == "queued" for row in self._rows)
         parts = [self._machine]
         if running:
-            parts.append(f"● {running} running")
+            parts.append(f"{'●' if self._app.unicode else '*'} {running} running")
         if queued:
             parts.append(f"{queued} queued")
         parts.append(f"runs {home_relative(self._desk.store)}")

@@ -53,6 +53,7 @@ class ScenarioTree(Tree[Place]):
         self._unicode = unicode
         if not unicode:
             self.ICON_NODE, self.ICON_NODE_EXPANDED = "+ ", "- "
+            self.show_guides = False
         self._scenarios: Mapping[str, Scenario] = scenarios
         self._presets: Mapping[tuple[str, str], Sequence[Preset]] = {}
         self._filter = ""

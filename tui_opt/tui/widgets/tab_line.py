@@ -75,13 +75,16 @@ class TabLine(Widget):
 
     def _window(self, width: int) -> tuple[int, int]:
         """First and last of the choices that are shown: all, or as many about the current one as fit."""
+        cells = [self._cell(index) for index in range(len(self._labels))]
+        if sum(map(len, cells)) + len(GAP) * (len(cells) - 1) <= width:
+            return 0, len(cells) - 1
         first = last = self._index
-        room = width - 4 - len(self._cell(self._index)) if self._labels else 0
+        room = width - 4 - len(cells[self._index])
         while True:
             grown = False
             for side in (last + 1, first - 1):
-                if 0 <= side < len(self._labels) and len(self._cell(side)) + len(GAP) <= room:
-                    room -= len(self._cell(side)) + len(GAP)
+                if 0 <= side < len(self._labels) and len(cells[side]) + len(GAP) <= room:
+                    room -= len(cells[side]) + len(GAP)
                     first, last = min(first, side), max(last, side)
                     grown = True
             if not grown:
