@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.conftest import DROP, SCATTER
 from tests.workers.conftest import planned, state
 from tui_opt.errors import StoreError, UsageError
-from tui_opt.runner import queue
+from tui_opt.runner import planning
 from tui_opt.runner.claiming import claim_again
 from tui_opt.runner.execute import execute
 from tui_opt.runner.queue import (
@@ -37,10 +37,19 @@ def ids(store: Path) -> list[str]:
 
 
 def test_cheap_runs_have_a_lane_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "INTERACTIVE_SECONDS", 2.0)
+    monkeypatch.setattr(planning, "factor", lambda: 1.0)
     assert lane_of(planned(SCATTER, "params.seconds=1.9")) == INTERACTIVE
     assert lane_of(planned(SCATTER, "params.seconds=2.1")) == "cpu"
     assert lane_of(planned(DROP + "[sweep]\nheight = [1.0, 2.0]\n")) == "cpu"
+
+
+def test_a_machine_of_half_the_speed_takes_twice_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    settled = planned(SCATTER, "params.seconds=1.5")
+    monkeypatch.setattr(planning, "factor", lambda: 1.0)
+    seconds = settled.expected_seconds
+    monkeypatch.setattr(planning, "factor", lambda: 2.0)
+    assert settled.expected_seconds == 2 * seconds
+    assert lane_of(settled) == "cpu"
 
 
 def test_runs_wait_in_the_order_in_which_they_were_queued(store: Path) -> None:

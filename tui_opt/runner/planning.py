@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tui_opt.device import resolve_device
 from tui_opt.errors import TooLargeError
+from tui_opt.runner.calibration import factor
 from tui_opt.runner.machine import available_cores, available_memory
 from tui_opt.runner.memory import advice, memory_needed
 from tui_opt.scenario_file import ScenarioFile
@@ -21,9 +22,9 @@ class Plan:
 
     @property
     def expected_seconds(self) -> float:
-        """What the run will take, as its experiment estimates it for the reference machine."""
+        """What the run will take here, from its experiment's estimate for the reference machine."""
         points = 1 if self.file.sweep is None else self.file.sweep.size
-        return points * self.file.experiment.estimate(self.file.params).seconds / self.threads
+        return points * self.file.experiment.estimate(self.file.params).seconds / self.threads * factor()
 
 
 def plan(file: ScenarioFile, threads: int | None = None) -> Plan:

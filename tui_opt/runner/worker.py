@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tui_opt.errors import OptexploreError, StoreError
+from tui_opt.runner.calibration import calibrate
 from tui_opt.runner.lane import Lane
 from tui_opt.runner.live import remove_leftovers
 from tui_opt.runner.pipes import Notices, Wishes
@@ -60,6 +61,7 @@ class Worker:
         self._busy = busy(store, lane)
         self._refused: dict[str, float] = {}
         self._used_gpu = lane.startswith("cuda")
+        self._calibrated = False
         self._worked = time.monotonic()
 
     def serve(self) -> int:
@@ -87,6 +89,9 @@ class Worker:
                 continue
             if self._wishes.ended or self._is_idle_on_a_gpu():
                 return
+            if not self._calibrated:
+                self._calibrated = True
+                calibrate()  # while nobody waits
             self._wishes.wait(pause)
 
     def _has_more(self) -> bool:
