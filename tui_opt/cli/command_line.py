@@ -10,8 +10,10 @@ from typing import NoReturn
 import click
 
 from tui_opt.cli.interrupting import end_in_order, leave_at_once
+from tui_opt.cli.opening import in_terminal, open_app
 from tui_opt.cli.streams import discard_stdout, guard_stdout
 from tui_opt.errors import ExitCode, OptexploreError
+from tui_opt.traces import unexpected
 
 #: command -> module, and the line the help shows without importing it.
 COMMANDS = {
@@ -127,12 +129,8 @@ def command_line(ctx: click.Context, files: str | None, out: Path | None, worker
     """
     if ctx.invoked_subcommand is not None:
         return
-    if sys.stdin.isatty() and sys.stdout.isatty():
-        from tui_opt.locations import runs_dir
-        from tui_opt.tui import run_app
-
-        end_in_order()
-        ctx.exit(run_app(out or runs_dir(), workers))
+    if in_terminal():
+        ctx.exit(open_app(out, workers))
     click.echo(ctx.get_help())
 
 
@@ -166,18 +164,5 @@ def _carried_out() -> int:
 
 
 def _unexpected(error: Exception) -> int:
-    import traceback
-
-    from tui_opt.locations import cache_dir
-
-    path = cache_dir() / "last-error.txt"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-        where = f"The details are in {path}."
-    except OSError as problem:
-        where = f"The details could not be written to {path}: {problem.strerror}."
-    click.echo(
-        f"optexplore: something unexpected went wrong ({type(error).__name__}: {error}). {where}", err=True
-    )
+    click.echo(f"optexplore: {unexpected(error)}", err=True)
     return ExitCode.RUN_FAILED

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import ClassVar
 
+from rich.text import Text
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from tui_opt.render.palette import Colors
+from tui_opt.traces import unexpected
 from tui_opt.tui.desk import Desk
 from tui_opt.tui.mailbox import Mailbox
 from tui_opt.tui.screens.main import MainScreen
@@ -87,6 +90,14 @@ class OptexploreApp(App[None]):
     async def action_quit(self) -> None:
         """The command palette's word for it."""
         self.action_leave()
+
+    def _fatal_error(self) -> None:
+        """An error nobody thought of ends the app with a sentence; Textual would print its traceback."""
+        error = sys.exc_info()[1] or self._exception
+        if error is not None:
+            self._exit_renderables.append(Text(f"optexplore: {unexpected(error)}"))
+        self._return_code = 1
+        self._close_messages_no_wait()
 
     def on_unmount(self) -> None:
         """Let the workers go on alone."""

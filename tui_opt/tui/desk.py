@@ -6,15 +6,14 @@ import contextlib
 import queue
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_opt.errors import OptexploreError
+from tui_opt.traces import unexpected
 from tui_opt.tui.letters import Began, Cost, Loaded, Notice, Opened, RunsChanged, Seen
 from tui_opt.tui.mailbox import Mailbox
-from tui_opt.tui.traces import kept
 
 if TYPE_CHECKING:
     from tui_opt.runner.live import Scratch
@@ -167,10 +166,8 @@ class Desk:
         except OptexploreError as error:
             self._say(str(error), wrong=True)
         except Exception as error:
-            self._say(
-                f"Something unexpected went wrong ({type(error).__name__}: {error}). {kept(traceback.format_exc())}",
-                wrong=True,
-            )
+            sentence = unexpected(error)
+            self._say(f"{sentence[0].upper()}{sentence[1:]}", wrong=True)
 
     def _say(self, text: str, *, wrong: bool = False) -> None:
         self._mailbox.put("wrong" if wrong else "notice", Notice(text, wrong))

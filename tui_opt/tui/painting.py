@@ -89,7 +89,7 @@ def theory(scenario: Scenario | None, width: int, *, unicode: bool) -> list[Stri
 
 def failed(trace: str) -> list[Strip]:
     """The sentence in place of a page that could not be drawn; the details go to a file."""
-    from tui_opt.tui.traces import kept
+    from tui_opt.traces import kept
 
     sentence = f"This page could not be drawn. {kept(trace)}"
     return text_strips([Text(line) for line in wrap(sentence, FAILED_WIDTH)], FAILED_WIDTH)
