@@ -179,15 +179,14 @@ def _points(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> Non
 
 
 def _error_bars(canvas: Canvas, u: Floats, centres: Floats, errors: Floats, y: Scale, look: Look) -> None:
-    for place, centre, error in zip(u, centres, errors, strict=True):
-        low, high = y.unit(np.array([centre - error, centre + error]))
-        low = 0.0 if np.isnan(low) and not np.isnan(high) else low  # below every decade of a log axis
-        if 0 <= place <= 1 and high >= 0 and low <= 1:
-            bottom, top = bins(np.clip(np.array([low, high]), 0, 1), canvas.rows)
-            rows = np.arange(bottom, top + 1)
-            if len(rows) > 1:
-                columns = np.full(len(rows), bins(np.array([place]), canvas.columns)[0])
-                canvas.stamp(columns, rows, ["│" if canvas.unicode else "|"] * len(rows), look.ink)
+    low, high = y.unit(centres - errors), y.unit(centres + errors)
+    low = np.where(np.isnan(low) & ~np.isnan(high), 0.0, low)  # below every decade of a log axis
+    shown = (u >= 0) & (u <= 1) & (high >= 0) & (low <= 1)
+    bottom, top = (bins(np.clip(ends[shown], 0, 1), canvas.rows) for ends in (low, high))
+    row = np.arange(canvas.rows)[:, None]
+    rows, places = np.nonzero((bottom <= row) & (row <= top) & (bottom < top))
+    columns = bins(u[shown], canvas.columns)[places]
+    canvas.stamp(columns, rows, ["│" if canvas.unicode else "|"] * len(rows), look.ink)
 
 
 def _band(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> None:
@@ -197,10 +196,11 @@ def _band(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> None:
     at = (np.arange(canvas.columns) + 0.5) / canvas.columns
     low, high = (np.interp(at, u, edge, left=np.nan, right=np.nan) for edge in (low, high))
     low, high = np.fmin(low, high), np.fmax(low, high)
-    for column in np.flatnonzero(np.isfinite(low) & (high >= 0) & (low <= 1)):
-        bottom, top = bins(np.clip(np.array([low[column], high[column]]), 0, 1), canvas.rows)
-        rows = np.arange(bottom, top + 1)
-        canvas.stamp(np.full(len(rows), column), rows, [look.mark] * len(rows), look.ink)
+    shown = np.flatnonzero(np.isfinite(low) & (high >= 0) & (low <= 1))
+    bottom, top = (bins(np.clip(edge[shown], 0, 1), canvas.rows) for edge in (low, high))
+    row = np.arange(canvas.rows)[:, None]
+    rows, places = np.nonzero((bottom <= row) & (row <= top))
+    canvas.stamp(shown[places], rows, [look.mark] * len(rows), look.ink)
 
 
 def _bars(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> None:
@@ -208,6 +208,9 @@ def _bars(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> None:
     heights = np.nan_to_num(np.clip(y.unit(drawn.y), 0, 1), nan=0.0)
     edges = np.clip(x.unit(drawn.x), -1.0, 2.0)
     present = np.isfinite(drawn.y) & (drawn.y != 0)
+    columns: list[int] = []
+    rows: list[int] = []
+    stamps: list[str] = []
     for column in range(canvas.columns):
         left, right = column / canvas.columns, (column + 1) / canvas.columns
         first = max(int(np.searchsorted(edges, left, side="right")) - 1, 0)
@@ -223,7 +226,10 @@ def _bars(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> None:
         chars = [_EIGHTHS[-1]] * whole + ([_EIGHTHS[part - 1]] if part else [])
         if not canvas.unicode:
             chars = [look.mark] * max(1, round(eighths / 8))
-        canvas.stamp(np.full(len(chars), column), np.arange(len(chars)), chars, look.ink)
+        columns += [column] * len(chars)
+        rows += range(len(chars))
+        stamps += chars
+    canvas.stamp(np.array(columns), np.array(rows), stamps, look.ink)
 
 
 def _steps(canvas: Canvas, drawn: Drawn, look: Look, x: Scale, y: Scale) -> None:

@@ -22,7 +22,7 @@ LINE_MARKS = "●■▲◆▼★"
 POINT_MARKS = "┼×○□△◇"
 ASCII_MARKS = "*ox#@%&$"
 DENSITY_RAMP = ".:-=+*#%@"
-LEVELS = 32
+LEVELS = 24  # in true colour, whose codes are long; more would make a frame larger than they make it better
 _LEVELS_IN_256 = 16  # there are not many more that differ, and a frame's bytes grow with them
 _EVEN_CONTRAST = math.sqrt(1.05 * 0.05) - 0.05  # the luminance on which black and white look alike
 

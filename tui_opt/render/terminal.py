@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 
+from tui_opt.render.canvas import NO_INK
 from tui_opt.render.frame import axis_title, plan_frame
 from tui_opt.render.heatmap import color_bar, heatmap_lines
 from tui_opt.render.layers import LABEL_INK, RULE_INK, Look, draw_layers, label_rules, series_looks
@@ -223,9 +224,14 @@ class _Page:
         return [*frame.canvas_lines(rows_text), frame.x_axis(), *below], homeless
 
     def _row(self, cells: Cells, row: int) -> Text:
+        inks, chars = cells.inks[row], cells.chars[row]
+        # A blank has no colour, so it goes on with the last one: the bytes of a frame are its changes of style.
+        seen = accumulate(inks, _ink_after)
         text = Text()
-        for ink, run in groupby(
-            zip(cells.inks[row], cells.chars[row], strict=True), key=lambda cell: cell[0]
-        ):
+        for ink, run in groupby(zip(seen, chars, strict=True), key=lambda cell: cell[0]):
             text.append("".join(char for _, char in run), self._style(ink))
         return text
+
+
+def _ink_after(last: int, ink: int) -> int:
+    return last if ink == NO_INK else ink
