@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from tui_opt.runner.stamp import read_stamp
+from tui_opt.runner.stamp import Named
 from tui_opt.store import Entry, RunRow, Store, in_order
 
 #: a run that has ended is looked at this often all the same, should a network file system hide what happened to it.
@@ -18,7 +18,7 @@ class Watch:
     """The rows of a store, kept up to date.
 
     Runs that are under way are looked at in every poll. Those that have ended change only where somebody takes them up
-    again, which touches the store's stamp, so they are looked at when that changes, and a share of them in every poll.
+    again, whom the store's stamp names, so they are looked at when it does, and a share of them in every poll.
     """
 
     def __init__(self, store: Path) -> None:
@@ -27,7 +27,7 @@ class Watch:
         self._names: list[str] = []
         self._folder: tuple[int, ...] = ()
         self._folder_due = 0.0
-        self._stamp: tuple[int, ...] | None = None
+        self._named = Named(store)
         self._turn = 0
         self._polled = 0.0
         self._rows: list[RunRow] = []
@@ -48,8 +48,7 @@ class Watch:
             self._known = self._store.remembered()
         remembered = dict(self._known) if not self._begun else {}
         moment = time.monotonic()
-        stamp = read_stamp(self._store.path)
-        chosen = self._chosen(moment, everything=stamp != self._stamp)
+        chosen = self._chosen(moment, self._named.new())
         before = {name: self._known.get(name) for name in chosen}
         gone = set(self._known).difference(self._names)
         for name in gone:
@@ -58,7 +57,7 @@ class Watch:
         for name in chosen:
             changed |= self._look(name, before[name])
         first, self._begun = not self._begun, True
-        self._stamp, self._polled = stamp, moment
+        self._polled = moment
         if first:
             fresh = [(name, *entry) for name, entry in self._known.items() if remembered.get(name) != entry]
             self._store.remember(fresh, [name for name in remembered if name not in self._known])
@@ -75,21 +74,22 @@ class Watch:
         self._known[name] = entry
         return before is None or entry[1] != before[1]
 
-    def _chosen(self, moment: float, *, everything: bool) -> list[str]:
-        """The runs to look at now."""
+    def _chosen(self, moment: float, named: list[str] | None) -> list[str]:
+        """The runs to look at now: all where nobody knows which were queued, else those and the ones under way."""
         folder = self._folder_stamp()
-        if everything or folder != self._folder or moment >= self._folder_due:
+        if named is None or named or folder != self._folder or moment >= self._folder_due:
             self._names = self._store.names()
             # Taken before the names were read, so that whatever appears meanwhile is seen the next time.
             self._folder, self._folder_due = folder, moment + ROUND
-        if everything:
+        if named is None:
             return list(self._names)
         active = [name for name in self._names if self._is_active(name)]
         share = min(1.0, (moment - self._polled) / ROUND)
         count = min(len(self._names), 1 + int(share * len(self._names)))
-        turn = [self._names[(self._turn + i) % len(self._names)] for i in range(count)] if self._names else []
+        turn = [self._names[(self._turn + i) % len(self._names)] for i in range(count)]
         self._turn += count
-        return list(dict.fromkeys([*active, *turn]))
+        there = set(self._names).intersection(named)
+        return list(dict.fromkeys([*active, *there, *turn]))
 
     def _is_active(self, name: str) -> bool:
         entry = self._known.get(name)

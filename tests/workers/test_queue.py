@@ -29,7 +29,7 @@ from tui_opt.runner.queue import (
     withdraw,
 )
 from tui_opt.runner.run_directory import RunDirectory
-from tui_opt.runner.stamp import read_stamp, touch
+from tui_opt.runner.stamp import Named, read_stamp, touch
 
 
 def ids(store: Path) -> list[str]:
@@ -183,15 +183,24 @@ def test_a_run_taken_up_in_the_foreground_leaves_the_queue(store: Path) -> None:
     assert ids(store) == []
 
 
-def test_the_stamp_changes_at_every_touch_and_stays_small(store: Path) -> None:
-    assert read_stamp(store) == ()
-    touch(store)  # there is no store yet, which is no error
+def test_the_stamp_names_what_was_queued_and_stays_small(store: Path) -> None:
+    named = Named(store)
+    assert (read_stamp(store), named.new()) == ((), None)
+    touch(store, "a")  # there is no store yet, which is no error
     store.mkdir()
-    seen = set()
-    for _ in range(5000):
-        touch(store)
-        stamp = read_stamp(store)
-        os.utime(store / ".queue", ns=(0, 0))  # a clock that stands still
-        seen.add(stamp[2])
-    assert max(seen) <= 4096
-    assert len(seen) == 4096
+    touch(store, "a")
+    assert named.new() is None  # it was not there before
+    touch(store, "b")
+    touch(store, "c")
+    assert named.new() == ["b", "c"]
+    assert named.new() == []
+    unsure = 0
+    for i in range(20_000):
+        touch(store, f"run-{i}")
+        if i % 100 == 0:
+            os.utime(store / ".queue", ns=(0, 0))  # a clock that stands still
+        found = named.new()
+        unsure += found is None
+        assert found in (None, [f"run-{i}"])
+    assert 0 < unsure < 10  # where it was begun anew
+    assert (store / ".queue").stat().st_size <= 65_600

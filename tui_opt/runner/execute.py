@@ -217,7 +217,9 @@ class _Supervisor:
         files.write_json(self.run.path / "meta.json", meta, sync=self.run.durable)
         self.run.write_status(self._status("running"), sync=True)
         if self.taken_up:
-            touch(self.run.path.parent)  # those who watch the store do not look at ended runs all the time
+            touch(
+                self.run.path.parent, self.run.id
+            )  # those who watch the store do not look at ended runs all the time
         self.run.event("state", state="running")
         self.changed()
 

@@ -40,7 +40,7 @@ def enqueue(plan: Plan, store: Path, lane: str | None = None) -> RunDirectory:
         claim=False,
         status=_place(plan, lane),
     )
-    touch(store)
+    touch(store, run.id)
     return run
 
 
@@ -107,7 +107,7 @@ def withdraw(run: RunDirectory, patience: float = _PATIENCE) -> bool:
         run.event("state", state="cancelled")
     finally:
         run.lock.release()
-    touch(run.path.parent)
+    touch(run.path.parent, run.id)
     return True
 
 
@@ -127,7 +127,7 @@ def requeue(run: RunDirectory, plan: Plan, lane: str | None = None) -> None:
         run.event("state", state="queued")
     finally:
         run.lock.release()
-    touch(run.path.parent)
+    touch(run.path.parent, run.id)
 
 
 def move(store: Path, run_id: str, places: int) -> None:
@@ -181,7 +181,7 @@ def _reorder(store: Path, orders: Mapping[str, float]) -> None:
             _write(run, {**status, "order": order})
         finally:
             run.lock.release()
-    touch(store)
+        touch(store, run_id)
 
 
 def _write(run: RunDirectory, status: Mapping[str, Any]) -> None:
