@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from tui_opt import store as module
 from tui_opt.errors import StoreError, UsageError
+from tui_opt.index import INDEX, INDEX_VERSION
 from tui_opt.runner.run_directory import NEW_MARK, RunDirectory
-from tui_opt.store import INDEX, RunRow, Store
+from tui_opt.store import RunRow, Store
 
 
 def make(store: Store, state: str = "done", name: str | None = None, **status: Any) -> RunDirectory:
@@ -237,14 +237,14 @@ def foreign_tables(index: Path) -> None:
     index.unlink()
     with sqlite3.connect(index) as connection:
         connection.execute("CREATE TABLE runs (other INTEGER)")
-        connection.execute(f"PRAGMA user_version = {module.INDEX_VERSION}")
+        connection.execute(f"PRAGMA user_version = {INDEX_VERSION}")
     connection.close()
 
 
 def empty_database(index: Path) -> None:
     index.unlink()
     with sqlite3.connect(index) as connection:
-        connection.execute(f"PRAGMA user_version = {module.INDEX_VERSION}")
+        connection.execute(f"PRAGMA user_version = {INDEX_VERSION}")
     connection.close()
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import re
 import shutil
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -16,17 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from tui_opt.errors import StoreError, UsageError
+from tui_opt.index import Index
 from tui_opt.runner.lock import is_locked
 from tui_opt.runner.run_directory import NEW_MARK, RunDirectory, is_run_name
 
-INDEX = ".index.sqlite"
-INDEX_VERSION = 2
 #: a running one is looked at again at every list: it turns lost without a trace in its directory.
 _REMEMBERED = ("done", "failed", "cancelled", "running")
-_PASSING = (
-    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM,
-)  # fmt: skip
 _GRACE = 60.0
 _REMOVED = "removed-"
 
@@ -82,6 +75,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._index = Index(path)
 
     # --- reading --------------------------------------------------------------------------------------------
 
@@ -248,64 +242,27 @@ class Store:
                     total += os.lstat(os.path.join(folder, name)).st_size
         return total
 
-    # --- the index ------------------------------------------------------------------------------------------
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path / INDEX, timeout=0.5, isolation_level=None)
-        # A rollback journal, because write-ahead logging needs shared memory that network file systems lack.
-        connection.execute("PRAGMA synchronous = OFF")
-        if connection.execute("PRAGMA user_version").fetchone()[0] != INDEX_VERSION:
-            connection.execute("DROP TABLE IF EXISTS runs")
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS runs (name TEXT PRIMARY KEY, stamp TEXT, row TEXT)"
-            )
-            connection.execute(f"PRAGMA user_version = {INDEX_VERSION}")
-        return connection
+    # --- what is remembered ---------------------------------------------------------------------------------
 
     def remembered(self) -> dict[str, Entry]:
-        """What the index knows; nothing where it is missing, damaged or busy."""
-        if not (self.path / INDEX).exists():
-            return {}
+        """The rows that the index knows."""
         try:
-            with contextlib.closing(self._connect()) as connection:
-                entries = connection.execute("SELECT name, stamp, row FROM runs").fetchall()
-                return {
-                    name: (stamp, RunRow(*_moved(json.loads(row), os.path.join(self.path, name))))
-                    for name, stamp, row in entries
-                }
-        except sqlite3.DatabaseError as error:
-            self._discard_index(error)
-        except (ValueError, TypeError, LookupError):
-            self._discard_index()
-        return {}
+            return {
+                name: (stamp, RunRow(*_moved(values, os.path.join(self.path, name))))
+                for name, stamp, values in self._index.read()
+            }
+        except (TypeError, LookupError):
+            self._index.discard()
+            return {}
 
     def remember(self, fresh: list[tuple[str, str, RunRow]], gone: list[str]) -> None:
         """Keep what was read, and forget the runs that are gone."""
         lasting = [
-            (name, stamp, json.dumps(list(asdict(row).values())))
+            (name, stamp, list(asdict(row).values()))
             for name, stamp, row in fresh
             if row.state in _REMEMBERED and name.isprintable()
         ]
-        if not lasting and not gone:
-            return
-        try:
-            with contextlib.closing(self._connect()) as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", lasting)
-                connection.executemany("DELETE FROM runs WHERE name = ?", [(name,) for name in gone])
-                connection.execute("COMMIT")
-        except sqlite3.DatabaseError as error:
-            self._discard_index(error)
-
-    def _discard_index(self, error: sqlite3.DatabaseError | None = None) -> None:
-        """Remove an index that cannot be used, unless it only cannot be used now. The next list writes a new one."""
-        if (
-            error is not None
-            and getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in _PASSING
-        ):
-            return
-        with contextlib.suppress(OSError):
-            (self.path / INDEX).unlink()
+        self._index.write(lasting, gone)
 
 
 def _refuse_foreign(run: RunDirectory) -> None:

@@ -14,9 +14,10 @@ import pytest
 
 from tests.conftest import DROP
 from tests.faults.conftest import Forks
+from tui_opt.index import INDEX
 from tui_opt.runner import run_directory
 from tui_opt.runner.run_directory import RunDirectory
-from tui_opt.store import INDEX, Store
+from tui_opt.store import Store
 
 # --- two processes at the same time -----------------------------------------------------------------------
 

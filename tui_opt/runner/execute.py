@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from tui_opt.errors import (
 from tui_opt.expectations import Outcome, judge
 from tui_opt.result import Result
 from tui_opt.runner import files
+from tui_opt.runner.computation import Computation, DirectoryRecorder
 from tui_opt.runner.context import Context, Progress
 from tui_opt.runner.interrupts import Interrupts
 from tui_opt.runner.machine import (
@@ -62,63 +62,6 @@ def begin(plan: Plan, store: Any) -> RunDirectory:
     return RunDirectory.create(
         store, file.scenario.name, file.experiment.name, file.to_toml(), claim=True, status=status
     )
-
-
-class _DirectoryRecorder:
-    """Puts what a computation says into its run directory."""
-
-    def __init__(self, run: RunDirectory, tell: Callable[[str], None], changed: Callable[[], None]) -> None:
-        self.run = run
-        self.tell = tell
-        self.changed = changed
-        self.partials = 0
-
-    def message(self, text: str) -> None:
-        self.run.event("message", text=text)
-        self.run.log(text)
-        self.changed()
-        with contextlib.suppress(OSError, ValueError):
-            self.tell(text)
-
-    def partial(self, result: Result) -> None:
-        try:
-            self.run.write_partial(result)
-        except OSError as error:
-            self.run.log(f"No partial result was written: {error}.")
-            return
-        self.partials += 1
-
-    def load_checkpoint(self) -> dict[str, Any]:
-        path = self.run.path / "checkpoint.npz"
-        try:
-            return files.read_arrays(path) if path.exists() else {}
-        except (OSError, ValueError) as error:
-            self.message(f"The checkpoint cannot be read and is not used: {error}")
-            return {}
-
-    def save_checkpoint(self, arrays: dict[str, Any]) -> None:
-        files.write_arrays(self.run.path / "checkpoint.npz", arrays, sync=self.run.durable)
-
-
-class _Computation(threading.Thread):
-    """Runs the compute function and keeps what it returned or raised."""
-
-    def __init__(self, work: Callable[[], Result]) -> None:
-        super().__init__(name="compute", daemon=True)
-        self._work = work
-        self.ended = threading.Event()
-        self.result: Result | None = None
-        self.error: BaseException | None = None
-        self.trace = ""
-
-    def run(self) -> None:
-        try:
-            self.result = self._work()
-        except BaseException as error:  # handed to the supervising thread
-            self.error = error
-            self.trace = traceback.format_exc()
-        finally:
-            self.ended.set()
 
 
 def execute(
@@ -171,7 +114,7 @@ class _Supervisor:
         self.observe = observe
         self.changed = changed
         self.began = time.monotonic()
-        self.recorder = _DirectoryRecorder(run, tell, changed)
+        self.recorder = DirectoryRecorder(run, tell, changed)
         file = plan.file
         prepare_compilation()
         self.context = Context(
@@ -197,7 +140,7 @@ class _Supervisor:
     def carry_out(self) -> Ended:
         try:
             self._open()
-            computation = _Computation(self._compute)
+            computation = Computation(self._compute)
             computation.start()
             self._watch(computation)
             return self._close(computation)
@@ -244,7 +187,7 @@ class _Supervisor:
         chunks = self.run.path / "chunks"
         return compute_sweep(file, file.sweep, compute, self.context, chunks, self.processes)
 
-    def _watch(self, computation: _Computation) -> None:
+    def _watch(self, computation: Computation) -> None:
         control_next = 0.0
         while not computation.ended.wait(TICK):
             moment = time.monotonic()
@@ -259,7 +202,7 @@ class _Supervisor:
                     self.context.cancel()
             self._show_progress(moment)
 
-    def _close(self, computation: _Computation) -> Ended:
+    def _close(self, computation: Computation) -> Ended:
         if computation.error is None and computation.result is not None:
             return self._finish(computation.result)
         error = computation.error
