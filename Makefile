@@ -5,10 +5,10 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 PROJECT := pyproject.toml constraints.txt
 XDIST  ?= 2
 
-.PHONY: run install dev test test-slow check format bench clean
+.PHONY: run install dev test test-slow check format bench picture clean
 
-run: install ## install what running needs, and start
-	@if [ -t 0 ] && [ -t 1 ] && $(BIN)/python -c "import tui_opt.tui" 2>/dev/null; \
+run: install ## install what running needs, and start the app (without a terminal: a scenario, headless)
+	@if [ -t 0 ] && [ -t 1 ]; \
 	then $(BIN)/optexplore; else $(BIN)/optexplore --batch scenarios/toy-sgd/escape.toml; fi
 
 install: $(VENV)/.installed
@@ -45,6 +45,9 @@ format: dev
 
 bench: dev ## every figure as a ratio to a peer in the same run
 	$(BIN)/python -m benchmarks
+
+picture: dev ## the picture of the README: the app's own screen after a real run
+	$(BIN)/python docs/picture.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

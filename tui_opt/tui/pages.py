@@ -17,11 +17,11 @@ from tui_opt.render.ledger import ledger
 from tui_opt.render.numbers import format_number
 from tui_opt.render.text import data_table, findings_table, format_finding
 from tui_opt.render.wrap import clean, shorten, wrap
+from tui_opt.tui.run_view import ArrayGlimpse, glimpses
 from tui_opt.tui.words import home_relative
 
 if TYPE_CHECKING:
-    from tui_opt.result import Array, Result
-    from tui_opt.result import Finding as FindingType
+    from tui_opt.result import Finding
     from tui_opt.tui.run_view import RunView
 
 THEORY_WIDTH = 92
@@ -77,7 +77,7 @@ def headline(view: RunView, width: int, lines: int, *, unicode: bool) -> list[Te
     return out[:lines]
 
 
-def _headline_part(finding: FindingType, *, unicode: bool) -> Text:
+def _headline_part(finding: Finding, *, unicode: bool) -> Text:
     name = finding.name.replace("_", " ")
     text = Text(f"{clean(name, unicode=unicode)} ", "dim")
     return text.append(clean(format_finding(finding), unicode=unicode), "bold")
@@ -124,38 +124,32 @@ def data(view: RunView | None, width: int, *, unicode: bool) -> RenderableType:
             parts.append(Text(f"{len(table.rows) - MOST_ROWS:,} more rows", "dim"))
         parts.append(Text())
     parts.append(Text("arrays", "bold"))
-    for name, array in _described(view, result).items():
-        parts += _array_lines(name, array, width, unicode=unicode)
+    for glimpse in glimpses(view, MOST_VALUES):
+        parts += _array_lines(glimpse, width, unicode=unicode)
     where = f"{home_relative(view.run.path)}/arrays.npz" if view.final else "of the newest partial result"
     parts += [Text(), _words(where, width, "dim", unicode=unicode)]
     return Group(*parts)
 
 
-def _described(view: RunView, result: Result) -> dict[str, Array]:
-    """The arrays worth listing: not those that stand for larger ones in a preview's figures."""
-    return {name: array for name, array in result.arrays.items() if not name.startswith("preview/")}
-
-
-def _array_lines(name: str, array: Array, width: int, *, unicode: bool) -> list[RenderableType]:
-    shape = (
-        ", ".join(f"{dim} {n}" for dim, n in zip(array.dims, array.values.shape, strict=True)) or "one number"
-    )
-    unit = f" [{array.unit}]" if array.unit else ""
-    head = f"{name}{unit}  {shape}  {array.values.dtype}"
+def _array_lines(glimpse: ArrayGlimpse, width: int, *, unicode: bool) -> list[RenderableType]:
+    sizes = zip(glimpse.dims, glimpse.shape, strict=True)
+    shape = ", ".join(f"{dim} {n:,}".replace(",", "\u202f") for dim, n in sizes) or "one number"
+    unit = f" [{glimpse.unit}]" if glimpse.unit else ""
+    head = f"{glimpse.name}{unit}  {shape}  {glimpse.dtype}"
     lines: list[RenderableType] = [_words(head, width, unicode=unicode)]
-    if array.text:
-        lines.append(Padding(_words(array.text, width - 2, "dim", unicode=unicode), (0, 0, 0, 2)))
-    if array.values.dtype.kind in "fiub" and array.values.size:
-        first = array.values.ravel()[:MOST_VALUES].tolist()
-        numbers = "  ".join(_number(v) for v in first) + ("  …" if array.values.size > MOST_VALUES else "")
+    if glimpse.text:
+        lines.append(Padding(_words(glimpse.text, width - 2, "dim", unicode=unicode), (0, 0, 0, 2)))
+    if glimpse.first:
+        more = "  …" if math.prod(glimpse.shape) > len(glimpse.first) else ""
+        numbers = "  ".join(map(_number, glimpse.first)) + more
         lines.append(Padding(_words(numbers, width - 2, unicode=unicode), (0, 0, 0, 2)))
     return lines
 
 
-def _number(value: float | int | bool) -> str:
+def _number(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "nan" if math.isnan(value) else format_number(value)
+    return format_number(value) if isinstance(value, int | float) else str(value)
 
 
 def log(view: RunView | None, width: int, *, unicode: bool) -> RenderableType:

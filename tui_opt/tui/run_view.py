@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui_opt.errors import OptexploreError
+from tui_opt.result import ResultDocument
 from tui_opt.runner import files
 from tui_opt.runner.run_directory import RunDirectory
 from tui_opt.scenario_file import ScenarioFile, read_file
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tui_opt.result import Result
 
 LOG_BYTES = 65_536
+_STAND_INS = "preview/"  # arrays that stand for larger ones in the figures of a reduced result
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,46 @@ class RunView:
     def active(self) -> bool:
         """Whether more of it is to come."""
         return self.state in ("queued", "running")
+
+
+@dataclass(frozen=True)
+class ArrayGlimpse:
+    """An array of a result as a list shows it: what it is, and its first numbers."""
+
+    name: str
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: str
+    unit: str
+    text: str
+    first: tuple[Any, ...]
+
+
+def glimpses(view: RunView, most: int) -> list[ArrayGlimpse]:
+    """Every array of a view's result with its first `most` numbers; large ones are not read.
+
+    Raises:
+        StoreError: the result cannot be read any more.
+    """
+    result = view.result
+    if result is None:
+        return []
+    if view.final and (view.run.path / "result.json").exists():
+        described = ResultDocument.model_validate(view.run.result_document()).arrays
+    else:
+        described = {n: a.info() for n, a in result.arrays.items() if not n.startswith(_STAND_INS)}
+    found = []
+    for name, info in described.items():
+        held = result.arrays.get(name)
+        if held is not None and held.values.shape == info.shape:
+            first = held.values.ravel()[:most]
+        else:
+            rows = most if len(info.shape) < 2 else 1
+            first = view.run.glimpse(name, rows).ravel()[:most]
+        found.append(
+            ArrayGlimpse(name, info.dims, info.shape, info.dtype, info.unit, info.text, tuple(first.tolist()))
+        )
+    return found
 
 
 def look(path: Path, before: RunView | None = None, *, live: bool = False) -> RunView:
