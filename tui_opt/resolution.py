@@ -163,7 +163,8 @@ def path_counts(u: Floats, v: Floats, columns: int, rows: int) -> NDArray[np.int
     counts = np.zeros(rows * columns, dtype=np.int64)
     if len(u0) == 0:
         return counts.reshape(rows, columns)
-    column0, row0, column1, row1 = bins(u0, columns), bins(v0, rows), bins(u1, columns), bins(v1, rows)
+    column0, column1 = _end_bins(u0, u1, columns)
+    row0, row1 = _end_bins(v0, v1, rows)
     first, last = row0 * columns + column0, row1 * columns + column1
     short = (np.abs(column1 - column0) <= 1) & (np.abs(row1 - row0) <= 1)
     # Neighbouring cells need no samples between, which is all there is to do for a finely stepped path.
@@ -182,6 +183,14 @@ def path_counts(u: Floats, v: Floats, columns: int, rows: int) -> NDArray[np.int
         if counts.all():
             break
     return counts.reshape(rows, columns)
+
+
+def _end_bins(start: Floats, end: Floats, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The bins of the starts and ends of segments, found once where each ends at the start of the next."""
+    if start.base is not None and start.base is end.base:
+        all_bins = bins(np.append(start, end[-1:]), count)
+        return all_bins[:-1], all_bins[1:]
+    return bins(start, count), bins(end, count)
 
 
 def _runs(values: NDArray[np.int64]) -> list[tuple[int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +42,14 @@ class Cells:
         """Empty cells."""
         return cls([[BLANK] * columns for _ in range(rows)], [[NO_INK] * columns for _ in range(rows)])
 
+    def cover(self, upper: Cells) -> None:
+        """Put what stands in other cells over these."""
+        for row, chars in enumerate(upper.chars):
+            for column, char in enumerate(chars):
+                if char != BLANK:
+                    self.chars[row][column] = char
+                    self.inks[row][column] = upper.inks[row][column]
+
 
 @dataclass(frozen=True)
 class _Signal:
@@ -51,8 +60,21 @@ class _Signal:
     joined: bool
 
 
+@dataclass(frozen=True)
+class _Stamps:
+    rows: list[int]  # from the top
+    columns: list[int]
+    chars: list[str]
+    ink: int
+
+    def put(self, cells: Cells) -> None:
+        for row, column, char in zip(self.rows, self.columns, self.chars, strict=True):
+            cells.chars[row][column] = char
+            cells.inks[row][column] = self.ink
+
+
 class Canvas:
-    """Collects curves and marks over the unit square and lets plotext draw them in one go.
+    """Collects curves, marks and dots over the unit square; plotext draws the curves and marks.
 
     Args:
         columns, rows: size in cells.
@@ -61,7 +83,7 @@ class Canvas:
 
     def __init__(self, columns: int, rows: int, *, unicode: bool) -> None:
         self.columns, self.rows, self.unicode = columns, rows, unicode
-        self._signals: list[_Signal] = []
+        self._drawn: list[_Signal | _Stamps] = []
 
     @property
     def dots(self) -> tuple[int, int]:
@@ -82,7 +104,8 @@ class Canvas:
         length = np.maximum(np.abs(u1 - u0) * across, np.abs(v1 - v0) * up).sum()
         if length > _LONGEST_JOINED * across:
             # plotext walks along a curve dot by dot, so that one that goes up and down a lot takes long.
-            self.raster(path_counts(u, v, across, up) > 0, ink, mark)
+            # Under the curves before it, or these would vanish in it.
+            self._drawn.insert(self._first_curve(), self._dots(path_counts(u, v, across, up) > 0, ink, mark))
             u0, v0, u1, v1 = (ends[:0] for ends in (u0, v0, u1, v1))
         breaks = np.flatnonzero((u0[1:] != u1[:-1]) | (v0[1:] != v1[:-1])) + 1
         for begin, end in zip([0, *breaks], [*breaks, len(u0)], strict=True):
@@ -105,16 +128,26 @@ class Canvas:
             ink: number of the ink.
             mark: the character to draw with where there is no braille.
         """
+        self._drawn.append(self._dots(taken, ink, mark))
+
+    def _dots(self, taken: NDArray[np.bool_], ink: int, mark: str) -> _Stamps:
+        # Not by plotext, which takes longer for a cell than NumPy for a plot.
         top_first = taken[::-1]
         if not self.unicode:
             rows, columns = np.nonzero(top_first)
-            self.stamp(columns, self.rows - 1 - rows, [mark] * len(rows), ink)
-            return
+            return _Stamps(rows.tolist(), columns.tolist(), [mark] * len(rows), ink)
         blocks = top_first.reshape(self.rows, 4, self.columns, 2)
         codes = (blocks * _BRAILLE_BITS[None, :, None, :]).sum(axis=(1, 3))
         rows, columns = np.nonzero(codes)
         chars = [chr(0x2800 + code) for code in codes[rows, columns].tolist()]
-        self.stamp(columns, self.rows - 1 - rows, chars, ink)
+        return _Stamps(rows.tolist(), columns.tolist(), chars, ink)
+
+    def _first_curve(self) -> int:
+        """The place of the first of the curves that were added last."""
+        place = len(self._drawn)
+        while place and isinstance(last := self._drawn[place - 1], _Signal) and last.joined:
+            place -= 1
+        return place
 
     def stamp(self, columns: NDArray[Any], rows: NDArray[Any], chars: Sequence[str], ink: int) -> None:
         """Put characters into cells, row 0 at the bottom."""
@@ -134,12 +167,21 @@ class Canvas:
         if len(x):
             # plotext's axes run from 0 at the middle of the first bin to 1 at the middle of the last.
             xs, ys = x / max(across - 1, 1), y / max(up - 1, 1)
-            self._signals.append(_Signal(xs.tolist(), ys.tolist(), marker, ink, joined))
+            self._drawn.append(_Signal(xs.tolist(), ys.tolist(), marker, ink, joined))
 
     def draw(self) -> Cells:
         """Draw everything, later over earlier."""
-        if not self._signals:
-            return Cells.blank(self.columns, self.rows)
+        cells = Cells.blank(self.columns, self.rows)
+        for _, group in groupby(self._drawn, key=type):
+            pieces = list(group)
+            for piece in pieces:
+                if isinstance(piece, _Stamps):
+                    piece.put(cells)
+            if signals := [piece for piece in pieces if isinstance(piece, _Signal)]:
+                cells.cover(self._by_plotext(signals))
+        return cells
+
+    def _by_plotext(self, signals: Sequence[_Signal]) -> Cells:
         import plotext
 
         with _PLOTEXT:
@@ -153,7 +195,7 @@ class Canvas:
                 plotext.yticks([], [])
                 plotext.xlim(0, 1)
                 plotext.ylim(0, 1)
-                for signal in self._signals:
+                for signal in signals:
                     draw = plotext.plot if signal.joined else plotext.scatter
                     color = _FIRST_COLOR + signal.ink % _INKS
                     draw(signal.x, signal.y, marker=signal.marker, color=color)
