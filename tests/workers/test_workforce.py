@@ -124,6 +124,31 @@ def test_a_store_where_no_worker_can_be_started_is_said_so(tmp_path: Path) -> No
         Workforce(tmp_path / "file").ensure("cpu")
 
 
+def test_a_store_may_be_named_by_a_relative_path(
+    store: Path, visible_plugin: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.mkdir()
+    monkeypatch.chdir(store.parent)
+    told: set[Path] = set()
+    workforce = Workforce(Path(store.name), changed=told.add)
+    run = enqueue(planned(), Path(store.name), "cpu")
+    workforce.wake("cpu", run)
+    wait_for(lambda: run.path in told, "the run is told under the name it is known by")
+    wait_for_state(run, "done")
+    workforce.close()
+    assert workforce.join(PATIENCE)
+
+
+def test_no_worker_is_started_for_a_device_of_another_machine(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui_opt.device.gpus", lambda: ())
+    workforce = Workforce(store)
+    workforce.ensure("cuda:0")
+    assert not (store / ".slots").exists()
+    workforce.close()
+
+
 APP = """
 import sys, time
 from pathlib import Path

@@ -188,7 +188,12 @@ def remove_runs(runs: tuple[str, ...], out: Path | None) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 def prune_runs(out: Path | None, keep: int, states: tuple[str, ...], dry_run: bool) -> None:
     """Delete the oldest runs that have ended, and what interrupted writes left behind."""
-    doomed = store_of(out).prune(keep=keep, states=states, dry=dry_run)
+    from tui_opt.runner.live import remove_leftovers
+
+    store = store_of(out)
+    doomed = store.prune(keep=keep, states=states, dry=dry_run)
+    if not dry_run:
+        remove_leftovers(store.path)
     for row in doomed:
         click.echo(f"{row.id}  {row.state}  {'would be removed' if dry_run else 'removed'}")
     click.echo(f"{len(doomed)} of them, {keep} of the newest kept.")

@@ -64,13 +64,15 @@ class Notices:
 
     Args:
         descriptor: the end of the pipe to write to.
+        store: the folder that run directories are named from, since the app may know it by another path.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, store: Path) -> None:
         self._descriptor = descriptor
+        self._store = store
         os.set_blocking(descriptor, False)
 
     def say(self, path: Path) -> None:
         """Something has changed in this run directory. Safe from any thread: a short line is written as one."""
         with contextlib.suppress(OSError):  # full, or nobody is there any more
-            os.write(self._descriptor, os.fsencode(path) + b"\n")
+            os.write(self._descriptor, os.fsencode(os.path.relpath(path, self._store)) + b"\n")

@@ -197,13 +197,14 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=1)
     given = parser.parse_args(words)
     # What a computation prints, and the processes it starts, must not get at the pipes.
-    wishes, notices = Wishes(os.dup(0)), Notices(os.dup(1))
+    store = given.store.absolute()
+    wishes, notices = Wishes(os.dup(0)), Notices(os.dup(1), store)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
     try:
-        return Worker(given.store.absolute(), given.lane, given.processes, wishes, notices).serve()
+        return Worker(store, given.lane, given.processes, wishes, notices).serve()
     except OSError as error:
         print(f"The store {given.store} cannot be served: {error}", file=sys.stderr)
         return 1

@@ -55,7 +55,7 @@ class Workforce:
         changed: Callable[[Path], None] = lambda path: None,
         command: Sequence[str] = (),
     ) -> None:
-        self._store = store.absolute()
+        self._store = store
         self._processes = processes
         self._changed = changed
         self._command = command
@@ -64,7 +64,7 @@ class Workforce:
         self._closed = False
 
     def ensure(self, lane: str) -> None:
-        """Start a worker for the lane where it has none on this machine.
+        """Start a worker for the lane where it has none on this machine, and where its device is here.
 
         Raises:
             StoreError: the worker cannot be started.
@@ -73,7 +73,7 @@ class Workforce:
             post = self._posts.setdefault(lane, _Post())
             if self._closed or self._is_at_work(post) or time.monotonic() < post.not_before:
                 return
-            if is_taken(self._store, lane):
+            if is_taken(self._store, lane) or not _is_here(lane):
                 return
             post.not_before = time.monotonic() + TOO_SOON  # also where it cannot be started
             self._start(lane, post)
@@ -141,7 +141,7 @@ class Workforce:
         return False
 
     def _start(self, lane: str, post: _Post) -> None:
-        words = ["--store", str(self._store), "--lane", lane, "--processes", str(self._processes)]
+        words = ["--store", str(self._store.absolute()), "--lane", lane, "--processes", str(self._processes)]
         try:
             with _opened_log(self._store, lane) as log:
                 process = subprocess.Popen(
@@ -179,12 +179,22 @@ class Workforce:
             for line in lines:
                 post.worked = True
                 if not self._closed:
-                    self._changed(Path(os.fsdecode(line.rstrip(b"\n"))))
+                    self._changed(self._store / os.fsdecode(line.rstrip(b"\n")))
         process.wait()
         with self._lock, contextlib.suppress(OSError):
             if process.stdin is not None:
                 process.stdin.close()
         post.ended.set()
+
+
+def _is_here(lane: str) -> bool:
+    """Whether this machine has the device of a lane: in a store that machines share, others may wait for theirs."""
+    kind, _, number = lane.partition(":")
+    if kind != "cuda":
+        return True
+    from tui_opt.device import gpus
+
+    return number.isdigit() and int(number) < len(gpus())
 
 
 def _opened_log(store: Path, lane: str) -> IO[bytes]:
