@@ -275,3 +275,40 @@ def test_the_palette_opens_an_experiment(tmp_path: Path) -> None:
         await d.until(lambda: d.bench.draft is not None and d.bench.draft.experiment.name == "escape-law")
 
     drive(tmp_path / "runs", flow)
+
+
+def test_a_store_that_cannot_be_read_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    async def flow(d: Driver) -> None:
+        await d.until("cannot be read")
+        await d.press("escape")
+        await d.until(lambda: "cannot be read" not in d.text)
+        await asyncio.sleep(0.8)
+        assert "cannot be read" not in d.text
+        await d.open("bouncing-ball", "drop")
+        await d.press("r")
+        await d.until("cannot be written")
+
+    drive(tmp_path / "file", flow)
+
+
+def test_an_error_nobody_thought_of_ends_the_app_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPTEXPLORE_CACHE_DIR", str(tmp_path / "cache"))
+    said = []
+
+    async def flow(d: Driver) -> None:
+        def broken() -> None:
+            raise RuntimeError("never thought of")
+
+        monkeypatch.setattr(d.bench, "run", broken)
+        await d.press("r")
+        said.extend(str(renderable) for renderable in d.app._exit_renderables)
+
+    with pytest.raises(RuntimeError, match="never thought of"):  # the pilot raises it again
+        drive(tmp_path / "runs", flow)
+    assert len(said) == 1
+    assert said[0].startswith("optexplore: something unexpected went wrong (RuntimeError: never thought of).")
+    assert "Traceback" in (tmp_path / "cache" / "last-error.txt").read_text()

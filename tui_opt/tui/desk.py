@@ -52,10 +52,10 @@ class Desk:
         self._watched_live = False
         self._view: RunView | None = None
         self._looked = 0.0
-        self._dirty = False
         self._latest: tuple[ScenarioFile, bool] | None = None
         self._latest_lock = threading.Lock()
         self._rows: tuple[RunRow, ...] = ()
+        self._trouble = ""
         self.started: set[str] = set()
 
     # --- asked by the interface, from its thread; none of these waits ---------------------------------------
@@ -153,7 +153,7 @@ class Desk:
                 self._guarded(request)
             except queue.Empty:
                 began = time.monotonic()
-                self._guarded(self._poll)
+                self._guarded(self._poll_again)
                 took = time.monotonic() - began
                 pause = max(POLL, took / LOOKING_SHARE)
                 due = time.monotonic() + pause
@@ -173,12 +173,15 @@ class Desk:
         self._mailbox.put("wrong" if wrong else "notice", Notice(text, wrong))
 
     def _open_shop(self) -> None:
+        from tui_opt.device import gpus
         from tui_opt.locations import shipped_scenarios
         from tui_opt.runner.live import Scratch
         from tui_opt.runner.machine import available_cores
+        from tui_opt.runner.queue import INTERACTIVE
         from tui_opt.runner.workforce import Workforce
         from tui_opt.scenario import registry
         from tui_opt.tui.presets import read_presets
+        from tui_opt.tui.words import amount
         from tui_opt.watch import Watch
 
         self._watch: Watch = Watch(self.store)
@@ -186,17 +189,18 @@ class Desk:
         self._scratch: Scratch = Scratch(self.store)
         self._ready = True
         scenarios = registry().scenarios
-        for (
-            scenario
-        ) in scenarios.values():  # their parameters are imported here, and not when a form is shown
-            for experiment in scenario.experiments:
-                experiment.params.specs()
+        # The declarations of parameters are imported here, and not on the interface's thread when a form is shown.
+        for experiment in (e for scenario in scenarios.values() for e in scenario.experiments):
+            experiment.params.specs()
         presets = read_presets(shipped_scenarios(), scenarios)
-        cores = available_cores()
-        machine = f"cpu {cores} thread{'s' if cores > 1 else ''}"
+        devices = [
+            f"cpu {amount(available_cores(), 'thread')}",
+            *(f"cuda:{g.index} {g.name}" for g in gpus()),
+        ]
         broken = [f"The plugin {p.name!r} is skipped: {p.reason}" for p in registry().broken]
-        self._mailbox.put("loaded", Loaded(scenarios, presets, machine, broken))
-        self._poll()
+        self._mailbox.put("loaded", Loaded(scenarios, presets, "   ".join(devices), broken))
+        self._workforce.ensure(INTERACTIVE)  # so that the first change finds it at work
+        self._poll_again()
 
     def _close_shop(self) -> None:
         if self._ready:
@@ -207,10 +211,21 @@ class Desk:
         """A worker says that a run has changed; called from a thread of the workforce."""
         if path == self._watched:
             self._ask(self._refresh)
-        else:
-            self._dirty = True
 
     # --- looking --------------------------------------------------------------------------------------------
+
+    def _poll_again(self) -> None:
+        """Look at the store; what stands in the way of that is said once, and not four times a second."""
+        if not self._ready:
+            return
+        try:
+            self._poll()
+        except OptexploreError as error:
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                raise
+        else:
+            self._trouble = ""
 
     def _poll(self) -> None:
         rows = self._watch.poll()

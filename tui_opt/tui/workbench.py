@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from textual.css.query import NoMatches
 
 from tui_opt.problems import ParameterErrors
-from tui_opt.runner.machine import available_cores
 from tui_opt.tui import painting
 from tui_opt.tui.draft import Draft
 from tui_opt.tui.drawing import Drawer
@@ -22,7 +21,7 @@ from tui_opt.tui.widgets.scenario_tree import Place, ScenarioTree
 from tui_opt.tui.widgets.stage import CHART, THEORY, Stage
 from tui_opt.tui.widgets.status_line import StatusLine
 from tui_opt.tui.widgets.tab_line import TabLine
-from tui_opt.tui.words import amount, ended_words, home_relative, state_words
+from tui_opt.tui.words import ended_words, home_relative, state_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +78,6 @@ class Workbench:
         """Set the threads to work, and put something on the stage."""
         self._drawer.start()
         self._desk.start()
-        self._machine = f"cpu {amount(available_cores(), 'thread')}"
         self._tell_status()
         self._label_buttons()
         self.draw_all()
@@ -457,7 +455,7 @@ class Workbench:
             left = f"{self.draft.scenario.name} › {self.draft.experiment.name}"
         running = sum(row.state == "running" for row in self._rows)
         queued = sum(row.state == "queued" for row in self._rows)
-        parts = [self._machine]
+        parts = [self._machine] if self._machine else []
         if running:
             parts.append(f"{'●' if self._app.unicode else '*'} {running} running")
         if queued:

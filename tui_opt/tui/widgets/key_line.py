@@ -11,6 +11,8 @@ from textual.widget import Widget
 
 from tui_opt.render.wrap import clean
 
+PANES = ("1-4", "panes")
+
 
 class KeyLine(Widget):
     """Keys and what they do, as many as fit; none is cut."""
@@ -38,6 +40,8 @@ class KeyLine(Widget):
                 key = clean(self.app.get_key_display(binding), unicode=self._unicode)
                 first.setdefault(binding.description, key)
         keys = [(key, words) for words, key in first.items()]
+        if screen.has_class("narrow"):  # where one pane is shown at a time, the others must be known of
+            keys.insert(0, PANES)
         if keys != self._keys:
             self._keys = keys
             self.refresh()
