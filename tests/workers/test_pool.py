@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.conftest import SCATTER, TESTS, write_plugin_metadata
+from tests.conftest import SCATTER, write_plugin_metadata
 from tests.workers.conftest import planned, wait_for
 from tui_opt.errors import ExitCode
 from tui_opt.runner import pool
@@ -85,12 +85,39 @@ execute(begin(settled, Path(sys.argv[1])), settled, processes=2)
 """
 
 
+def with_plugin(env: dict[str, str], folder: Path, name: str, code: str) -> dict[str, str]:
+    """The environment of a process that also sees a scenario of ours."""
+    write_plugin_metadata(folder, {name: f"{name}:SCENARIO"}, name=name)
+    (folder / f"{name}.py").write_text(code)
+    return {**env, "PYTHONPATH": f"{folder}{os.pathsep}{env['PYTHONPATH']}"}
+
+
+#: a computation that never lets go of the interpreter.
+HOLDER = """
+import ctypes, dataclasses, os
+from bouncing_ball import SCENARIO as BALL
+
+def drop(params, ctx):
+    ctx.message(f"asleep {os.getpid()}")
+    ctypes.PyDLL(None).sleep(600)
+
+EXPERIMENT = dataclasses.replace(BALL.experiments[0], compute="holder:drop")
+SCENARIO = dataclasses.replace(BALL, name="holder", experiments=(EXPERIMENT,))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not end a process with its parent")
 def test_children_do_not_outlive_a_parent_that_is_killed(
-    store: Path, environment: Callable[..., dict[str, str]]
+    store: Path, environment: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:
-    with subprocess.Popen([sys.executable, "-c", BATCH, str(store), SLOW], env=environment()) as parent:
-        wait_for(lambda: len(children(parent.pid)) == 2, "the pool is at work")
+    env = with_plugin(environment(), tmp_path / "installed", "holder", HOLDER)
+    text = 'scenario = "holder"\nexperiment = "drop"\n[sweep]\nbounces = [3, 4, 5]\n'
+    with subprocess.Popen([sys.executable, "-c", BATCH, str(store), text], env=env) as parent:
+        wait_for(lambda: any(store.glob("2*/log.txt")), "the run begins")
+        (log,) = store.glob("2*/log.txt")
+        wait_for(lambda: log.read_text().count("asleep") == 2, "two points are being computed")
         orphans = children(parent.pid)
+        assert len(orphans) == 2
         parent.send_signal(signal.SIGKILL)
     for orphan in orphans:
         orphan.wait(30)
@@ -148,11 +175,7 @@ SCENARIO = dataclasses.replace(BALL, name="killer", experiments=(EXPERIMENT,))
 def test_a_point_that_kills_every_process_fails_with_a_sentence(
     store: Path, environment: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:
-    folder = tmp_path / "installed"
-    write_plugin_metadata(folder, {"killer": "killer:SCENARIO"}, name="killer")
-    (folder / "killer.py").write_text(KILLER)
-    env = environment()
-    env["PYTHONPATH"] = f"{folder}{os.pathsep}{TESTS.parent}{os.pathsep}{env['PYTHONPATH']}"
+    env = with_plugin(environment(), tmp_path / "installed", "killer", KILLER)
     text = 'scenario = "killer"\nexperiment = "drop"\n[sweep]\nbounces = [3, 4, 5]\n'
     subprocess.run([sys.executable, "-c", BATCH, str(store), text], env=env, check=True, timeout=60)
     result = RunDirectory(next(store.glob("2*"))).result()

@@ -6,6 +6,7 @@ python -m tui_opt.runner.pool_child CHUNKS DEVICE THREADS
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import queue
@@ -34,6 +35,7 @@ from tui_opt.scenario_file import ScenarioFile, read_file
 INTERVAL = 0.2
 #: seconds to stop in order, once the parent is gone.
 GRACE = 1.5
+_PR_SET_PDEATHSIG = 1
 
 
 class Parent:
@@ -163,12 +165,22 @@ class Child:
             self._context.cancel()
 
 
+def _die_with_the_parent() -> None:
+    """Let the system end this process when the thread that started it does, where the system can.
+
+    The end of the pipe says so too, but to nobody while a computation holds the interpreter.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+
+
 def main() -> None:
     """Compute chunks until stdin ends."""
     folder, device, threads = sys.argv[1:]
     # The terminal's signals are for the parent, which passes on what they mean.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    _die_with_the_parent()
     parent = Parent(os.dup(0), os.dup(1))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

@@ -61,6 +61,7 @@ class Worker:
         self._busy = busy(store, lane)
         self._refused: dict[str, float] = {}
         self._used_gpu = lane.startswith("cuda")
+        self._complaint = ""
         self._calibrated = False
         self._worked = time.monotonic()
 
@@ -115,8 +116,10 @@ class Worker:
                 if self._refused.get(run.id, 0.0) <= time.monotonic() and claim(run):
                     self._lane.claimed()
                     return run
-        except StoreError as error:  # the folder is gone, or not ours any more for the moment
-            print(error, file=sys.stderr)
+        except StoreError as error:  # not to be read for the moment
+            if str(error) != self._complaint:
+                self._complaint = str(error)
+                print(error, file=sys.stderr)
         return None
 
     # --- carrying out ---------------------------------------------------------------------------------------
