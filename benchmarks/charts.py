@@ -20,6 +20,7 @@ from tui_opt.render import figure_text
 from tui_opt.result import Result
 from tui_opt.runner import files
 from tui_opt.runner.run_directory import RunDirectory
+from tui_opt.tui.changed_cells import only_changes
 from tui_opt.tui.strips import text_strips
 from tui_opt.tui.widgets.picture import Picture
 
@@ -131,7 +132,7 @@ def _stream() -> list[Text]:
     axes = {"x": Axis(label="x", low=0, high=1), "y": Axis(label="y", low=-1.3, high=1.3)}
     drawn = Figure(name="s", title="Streaming", layers=layers, **axes)
     frames = []
-    for shown in np.linspace(100, 200, FRAMES).astype(int):
+    for shown in np.linspace(100, 190, FRAMES).astype(int):
         arrays = {
             "x": x,
             **{f"y{k}": np.where(np.arange(200) < shown, np.sin(6 * x + k), np.nan) for k in range(4)},
@@ -159,6 +160,7 @@ class _Sheet(App[None]):
         yield Picture()
 
     def _display(self, screen: Any, renderable: Any) -> None:
+        renderable = only_changes(renderable)
         if hasattr(renderable, "render_segments"):
             self.sent.append(len(renderable.render_segments(self.console).encode()))
         super()._display(screen, renderable)

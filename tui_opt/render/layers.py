@@ -155,7 +155,11 @@ def _marks(canvas: Canvas, u: Floats, v: Floats, look: Look, shift: float, *, so
         inside = known[(u[known] >= 0) & (u[known] <= 1)]
         if not inside.size:
             return
-        at_u = u[inside[0]] + at * (u[inside[-1]] - u[inside[0]])
+        first, last = u[inside[0]], u[inside[-1]]
+        # In places of the plot, so that they stay while a curve grows; along it where it is short.
+        at_u = at[(at >= first) & (at <= last)]
+        if len(at_u) < 2:
+            at_u = first + at * (last - first)
         at_v = np.interp(at_u, u, v)  # NaN within a gap, where no mark belongs
     else:
         picked = np.minimum((at * len(u)).astype(np.int64), len(u) - 1)

@@ -6,13 +6,16 @@ import sys
 from pathlib import Path
 from typing import ClassVar
 
+from rich.console import RenderableType
 from rich.text import Text
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.screen import Screen
 
 from tui_opt.render.palette import Colors
 from tui_opt.traces import unexpected
+from tui_opt.tui.changed_cells import only_changes
 from tui_opt.tui.desk import Desk
 from tui_opt.tui.mailbox import Mailbox
 from tui_opt.tui.screens.main import MainScreen
@@ -90,6 +93,9 @@ class OptexploreApp(App[None]):
     async def action_quit(self) -> None:
         """The command palette's word for it."""
         self.action_leave()
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        super()._display(screen, only_changes(renderable))
 
     def _fatal_error(self) -> None:
         """An error nobody thought of ends the app with a sentence; Textual would print its traceback."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.control import Control
 from textual._compositor import ChopsUpdate
 
@@ -29,6 +29,6 @@ class ChangedCells(ChopsUpdate):
         return "".join(written)
 
 
-def only_changes(renderable: object) -> object:
+def only_changes(renderable: RenderableType | None) -> RenderableType | None:
     """What is to be displayed, without unchanged cells where it is an update of parts of the screen."""
     return ChangedCells.of(renderable) if type(renderable) is ChopsUpdate else renderable
