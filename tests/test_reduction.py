@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tui_opt.drawn import value_range
 from tui_opt.figure import (
     Axis,
     Band,
@@ -26,7 +27,7 @@ from tui_opt.figure import (
 from tui_opt.reduction import SMALL_ARRAY, reduced, size
 from tui_opt.render import figure_text
 from tui_opt.result import Result, ResultDocument
-from tui_opt.scene import prepare, value_range
+from tui_opt.scene import prepare
 
 MOST = 2_000_000
 N = 300_000

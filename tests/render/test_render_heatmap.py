@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from rich.color import Color
 
+from tui_opt.drawn import Drawn, value_range
 from tui_opt.figure import Axis, Figure, Heatmap, Path, Ref
 from tui_opt.render.heatmap import UNKNOWN, levels
 from tui_opt.render.palette import (
@@ -19,7 +20,7 @@ from tui_opt.render.palette import (
 )
 from tui_opt.render.terminal import figure_text
 from tui_opt.scales import cell_edges
-from tui_opt.scene import Drawn, Scene, prepare, value_range
+from tui_opt.scene import Scene, prepare
 
 
 def scene_of(z: np.ndarray, **look: object) -> tuple[Scene, Drawn]:

@@ -20,8 +20,8 @@ from tui_opt.resolution import resample_edges
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tui_opt.drawn import Drawn
     from tui_opt.scales import Scale, ValueRange
-    from tui_opt.scene import Drawn
 
 UNKNOWN = -1
 _UPPER, _LOWER = "▀", "▄"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tui_opt.drawn import Drawn, value_range
 from tui_opt.figure import Figure, Heatmap
 from tui_opt.render.errors import RenderError
 from tui_opt.render.palette import IMAGE_RGB, color_map
@@ -20,7 +21,7 @@ from tui_opt.render.ticks import tick_labels, ticks_between
 from tui_opt.render.wrap import clean
 from tui_opt.resolution import column_extremes, path_counts, point_counts
 from tui_opt.scales import Scale
-from tui_opt.scene import Drawn, Scene, prepare, value_range
+from tui_opt.scene import Scene, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

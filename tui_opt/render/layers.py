@@ -24,9 +24,10 @@ from tui_opt.resolution import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tui_opt.drawn import Drawn
     from tui_opt.resolution import Floats
     from tui_opt.scales import Scale
-    from tui_opt.scene import Drawn, Scene
+    from tui_opt.scene import Scene
 
 SLOTS = 42  # the colours and marks have repeated by then
 RULE_INK = 2 * SLOTS

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 
+from tui_opt.drawn import Drawn, value_range
 from tui_opt.render.canvas import NO_INK
 from tui_opt.render.frame import axis_title, plan_frame
 from tui_opt.render.heatmap import color_bar, heatmap_lines
@@ -18,7 +19,7 @@ from tui_opt.render.layers import LABEL_INK, RULE_INK, Look, draw_layers, label_
 from tui_opt.render.legend import fitted, flow, rule_items, series_items
 from tui_opt.render.palette import Colors, series_color
 from tui_opt.render.wrap import clean, first_lines, wrap
-from tui_opt.scene import Drawn, Scene, prepare, value_range
+from tui_opt.scene import Scene, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
