@@ -13,13 +13,13 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
 
-from tui_opt.render.palette import Colors
 from tui_opt.traces import unexpected
 from tui_opt.tui.changed_cells import only_changes
 from tui_opt.tui.desk import Desk
 from tui_opt.tui.mailbox import Mailbox
 from tui_opt.tui.screens.main import MainScreen
-from tui_opt.tui.settings import DEFAULT_THEME, Settings, read_settings, write_settings
+from tui_opt.tui.settings import DEFAULT_THEME, Keeper
+from tui_opt.tui.terminal import Terminal, chart_colors
 from tui_opt.tui.themes import THEMES
 from tui_opt.tui.unicode import knows_unicode
 
@@ -48,22 +48,16 @@ class OptexploreApp(App[None]):
     def __init__(self, store: Path, processes: int = 1) -> None:
         super().__init__()
         self.store = store
-        self.unicode = knows_unicode()
+        self.terminal = Terminal(
+            knows_unicode(), chart_colors(self.console.color_system, no_color=self.no_color)
+        )
         self.mailbox = Mailbox(lambda: self.post_message(Mail()))
         self.desk = Desk(store, processes, self.mailbox)
-        self.settings = read_settings()
+        self.settings = Keeper()
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self.settings.theme if self.settings.theme in self.available_themes else DEFAULT_THEME
-        self._main = MainScreen(self.desk, self.mailbox, live=self.settings.live)
-
-    @property
-    def chart_colors(self) -> Colors:
-        """The colours charts may use."""
-        if self.no_color:
-            return "none"
-        system = self.console.color_system
-        return system if system in ("standard", "256", "truecolor") else "none"  # type: ignore[return-value]
+        self._main = MainScreen(self.desk, self.mailbox, self.terminal, self.settings)
 
     def get_default_screen(self) -> MainScreen:
         """The main screen is there from the first frame."""
@@ -78,13 +72,7 @@ class OptexploreApp(App[None]):
 
     def watch_theme(self, theme: str) -> None:
         """Remember the theme."""
-        self.remember(Settings(theme, self.settings.live))
-
-    def remember(self, settings: Settings) -> None:
-        """Keep settings that have changed."""
-        if settings != self.settings:
-            self.settings = settings
-            write_settings(settings)
+        self.settings.theme = theme
 
     def action_leave(self) -> None:
         """Leave; runs under way are asked about first."""
@@ -107,5 +95,7 @@ class OptexploreApp(App[None]):
 
     def on_unmount(self) -> None:
         """Let the workers go on alone."""
+        if self._main.bench is not None:
+            self._main.bench.close()
         self.desk.close()
         self.desk.join(2.0)

@@ -58,7 +58,7 @@ def _instead(view: RunView | None, width: int, height: int, *, unicode: bool) ->
     return [Text("")] * above + [Text(f"  {line}") for line in lines]
 
 
-def facts(view: RunView | None, live: bool, width: int, lines: int, *, unicode: bool) -> list[Strip]:
+def facts(view: RunView | None, width: int, lines: int, *, unicode: bool) -> list[Strip]:
     """The lines under the chart: how the run stands, and its most telling findings."""
     from tui_opt.tui.pages import headline, standing
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import platformdirs
@@ -53,3 +53,33 @@ def write_settings(settings: Settings) -> None:
         write_text(path, tomli_w.dumps({"theme": settings.theme, "live": settings.live}), sync=False)
     except OSError:
         return
+
+
+class Keeper:
+    """The settings while the app runs; each change is kept at once."""
+
+    def __init__(self) -> None:
+        self._now = read_settings()
+
+    @property
+    def theme(self) -> str:
+        """The theme's name."""
+        return self._now.theme
+
+    @theme.setter
+    def theme(self, name: str) -> None:
+        self._keep(replace(self._now, theme=name))
+
+    @property
+    def live(self) -> bool:
+        """Whether cheap experiments run at every change."""
+        return self._now.live
+
+    @live.setter
+    def live(self, on: bool) -> None:
+        self._keep(replace(self._now, live=on))
+
+    def _keep(self, settings: Settings) -> None:
+        if settings != self._now:
+            self._now = settings
+            write_settings(settings)

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textual.css.query import NoMatches
-
 from tui_opt.problems import ParameterErrors
-from tui_opt.tui import painting
+from tui_opt.tui.dialogs import ask_to_delete, ask_what_to_open, ask_where_to_save
 from tui_opt.tui.draft import Draft
-from tui_opt.tui.drawing import Drawer
+from tui_opt.tui.easel import Easel
 from tui_opt.tui.letters import Began, Cost, Drawn, Loaded, Notice, Opened, RunsChanged, Seen
-from tui_opt.tui.settings import Settings
 from tui_opt.tui.widgets.form import Form
 from tui_opt.tui.widgets.run_list import RunList
 from tui_opt.tui.widgets.scenario_tree import Place, ScenarioTree
-from tui_opt.tui.widgets.stage import CHART, THEORY, Stage
+from tui_opt.tui.widgets.stage import Stage
 from tui_opt.tui.widgets.status_line import StatusLine
 from tui_opt.tui.widgets.tab_line import TabLine
 from tui_opt.tui.words import ended_words, home_relative, state_words
@@ -28,13 +23,13 @@ if TYPE_CHECKING:
 
     from tui_opt.scenario_file import ScenarioFile
     from tui_opt.store import RunRow
-    from tui_opt.tui.app import OptexploreApp
     from tui_opt.tui.desk import Desk
     from tui_opt.tui.mailbox import Mailbox
     from tui_opt.tui.run_view import RunView
     from tui_opt.tui.screens.main import MainScreen
+    from tui_opt.tui.settings import Keeper
+    from tui_opt.tui.terminal import Terminal
 
-HEATMAP_INTERVAL = 1.0
 RUN, DEFAULTS = 0, 1
 
 
@@ -44,43 +39,46 @@ class Workbench:
     Args:
         screen: the main screen, all of it mounted.
         desk: carries out what may have to wait.
-        mailbox: where drawings go.
-        live: whether cheap experiments run at every change.
+        mailbox: where drawings arrive.
+        terminal: what can be shown.
+        settings: remembers whether cheap experiments run at every change.
     """
 
-    def __init__(self, screen: MainScreen, desk: Desk, mailbox: Mailbox, *, live: bool) -> None:
+    def __init__(
+        self, screen: MainScreen, desk: Desk, mailbox: Mailbox, terminal: Terminal, settings: Keeper
+    ) -> None:
         self._screen = screen
         self._desk = desk
-        self._drawer = Drawer(mailbox, painting.failed)
-        self._stage = screen.query_one(Stage)
+        self._terminal = terminal
+        self._settings = settings
+        self._easel = Easel(screen.query_one(Stage), mailbox, terminal)
         self._form = screen.query_one(Form)
         self._runs = screen.query_one(RunList)
         self._status = screen.query_one(StatusLine)
         self._buttons = screen.query_one("#buttons", TabLine)
-        self.live = live
         self.draft: Draft | None = None
-        self.view: RunView | None = None
         self._run_path: Path | None = None
         self._rows: Sequence[RunRow] = ()
         self._cost: Cost | None = None
         self._machine = ""
-        self._tickets: dict[str, int] = {}
-        self._shown_tickets: dict[str, int] = {}
-        self._chart_drawn = 0.0
-        self._chart_waits = False
         self._first_rows = True
 
     @property
-    def _app(self) -> OptexploreApp:
-        return self._screen._app
+    def live(self) -> bool:
+        """Whether cheap experiments run at every change."""
+        return self._settings.live
+
+    @property
+    def view(self) -> RunView | None:
+        """The run on the stage."""
+        return self._easel.view
 
     def start(self) -> None:
         """Set the threads to work, and put something on the stage."""
-        self._drawer.start()
         self._desk.start()
         self._tell_status()
         self._label_buttons()
-        self.draw_all()
+        self._easel.start()
 
     # --- letters --------------------------------------------------------------------------------------------
 
@@ -103,7 +101,7 @@ class Workbench:
             case Notice():
                 self._status.say(letter.text, wrong=letter.wrong)
             case Drawn():
-                self._drawn(letter)
+                self._easel.put(letter)
 
     def _loaded(self, letter: Loaded) -> None:
         self._screen.scenarios, self._screen.presets = letter.scenarios, letter.presets
@@ -128,120 +126,27 @@ class Workbench:
         self._runs.mark(letter.run.name)
         self._status.dismiss()
         if not letter.live:
-            self.view = None
-            self._draw_chart()
-            self._draw_facts()
+            self._easel.set_view(None)
 
     def _seen(self, view: RunView) -> None:
         if view.run.path != self._run_path or (view.live and view.state == "cancelled"):
             return
-        before, self.view = self.view, view
+        before = self.view
         if view.live and view.result is None and view.state != "failed" and before is not None:
             return  # the picture of the change before stays until there is a new one
+        same = before is not None and before.result is view.result and before.state == view.state
+        self._easel.set_view(view, same_picture=same)
         if self.draft is None and view.file is not None:
             self.take_draft(Draft.from_file(view.file), keep_view=True)
         if view.state == "failed" and (before is None or before.state != "failed"):
             self._status.say(str(view.status.get("error") or "The run failed."), wrong=True)
         elif not view.active and before is not None and before.active and not view.live:
             self._status.say(ended_words(view))
-        if view.result is not None:
-            self._stage.set_figures([f.name.replace("_", " ") for f in view.result.figures])
         self._tell_status()
-        same = before is not None and before.result is view.result and before.state == view.state
-        if not same:
-            self._draw_chart()
-        self._draw_facts()
-        if self._stage.tab not in (CHART, THEORY):
-            self.draw(self._stage.tab)
 
-    # --- drawing --------------------------------------------------------------------------------------------
-
-    def draw_all(self) -> None:
-        """Draw whatever is in sight."""
-        self._draw_facts()
-        self.draw(self._stage.tab)
-
-    def wanted(self, place: str) -> None:
+    def wanted(self) -> None:
         """A page came into sight, or has another size."""
-        if place == CHART:
-            self._draw_facts()
-        self.draw(place)
-
-    def draw(self, place: str) -> None:
-        """Draw a tab."""
-        if place == CHART:
-            self._draw_chart(at_once=True)
-            return
-        width, unicode = self._stage.page_width(place), self._app.unicode
-        if place == THEORY:
-            scenario = self.draft.scenario if self.draft is not None else None
-            self._ask(place, partial(painting.theory, scenario, width, unicode=unicode))
-        else:
-            self._ask(place, partial(painting.page, place, self.view, width, unicode=unicode))
-
-    def _draw_chart(self, *, at_once: bool = False) -> None:
-        width, height = self._stage.chart_size
-        if self._stage.tab != CHART or width < 1 or height < 1:
-            return
-        moment = time.monotonic()
-        left = self._chart_drawn + HEATMAP_INTERVAL - moment
-        if not at_once and left > 0 and self._is_costly():
-            if not self._chart_waits:
-                self._chart_waits = True
-                self._screen.set_timer(left, self._draw_late)
-            return
-        self._chart_drawn = moment
-        draw = partial(
-            painting.chart,
-            self.view,
-            self._stage.figure,
-            width,
-            height,
-            self._app.chart_colors,
-            unicode=self._app.unicode,
-        )
-        self._ask(CHART, draw)
-
-    def _draw_late(self) -> None:
-        self._chart_waits = False
-        self._draw_chart(at_once=True)
-
-    def _is_costly(self) -> bool:
-        """A partial heatmap is drawn once a second: it is many bytes on a slow line."""
-        view = self.view
-        if view is None or view.final or view.result is None:
-            return False
-        figures = view.result.figures
-        return self._stage.figure < len(figures) and any(
-            layer.kind == "heatmap" for layer in figures[self._stage.figure].layers
-        )
-
-    def _draw_facts(self) -> None:
-        try:
-            width = self._stage.chart_size[0]
-        except NoMatches:
-            return
-        if width > 0:
-            lines = self._stage.fact_lines
-            self._ask(
-                "facts",
-                partial(painting.facts, self.view, self.live, width, lines, unicode=self._app.unicode),
-            )
-
-    def _ask(self, place: str, draw: painting.Paint) -> None:
-        ticket = self._tickets[place] = self._tickets.get(place, 0) + 1
-        self._drawer.ask(place, ticket, draw)
-
-    def _drawn(self, letter: Drawn) -> None:
-        if letter.ticket < self._shown_tickets.get(letter.place, 0):
-            return
-        self._shown_tickets[letter.place] = letter.ticket
-        if letter.place == CHART:
-            self._stage.put_chart(letter.strips)
-        elif letter.place == "facts":
-            self._stage.put_facts(letter.strips)
-        else:
-            self._stage.put_page(letter.place, letter.strips)
+        self._easel.draw()
 
     # --- the form -------------------------------------------------------------------------------------------
 
@@ -266,20 +171,16 @@ class Workbench:
 
     def take_draft(self, draft: Draft, *, keep_view: bool = False) -> None:
         """Put a draft into the form; the stage is cleared unless it shows the run the draft came from."""
-        other = self.draft is None or self.draft.scenario is not draft.scenario
         self._form.show(draft)
         self._screen.query_one("#parameters").border_title = f"{draft.scenario.name} {draft.experiment.name}"
         if not keep_view:
-            self.view = None
             self._run_path = None
             self._desk.look_at(None)
             self._runs.mark("")
-            self._stage.set_figures(())
-            self.draw_all()
+            self._easel.set_view(None)
         self._desk.warm(draft.scenario.name, draft.experiment.name)
         self._take_values(draft, rerun=not keep_view)
-        if other and self._stage.tab == THEORY:
-            self.draw(THEORY)
+        self._easel.set_scenario(draft.scenario)
         self._tell_status()
 
     def form_changed(self, draft: Draft) -> None:
@@ -340,8 +241,7 @@ class Workbench:
 
     def toggle_live(self) -> None:
         """Run cheap experiments at every change, or stop doing so."""
-        self.live = not self.live
-        self._app.remember(Settings(self._app.theme, self.live))
+        self._settings.live = not self.live
         self._label_buttons()
         self._status.say(
             "Live: cheap experiments run again as a value changes."
@@ -369,7 +269,7 @@ class Workbench:
     def look_at(self, path: Path) -> None:
         """Show a run of the store, whoever started it."""
         self._run_path = path
-        self.view = None
+        self._easel.set_view(None)
         self._runs.mark(path.name)
         self._desk.look_at(path)
 
@@ -386,50 +286,34 @@ class Workbench:
         elif what == "resume":
             self._desk.resume(path)
         elif what == "remove":
-            self._confirm_removal(row)
+            self._delete(row)
         else:
             self._desk.move(row.id, -1 if what == "earlier" else 1)
 
-    def _confirm_removal(self, row: RunRow) -> None:
-        from tui_opt.tui.screens.confirm import ConfirmScreen
-
+    def _delete(self, row: RunRow) -> None:
         if row.state in ("queued", "running"):
             self._status.say("Stop the run first: x.")
             return
-        question = f"Delete {row.id}? Its arrays and its log go with it."
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._desk.remove(Path(row.run_dir))
-
-        self._app.push_screen(ConfirmScreen(question, "delete"), answered)
+        ask_to_delete(self._screen.app, row.id, lambda: self._desk.remove(Path(row.run_dir)))
 
     def save(self) -> None:
         """Write the form as a scenario file."""
-        from tui_opt.tui.screens.files import SaveScreen
-
         file = self._checked()
         if self.draft is None or file is None:
             self._status.say("There is nothing to save: a parameter is missing or not allowed.", wrong=True)
             return
         text = file.to_toml()
-
-        def named(path: Path | None) -> None:
-            if path is not None:
-                self._desk.save_file(path, text)
-
-        self._app.push_screen(SaveScreen(Path(f"{self.draft.experiment.name}.toml")), named)
+        name = f"{self.draft.experiment.name}.toml"
+        ask_where_to_save(self._screen.app, name, lambda path: self._desk.save_file(path, text))
 
     def open_file(self) -> None:
         """Read a scenario file into the form."""
-        from tui_opt.tui.screens.files import OpenScreen
 
-        def named(path: Path | None) -> None:
-            if path is not None:
-                self._desk.open_file(path)
-                self._screen.show_pane("parameters")
+        def named(path: Path) -> None:
+            self._desk.open_file(path)
+            self._screen.show_pane("parameters")
 
-        self._app.push_screen(OpenScreen(), named)
+        ask_what_to_open(self._screen.app, named)
 
     # --- what is told ---------------------------------------------------------------------------------------
 
@@ -457,7 +341,7 @@ class Workbench:
         queued = sum(row.state == "queued" for row in self._rows)
         parts = [self._machine] if self._machine else []
         if running:
-            parts.append(f"{'●' if self._app.unicode else '*'} {running} running")
+            parts.append(f"{'●' if self._terminal.unicode else '*'} {running} running")
         if queued:
             parts.append(f"{queued} queued")
         parts.append(f"runs {home_relative(self._desk.store)}")
@@ -465,4 +349,4 @@ class Workbench:
 
     def close(self) -> None:
         """Draw no more."""
-        self._drawer.close()
+        self._easel.close()

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from textual.widgets import Input, Tree
 
     from tui_opt.scenario import Scenario
-    from tui_opt.tui.app import OptexploreApp
     from tui_opt.tui.desk import Desk
     from tui_opt.tui.mailbox import Mailbox
     from tui_opt.tui.presets import Preset
+    from tui_opt.tui.settings import Keeper
+    from tui_opt.tui.terminal import Terminal
     from tui_opt.tui.widgets.form import Form
     from tui_opt.tui.widgets.run_list import RunList
     from tui_opt.tui.widgets.stage import Stage
@@ -46,7 +47,8 @@ class MainScreen(Screen[None]):
     Args:
         desk: carries out what may have to wait.
         mailbox: where drawings go.
-        live: whether cheap experiments run at every change.
+        terminal: what can be shown.
+        settings: what is remembered.
     """
 
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {PlaceCommands}
@@ -76,28 +78,21 @@ class MainScreen(Screen[None]):
         Binding("escape", "dismiss_notice", "put a message away", show=False, id="dismiss"),
     ]
 
-    def __init__(self, desk: Desk, mailbox: Mailbox, *, live: bool) -> None:
+    def __init__(self, desk: Desk, mailbox: Mailbox, terminal: Terminal, settings: Keeper) -> None:
         super().__init__()
         self._desk = desk
         self._mailbox = mailbox
-        self._live_at_start = live
+        self._terminal = terminal
+        self._settings = settings
         self._bench: Workbench | None = None
         self._waiting: list[object] = []
         self.presets: Mapping[tuple[str, str], Sequence[Preset]] = {}
         self.scenarios: Mapping[str, Scenario] = built_in()
 
-    @property
-    def _app(self) -> OptexploreApp:
-        from tui_opt.tui.app import OptexploreApp
-
-        app = self.app
-        assert isinstance(app, OptexploreApp)
-        return app
-
     # --- building up ----------------------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
-        unicode = self._app.unicode
+        unicode = self._terminal.unicode
         yield StatusLine(unicode=unicode, id="status")
         with Horizontal(id="body"), Vertical(id="left"):
             yield ScenarioTree(self.scenarios, unicode=unicode, id="tree")
@@ -106,7 +101,7 @@ class MainScreen(Screen[None]):
     def on_mount(self) -> None:
         """Show the tree first; the rest follows when that has been painted."""
         self.add_class("pane-scenarios")
-        self.set_class(not self._app.unicode, "ascii")
+        self.set_class(not self._terminal.unicode, "ascii")
         self.query_one(ScenarioTree).focus()
         self.call_after_refresh(self._furnish)
 
@@ -118,7 +113,7 @@ class MainScreen(Screen[None]):
         from tui_opt.tui.widgets.tab_line import TabLine
         from tui_opt.tui.workbench import Workbench
 
-        unicode = self._app.unicode
+        unicode = self._terminal.unicode
         body = self.query_one("#body", Horizontal)
         left = self.query_one("#left", Vertical)
         await left.mount(RunList(unicode=unicode, id="runs"))
@@ -127,7 +122,7 @@ class MainScreen(Screen[None]):
         self.query_one("#tree").border_title = "Scenarios"
         self.query_one("#runs").border_title = "Runs"
         side.border_title = "Parameters"
-        self._bench = Workbench(self, self._desk, self._mailbox, live=self._live_at_start)
+        self._bench = Workbench(self, self._desk, self._mailbox, self._terminal, self._settings)
         self._bench.start()
         for letter in self._waiting:
             self._bench.receive(letter)
@@ -311,7 +306,7 @@ class MainScreen(Screen[None]):
     def on_stage_wanted(self, event: Stage.Wanted) -> None:
         """A page came into sight, or has another size."""
         if self._bench is not None:
-            self._bench.wanted(event.place)
+            self._bench.wanted()
 
     def on_run_list_asked(self, event: RunList.Asked) -> None:
         """Something is to be done with a run."""
