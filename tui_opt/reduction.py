@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tui_opt.figure import Axis, Figure, Heatmap, Layer, Ref, Rule
 from tui_opt.result import Array, Result
 from tui_opt.scene import prepare
@@ -41,11 +43,13 @@ def reduced(result: Result, most_bytes: int) -> Result:
     """
     if size(result) <= most_bytes:
         return result
-    scenes = [prepare(figure, result.values()) for figure in result.figures]
-    for columns in _RESOLUTIONS:
-        small = _at_resolution(result, scenes, columns)
-        if size(small) <= most_bytes:
-            return small
+    # Numbers near the end of the doubles overflow to infinity, which lies outside every plot.
+    with np.errstate(over="ignore", invalid="ignore"):
+        scenes = [prepare(figure, result.values()) for figure in result.figures]
+        for columns in _RESOLUTIONS:
+            small = _at_resolution(result, scenes, columns)
+            if size(small) <= most_bytes:
+                return small
     return _without_undrawn(small, most_bytes)
 
 
