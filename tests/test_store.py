@@ -79,6 +79,24 @@ def test_rows_say_what_status_says(store: Store) -> None:
     assert "error" not in RunRow("a", "b", "c", "d", "done", 1.0, "", None, None).plain()
 
 
+def test_rows_say_how_far_a_run_is_and_where_it_waits(store: Store) -> None:
+    run = make(
+        store, "failed", eta=3.5, what="walkers", partial=4, lane="cuda:0", order=17.25, title="A title"
+    )
+    (row,) = store.rows()
+    assert (row.eta, row.what, row.partial, row.lane, row.title) == (3.5, "walkers", 4, "cuda:0", "A title")
+    assert row.order is None  # it waits no more
+    assert store.rows() == [row]  # as it is remembered, too
+    run.write_status(
+        {**run.read_status_file(), "state": "queued", "eta": "soon", "partial": True}, sync=False
+    )
+    (row,) = store.rows()
+    assert (row.order, row.eta, row.partial) == (17.25, None, None)
+    plain = row.plain()
+    assert plain["order"] == 17.25
+    assert "eta" not in plain
+
+
 def test_rows_are_in_the_order_of_creation_whatever_the_names(store: Store) -> None:
     order = ["2026-03-01", "2026-01-01", "2026-02-01"]
     ids = {date: make(store, created=f"{date}T00:00:00.000Z").id for date in order}

@@ -29,7 +29,8 @@ class RunRow:
     """A line of a store's list.
 
     `error` is the run's own sentence, or why its directory cannot be read; `eta` the seconds still to go, `what` it is
-    at, `partial` the number of its newest partial result. `lane` and `order` are its place in the queue while it waits.
+    at, `partial` the number of its newest partial result, `lane` the part of the queue it was put into, and `order` its
+    place there while it waits.
     """
 
     id: str
@@ -164,7 +165,7 @@ class Store:
             what=str(status.get("what") or ""),
             partial=None if (partial := _number(status.get("partial"))) is None else int(partial),
             lane=str(status.get("lane") or ""),
-            order=_number(status.get("order")),
+            order=_number(status.get("order")) if status["state"] == "queued" else None,
             title=str(status.get("title") or ""),
         )
 

@@ -70,13 +70,16 @@ def test_many_workers_of_a_lane_are_one(forks: Forks, store: Path) -> None:
 def test_two_hundred_queued_runs_are_cancelled_and_moved_while_a_worker_goes_through_them(
     forks: Forks, store: Path
 ) -> None:
-    settled = planned(SCATTER, "params.seconds=0.004", "params.blocks=1")
+    settled = planned(SCATTER, "params.seconds=0.02", "params.blocks=2")
     runs = {run.id: run for run in (enqueue(settled, store, "cpu") for _ in range(200))}
     worker = forks.worker(store)
     dice = random.Random(2)
-    withdrawn, moves = set(), 0
+    withdrawn, asked, moves = set(), set(), 0
     while len(queue := waiting(store)) > 5:
         row = dice.choice(queue)
+        for running in (r for r in Store(store).rows() if r.state == "running" and dice.random() < 0.3):
+            runs[running.id].request_cancel()
+            asked.add(running.id)
         if dice.random() < 0.5:
             if withdraw(runs[row.id]):
                 withdrawn.add(row.id)
@@ -89,7 +92,8 @@ def test_two_hundred_queued_runs_are_cancelled_and_moved_while_a_worker_goes_thr
             moves += 1
     assert worker.wait() == 0
     states = {run_id: state(run) for run_id, run in runs.items()}
-    assert {i for i, s in states.items() if s == "cancelled"} == withdrawn
+    cancelled = {i for i, s in states.items() if s == "cancelled"}
+    assert withdrawn <= cancelled <= withdrawn | asked  # some asked were done before they noticed
     assert set(states.values()) == {"done", "cancelled"}
     assert len(withdrawn) > 10
     assert moves > 10
