@@ -107,7 +107,7 @@ def clip_segments(u: Floats, v: Floats) -> Segments:
     Reference: Liang and Barsky, "A new concept and method for line clipping" (1984).
     """
     # Most data lie inside, whose limits the plot takes. A NaN makes its extremes NaN and the comparison false.
-    if len(u) and all(w.min() >= 0 and w.max() <= 1 for w in (u, v)):
+    if _all_inside(u, v):
         return u[:-1], v[:-1], u[1:], v[1:]
     u, v = np.clip(u, -_FARTHEST, _FARTHEST), np.clip(v, -_FARTHEST, _FARTHEST)
     whole = np.isfinite(u[:-1]) & np.isfinite(v[:-1]) & np.isfinite(u[1:]) & np.isfinite(v[1:])
@@ -139,6 +139,11 @@ def clip_segments(u: Floats, v: Floats) -> Segments:
     return first_u, first_v, last_u, last_v
 
 
+def _all_inside(u: Floats, v: Floats) -> bool:
+    """Whether there are points and all lie in the unit square."""
+    return len(u) > 0 and all(bool(w.min() >= 0 and w.max() <= 1) for w in (u, v))
+
+
 def bins(u: Floats, count: int) -> NDArray[np.int64]:
     """The bin of each number of the unit interval, of `count` equal ones; 1 belongs to the last."""
     picked: NDArray[np.int64] = np.clip(np.floor(u * count), 0, count - 1).astype(np.int64)
@@ -147,8 +152,10 @@ def bins(u: Floats, count: int) -> NDArray[np.int64]:
 
 def point_counts(u: Floats, v: Floats, columns: int, rows: int) -> NDArray[np.int64]:
     """How many points lie in each cell of a grid over the unit square, shape (rows, columns), row 0 at v = 0."""
-    inside = (u >= 0) & (u <= 1) & (v >= 0) & (v <= 1)
-    flat = bins(v[inside], rows) * columns + bins(u[inside], columns)
+    if not _all_inside(u, v):
+        inside = (u >= 0) & (u <= 1) & (v >= 0) & (v <= 1)
+        u, v = u[inside], v[inside]
+    flat = bins(v, rows) * columns + bins(u, columns)
     counts: NDArray[np.int64] = np.bincount(flat, minlength=rows * columns).reshape(rows, columns)
     return counts
 
@@ -168,11 +175,13 @@ def path_counts(u: Floats, v: Floats, columns: int, rows: int) -> NDArray[np.int
     first, last = row0 * columns + column0, row1 * columns + column1
     short = (np.abs(column1 - column0) <= 1) & (np.abs(row1 - row0) <= 1)
     # Neighbouring cells need no samples between, which is all there is to do for a finely stepped path.
-    counts += np.bincount(first[short], minlength=counts.size)
-    counts += np.bincount(last[short & (first != last)], minlength=counts.size)
-    u0, v0, u1, v1 = (a[~short] for a in (u0, v0, u1, v1))
-    if len(u0) == 0:
+    moved = first != last
+    if short.all():
+        counts += np.bincount(first, minlength=counts.size) + np.bincount(last[moved], minlength=counts.size)
         return counts.reshape(rows, columns)
+    counts += np.bincount(first[short], minlength=counts.size)
+    counts += np.bincount(last[short & moved], minlength=counts.size)
+    u0, v0, u1, v1 = (a[~short] for a in (u0, v0, u1, v1))
     lengths = np.maximum(np.abs(u1 - u0) * columns, np.abs(v1 - v0) * rows)
     # One more than there are cells, or rounding could let two samples that are a cell apart miss the one between.
     samples = np.ceil(lengths).astype(np.int64) + 2
