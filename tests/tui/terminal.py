@@ -23,12 +23,8 @@ from typing import Any
 import pyte
 
 PATIENCE = 60.0
-#: the app on the store that the environment names.
-APP = (
-    sys.executable,
-    "-c",
-    "from tui_opt.locations import runs_dir; from tui_opt.tui import run_app; raise SystemExit(run_app(runs_dir()))",
-)
+#: `optexplore` without arguments, as a user starts it.
+APP = (sys.executable, "-m", "tui_opt")
 
 KEYS = {
     "enter": "\r",
@@ -201,17 +197,18 @@ class Terminal:
         """What the program has made of the terminal's settings."""
         return termios.tcgetattr(self._slave)
 
-    def wait_for(self, wanted: str | Callable[[str], bool], patience: float = PATIENCE) -> str:
+    def wait_for(self, wanted: str | Callable[[str], object], patience: float = PATIENCE) -> str:
         """Wait until a text is on the screen, or something is true of it; the screen then."""
         holds = wanted if callable(wanted) else (lambda text: wanted in text)
         deadline = time.monotonic() + patience
         while not holds(text := self.text):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise AssertionError(f"{wanted!r} did not appear within {patience:g} s:\n{text}")
+            left = max(0.0, deadline - time.monotonic())
+            ended = self.process.poll() is not None
             with self._arrived:
-                if self._fed == len(self.chunks):
-                    self._arrived.wait(min(left, 0.5))
+                news = self._fed < len(self.chunks) or self._arrived.wait(min(left, 0.5))
+            if left <= 0 or (ended and not news):
+                how = f"within {patience:g} s" if not ended else f"until it ended with {self.process.poll()}"
+                raise AssertionError(f"{wanted!r} did not appear {how}:\n{text}")
         return text
 
     def moment_of(self, written: bytes, patience: float = PATIENCE) -> float:
