@@ -433,16 +433,6 @@ def test_the_progress_line_is_gone_once_a_stop_was_asked_for(monkeypatch):
     assert written.endswith(f"\r\x1b[Kball  {STOPPING}\r\n")
 
 
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(0.44, "0.4 s"), (185, "3:05"), (3723, "1:02:03"), (5e6, "58 days"), (6.4e7, "741 days")],
-)
-def test_durations_are_said_as_people_say_them(seconds, said):
-    from tui_opt.cli.batch import duration
-
-    assert duration(seconds) == said
-
-
 def test_a_long_run_says_so_before_it_begins(environment, write, tmp_path, runs):
     """Two years of walkers: said at once, and stopped by the first Ctrl-C."""
     file = write(

@@ -1,17 +1,18 @@
-"""Seconds as people read them in a narrow column."""
+"""Seconds as people say them."""
 
 from __future__ import annotations
 
+DAY = 86_400.0
+
 
 def duration(seconds: float) -> str:
-    """`0.04 s`, `3.2 s`, `0:45`, `12:05`, `3:05:00`, `4 days`."""
+    """`0.04 s`, `3.2 s`, `45.0 s`, `12:05`, `3:05:00`, `12 days`."""
+    if seconds >= 2 * DAY:
+        return f"{seconds / DAY:,.0f} days"
     if seconds < 0.1:
         return f"{seconds:.2f} s"
-    if seconds < 10:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole >= 2 * 86_400:
-        return f"{whole // 86_400:,} days"
-    minutes, rest = divmod(whole, 60)
+    minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -145,7 +145,7 @@ def test_running_ones_come_first_then_the_queue_in_its_order_then_the_newest() -
 
 
 def test_what_is_told_of_a_run() -> None:
-    assert fact(row("a", "running", progress=0.434, eta=12.2)) == "43% 0:12"
+    assert fact(row("a", "running", progress=0.434, eta=12.2)) == "43% 12.2 s"
     assert fact(row("a", "running", progress=0.0)) == "0%"
     assert fact(row("a", elapsed=0.41)) == "0.4 s"
     assert fact(row("a", elapsed=None)) == ""
@@ -201,8 +201,9 @@ def test_an_empty_store_says_so_and_no_key_asks_anything() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.0, "0.00 s"), (0.044, "0.04 s"), (3.21, "3.2 s"), (9.96, "10.0 s"), (45.2, "0:45"), (725, "12:05"),
-     (3600 * 3 + 300, "3:05:00"), (4 * 86_400.0, "4 days")],
+    [(0.0, "0.00 s"), (0.044, "0.04 s"), (3.21, "3.2 s"), (9.96, "10.0 s"), (45.2, "45.2 s"), (59.97, "1:00"),
+     (725, "12:05"),
+     (3600 * 3 + 300, "3:05:00"), (3723, "1:02:03"), (4 * 86_400.0, "4 days"), (6.4e7, "741 days")],
 )  # fmt: skip
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text

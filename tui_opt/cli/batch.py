@@ -22,6 +22,7 @@ from tui_opt.cli.detaching import (
 )
 from tui_opt.cli.present import FigureChoice, print_result
 from tui_opt.cli.screen import results
+from tui_opt.durations import duration
 from tui_opt.errors import ExitCode, UsageError
 from tui_opt.locations import runs_dir
 from tui_opt.runner.context import Progress
@@ -36,7 +37,6 @@ from tui_opt.scenario_file import ScenarioFile, read_file
 LINE_INTERVAL = 5.0
 #: an expected time beyond this is said before the run begins.
 WORTH_SAYING = 60.0
-DAY = 86_400.0
 STOPPING = "Stopping in order; Ctrl-C again does not wait for that."
 
 #: from the least to the worst; the codes of signals, from 128 on, are worse still.
@@ -111,17 +111,6 @@ def _columns() -> int:
     import shutil
 
     return shutil.get_terminal_size().columns - 1
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: `0.4 s`, `3:05`, `1:02:03`, `12 days`."""
-    if seconds >= 2 * DAY:
-        return f"{seconds / DAY:,.0f} days"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def read_all(paths: tuple[Path, ...], overrides: tuple[str, ...]) -> list[ScenarioFile]:

@@ -74,6 +74,13 @@ class OptexploreApp(App[None]):
         """Remember the theme."""
         self.settings.theme = theme
 
+    def action_command_palette(self) -> None:
+        """Open the command palette."""
+        from tui_opt.tui.screens.palette import Palette
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
     def action_leave(self) -> None:
         """Leave; runs under way are asked about first."""
         self._main.leave()

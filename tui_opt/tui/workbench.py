@@ -62,6 +62,7 @@ class Workbench:
         self._cost: Cost | None = None
         self._machine = ""
         self._first_rows = True
+        self._unannounced: Path | None = None
 
     @property
     def live(self) -> bool:
@@ -126,6 +127,7 @@ class Workbench:
         self._runs.mark(letter.run.name)
         self._status.dismiss()
         if not letter.live:
+            self._unannounced = letter.run
             self._easel.set_view(None)
 
     def _seen(self, view: RunView) -> None:
@@ -140,7 +142,8 @@ class Workbench:
             self.take_draft(Draft.from_file(view.file), keep_view=True)
         if view.state == "failed" and (before is None or before.state != "failed"):
             self._status.say(str(view.status.get("error") or "The run failed."), wrong=True)
-        elif not view.active and before is not None and before.active and not view.live:
+        elif not view.active and view.run.path == self._unannounced:
+            self._unannounced = None
             self._status.say(ended_words(view))
         self._tell_status()
 

@@ -9,9 +9,10 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
+
+from tui_opt.tui.screens.dialog import Dialog
 
 MOST_ENTRIES = 2_000
 
@@ -49,7 +50,7 @@ def completed(value: str) -> str | None:
     return None
 
 
-class _PathScreen(ModalScreen[Path]):
+class _PathScreen(Dialog[Path]):
     """A line to type a path into. Enter accepts, escape gives up."""
 
     CSS_PATH = "dialog.tcss"

@@ -9,9 +9,11 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
+
+from tui_opt.tui.screens.dialog import Dialog
 
 GAP = 2
 
@@ -45,7 +47,7 @@ def _keys(app: App[Any], nodes: Iterable[Widget | App[Any]]) -> list[tuple[str, 
     return [(" ".join(keys), words) for words, keys in by_words.items()]
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """The keys, scrolling where there are more than fit."""
 
     CSS_PATH = "dialog.tcss"

@@ -8,9 +8,9 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tui_opt.tui.screens.dialog import Dialog
 from tui_opt.tui.widgets.tab_line import TabLine
 from tui_opt.tui.words import amount
 
@@ -18,7 +18,7 @@ ANSWERS = ("leave", "cancel", "stay")
 MOST_NAMES = 6
 
 
-class QuitScreen(ModalScreen[str]):
+class QuitScreen(Dialog[str]):
     """Answers `leave`, `cancel` or `stay`."""
 
     CSS_PATH = "dialog.tcss"

@@ -83,7 +83,7 @@ class StatusLine(Widget):
 
     def _lines(self) -> list[str]:
         """The lines of the sentence; only one about something wrong may have several."""
-        width = self.size.width - 2
+        width = max(1, self.size.width - 2)
         text = clean(self._notice, unicode=self._unicode)
         if not self.is_wrong:
             return [shorten(text, width, unicode=self._unicode)]
