@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast
 
 from tui_opt.errors import UsageError
 
@@ -38,12 +38,6 @@ class Estimate:
 class _ParamsClass:
     """The field `params` of an experiment: a class, or the text `module:class`, imported when it is first asked for."""
 
-    @overload
-    def __get__(self, experiment: None, owner: type) -> type[Params]: ...
-
-    @overload
-    def __get__(self, experiment: Experiment, owner: type) -> type[Params]: ...
-
     def __get__(self, experiment: Experiment | None, owner: type) -> type[Params]:
         if experiment is None:
             raise AttributeError("params")  # which tells the dataclass that the field has no default
@@ -57,7 +51,12 @@ class _ParamsClass:
         experiment.__dict__["params"] = given
 
 
-@dataclass(frozen=True, kw_only=True)
+def later(place: str) -> type[Params]:
+    """The class at `module:class`, for an experiment that imports it when it is first asked for."""
+    return cast("type[Params]", place)
+
+
+@dataclass(frozen=True)
 class Experiment:
     """One question asked of a scenario.
 
@@ -65,7 +64,7 @@ class Experiment:
         name: name in scenario files.
         title: the question in a few words.
         summary: what is computed and how, a sentence or two.
-        params: the declaration of its parameters, a class or its place as `module:class`.
+        params: the declaration of its parameters, a class, or its place by `later`.
         compute: `module:function` called with (params, context), returning a `Result`.
         estimate: cost of a run with the given parameters.
         findings: names of the findings it can report, for checking expectations before a run; empty if they vary.
@@ -79,7 +78,10 @@ class Experiment:
     name: str
     title: str
     summary: str
-    params: _ParamsClass = _ParamsClass()
+    if TYPE_CHECKING:
+        params: type[Params]
+    else:
+        params: _ParamsClass = _ParamsClass()
     compute: str
     estimate: Callable[[Any], Estimate]
     findings: tuple[str, ...] = ()

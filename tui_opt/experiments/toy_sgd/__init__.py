@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui_opt.scenario import Estimate, Experiment, Scenario
+from tui_opt.scenario import Estimate, Experiment, Scenario, later
 
 if TYPE_CHECKING:
     from tui_opt.experiments.toy_sgd.params import (
@@ -65,7 +65,7 @@ LANDSCAPE = Experiment(
     name="landscape",
     title="Losses, gradients and stationary points",
     summary="Curves of every loss, their mean, its gradient and the gradient's variance, and every stationary point.",
-    params=f"{_HERE}.params:LandscapeParams",
+    params=later(f"{_HERE}.params:LandscapeParams"),
     compute=f"{_HERE}.landscape:compute",
     estimate=_landscape,
     findings=("minima", "maxima", "inflections", "global_minimum", "worst_gradient"),
@@ -85,7 +85,7 @@ TRAJECTORY = Experiment(
     name="trajectory",
     title="Iterates of gradient descent, SGD and Newton's method",
     summary="Iterates from each start against step and on the landscape, the map's cobweb, and how it ends.",
-    params=f"{_HERE}.params:TrajectoryParams",
+    params=later(f"{_HERE}.params:TrajectoryParams"),
     compute=f"{_HERE}.trajectory:compute",
     estimate=_trajectory,
     findings=("final_w", "period", "multiplier", "optimal_temperature", "steps_to_tolerance"),
@@ -109,7 +109,7 @@ RUN_LENGTH = Experiment(
     name="run-length",
     title="How many equal draws in a row leave the pit",
     summary="Consecutive descents of one datapoint until no update returns, and the exact probability of such a run.",
-    params=f"{_HERE}.params:RunLengthParams",
+    params=later(f"{_HERE}.params:RunLengthParams"),
     compute=f"{_HERE}.run_length:compute",
     estimate=_run_length,
     findings=("run_length", "run_end_w", "run_probability", "mean_wait", "start_w", "barrier_w"),
@@ -121,7 +121,7 @@ ESCAPE = Experiment(
     name="escape",
     title="Probability of leaving the pit, against temperature",
     summary="The exact chain by its transfer operator, absorbing beyond the barrier, and by Monte Carlo beside it.",
-    params=f"{_HERE}.params:EscapeParams",
+    params=later(f"{_HERE}.params:EscapeParams"),
     compute=f"{_HERE}.escape:compute",
     estimate=_escape,
     findings=(
@@ -158,7 +158,7 @@ ESCAPE_LAW = Experiment(
     name="escape-law",
     title="The law of the mean number of steps to escape",
     summary="ln(mean steps) against 1/T, with the exponent of large deviations and that of the diffusion limit.",
-    params=f"{_HERE}.params:EscapeLawParams",
+    params=later(f"{_HERE}.params:EscapeLawParams"),
     compute=f"{_HERE}.escape_law:compute",
     estimate=_escape_law,
     findings=(
