@@ -47,12 +47,13 @@ class Scene:
     notes: list[str] = field(default_factory=list)
 
 
-def prepare(figure: Figure, arrays: Mapping[str, NDArray[Any]]) -> Scene:
+def prepare(figure: Figure, arrays: Mapping[str, NDArray[Any]], *, partial: bool = False) -> Scene:
     """Resolve a figure's layers against the arrays of a result.
 
     Args:
         figure: the figure.
         arrays: numbers by name.
+        partial: NaN is what is not computed yet.
 
     Returns:
         The scene. Layers that cannot be drawn are left out and named in its notes; nothing is raised.
@@ -79,6 +80,8 @@ def prepare(figure: Figure, arrays: Mapping[str, NDArray[Any]]) -> Scene:
             else NO_SLOT
         )
         scene.resolved.append(replace(drawn, slot=slot))
+    if partial:
+        tally.nan = 0
     if sentence := tally.sentence():
         scene.notes.append(sentence)
     scene.drawn = [d for d in scene.resolved if has_numbers(d)]

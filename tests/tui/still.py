@@ -105,17 +105,20 @@ class StillDesk(Desk):
     def warm(self, scenario: str, experiment: str) -> None:
         self.asked.append(f"warm {experiment}")
 
-    def run_live(self, file: ScenarioFile, *, allowed: bool) -> None:
+    def soon(self, work: Callable[[], None]) -> None:
+        self.asked.append("soon")
+
+    def run_live(self, file: ScenarioFile, subject: int, *, allowed: bool) -> None:
         self._mailbox.put("cost", Cost(0.41, True))
 
-    def run(self, file: ScenarioFile) -> None:
+    def run(self, file: ScenarioFile, subject: int) -> None:
         self.asked.append("run")
-        self._mailbox.put("began", Began(STORE / RUN, live=False))
-        self._mailbox.put("view", Seen(view("running", file)))
+        self._mailbox.put("began", Began(STORE / RUN, False, subject))
+        self._mailbox.put("view", Seen(view("running", file), subject))
 
-    def look_at(self, path: Path | None, *, live: bool = False) -> None:
+    def look_at(self, path: Path | None, subject: int) -> None:
         if path is not None and path.name == RUN:
-            self._mailbox.put("view", Seen(view()))
+            self._mailbox.put("view", Seen(view(), subject))
 
     def open_file(self, path: Path, *, from_run: bool = False) -> None:
         self._mailbox.put("opened", Opened(read_file(path), from_run))
@@ -123,7 +126,7 @@ class StillDesk(Desk):
     def cancel(self, path: Path) -> None:
         self.asked.append(f"cancel {path.name}")
 
-    def resume(self, path: Path) -> None:
+    def resume(self, path: Path, subject: int) -> None:
         self.asked.append(f"resume {path.name}")
 
     def remove(self, path: Path) -> None:

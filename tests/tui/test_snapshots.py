@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests.tui.driving import Driver
-from tests.tui.still import RUN, StillDesk, drive_still
-from tui_opt.tui.widgets.run_list import RunList
+from tests.tui.still import ROWS, RUN, StillDesk, drive_still
+from tui_opt.tui.widgets.run_list import order
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
+PLACE = [row.id for row in order(ROWS)].index(RUN)
 PINNED = re.search(r"^textual==(.+)$", CONSTRAINTS.read_text(), re.MULTILINE)
 
 pytestmark = pytest.mark.skipif(
@@ -45,8 +46,7 @@ async def compare(d: Driver, name: str) -> None:
 
 
 async def open_done_run(d: Driver) -> None:
-    d.main.query_one(RunList).put_cursor(RUN)
-    await d.press("4", "enter")
+    await d.press("4", *["down"] * PLACE, "enter")
     await d.until("Probability of leaving the pit")
     await d.until("done in")
 
@@ -120,7 +120,7 @@ def test_help() -> None:
 
 def test_quit_dialog() -> None:
     async def flow(d: Driver, desk: StillDesk) -> None:
-        desk.started = {"e", "c"}
+        desk.started = {"e": "toy-sgd escape", "c": "toy-sgd escape", "a": "toy-sgd trajectory"}
         await d.press("q")
         await d.until("under way")
         await compare(d, "quit-80x24")

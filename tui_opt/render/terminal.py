@@ -47,6 +47,7 @@ def figure_text(
     height: int,
     colors: Colors = "256",
     unicode: bool = True,
+    partial: bool = False,
 ) -> Text:
     """Draw a figure for a terminal.
 
@@ -57,6 +58,7 @@ def figure_text(
         height: lines, at least 1; there are no more.
         colors: colour depth; series differ by their marks in all of them.
         unicode: draw with braille, blocks and box characters; in ASCII only otherwise.
+        partial: NaN stands for what is not computed yet, and is not complained of.
 
     Returns:
         At most `height` lines. What cannot be drawn (missing arrays, no finite number, too little room) is said
@@ -66,7 +68,9 @@ def figure_text(
         return Text("\n".join(wrap(_TOO_SMALL, max(width, 1))[: max(height, 1)]))
     # Numbers near the end of the doubles overflow to infinity, which lies outside every plot.
     with np.errstate(over="ignore", invalid="ignore"):
-        return Text("\n").join(_lines(prepare(figure, arrays), width, height, colors, unicode))
+        return Text("\n").join(
+            _lines(prepare(figure, arrays, partial=partial), width, height, colors, unicode)
+        )
 
 
 def _lines(scene: Scene, width: int, height: int, colors: Colors, unicode: bool) -> list[Text]:

@@ -139,6 +139,9 @@ class Scratch:
 
     def _folder(self) -> Path:
         """The app's own folder, made at its first request."""
+        if self._lock is not None and not self._lock.path.exists():  # somebody has removed the store
+            self._lock.release()
+            self._lock, self._newest = None, {}
         if self._lock is None:
             folder = self._store / FOLDER / secrets.token_hex(4)
             try:

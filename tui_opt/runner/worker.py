@@ -149,7 +149,13 @@ class Worker:
             self._refuse(run, str(error))
             return
         self._used_gpu |= settled.device.startswith("cuda")
-        ended = execute(run, settled, interrupts=self._stopping, changed=lambda: self._notices.say(run.path))
+        ended = execute(
+            run,
+            settled,
+            processes=self._processes,
+            interrupts=self._stopping,
+            changed=lambda: self._notices.say(run.path),
+        )
         if ended.state == "failed" and run.read_status_file()["state"] == "queued":
             self._leave_alone(run, ended.error or "")
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
+from textual.scrollbar import ScrollBar, ScrollBarRender
 
 from tui_opt.traces import unexpected
 from tui_opt.tui.changed_cells import only_changes
@@ -22,6 +24,13 @@ from tui_opt.tui.settings import DEFAULT_THEME, Keeper
 from tui_opt.tui.terminal import Terminal, chart_colors
 from tui_opt.tui.themes import THEMES
 from tui_opt.tui.unicode import knows_unicode
+
+
+class AsciiScrollBar(ScrollBarRender):
+    """A scroll bar of blanks, whose ends are not smoothed by parts of a block."""
+
+    VERTICAL_BARS: ClassVar[list[str]] = [" "] * 8
+    HORIZONTAL_BARS: ClassVar[list[str]] = [" "] * 8
 
 
 class Mail(Message):
@@ -42,6 +51,7 @@ class OptexploreApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "leave", "quit", show=False, system=True, id="app.quit"),
         Binding("ctrl+c", "leave", "quit", show=False, system=True, id="app.interrupt"),
+        Binding("ctrl+p", "command_palette", "command palette", show=False, system=True, id="app.palette"),
         Binding("ctrl+z", "suspend_process", "suspend", show=False, system=True, id="app.suspend"),
     ]
 
@@ -53,7 +63,7 @@ class OptexploreApp(App[None]):
         )
         self.mailbox = Mailbox(lambda: self.post_message(Mail()))
         self.desk = Desk(store, processes, self.mailbox)
-        self.settings = Keeper()
+        self.settings = Keeper(lambda work: self.desk.soon(work))
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self.settings.theme if self.settings.theme in self.available_themes else DEFAULT_THEME
@@ -69,6 +79,17 @@ class OptexploreApp(App[None]):
             return  # the widgets are being taken down
         for letter in self.mailbox.take():
             self._main.receive(letter)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """What the palette offers beside experiments, presets and keys."""
+        yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
+        yield SystemCommand("Quit", "Leave; runs under way are asked about", self.action_leave)
+
+    def on_mount(self) -> None:
+        """Tell the styles what the terminal can show."""
+        self.set_class(not self.terminal.unicode, "-ascii")
+        if not self.terminal.unicode:
+            ScrollBar.renderer = AsciiScrollBar
 
     def watch_theme(self, theme: str) -> None:
         """Remember the theme."""

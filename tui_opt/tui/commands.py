@@ -28,13 +28,15 @@ class PlaceCommands(Provider):
         main = self._main
         if main is None:
             return
+        seen = set()
         for active in main.active_bindings.values():
             binding = active.binding
-            if active.enabled and binding.description and not binding.system:
-                key = self.app.get_key_display(binding)
-                run = partial(main.run_action, binding.action)
-                if active.node is main:
-                    yield binding.description.capitalize(), f"key {key}", run
+            if active.enabled and active.node is main and binding.id and not binding.system:
+                words = binding.tooltip or binding.description
+                if words not in seen:
+                    seen.add(words)
+                    key = self.app.get_key_display(binding)
+                    yield words.capitalize(), f"key {key}", partial(main.run_action, binding.action)
         for scenario in main.scenarios.values():
             for experiment in scenario.experiments:
                 place = Place(scenario.name, experiment.name)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tui_opt.errors import OptexploreError
 from tui_opt.traces import unexpected
-from tui_opt.tui.letters import Began, Cost, Loaded, Notice, Opened, RunsChanged, Seen
+from tui_opt.tui.letters import Began, Cost, Free, Loaded, Notice, Opened, RunsChanged, Seen
 from tui_opt.tui.mailbox import Mailbox
 
 if TYPE_CHECKING:
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 POLL = 0.25
 #: a look at a store of many thousand runs takes a while; it is given at most this share of the time.
 LOOKING_SHARE = 0.1
-#: what takes longer than this is not run again at every change.
-LIVE_SECONDS = 2.0
-FRAME = 0.25
 
 
 class Desk:
@@ -52,11 +49,14 @@ class Desk:
         self._watched_live = False
         self._view: RunView | None = None
         self._looked = 0.0
-        self._latest: tuple[ScenarioFile, bool] | None = None
+        self._latest: tuple[ScenarioFile, int, bool] | None = None
         self._latest_lock = threading.Lock()
         self._rows: tuple[RunRow, ...] = ()
         self._trouble = ""
-        self.started: set[str] = set()
+        self._subject = 0
+        self._coming: list[str] = []
+        #: the runs this app has started, by id, with their names.
+        self.started: dict[str, str] = {}
 
     # --- asked by the interface, from its thread; none of these waits ---------------------------------------
 
@@ -73,15 +73,17 @@ class Desk:
         if self._thread.is_alive():
             self._thread.join(timeout)
 
-    def run(self, file: ScenarioFile) -> None:
+    def run(self, file: ScenarioFile, subject: int) -> None:
         """Queue a run and look at it."""
-        self._ask(lambda: self._run(file))
+        name = f"{file.scenario.name} {file.experiment.name}"
+        self._coming.append(name)
+        self._ask(lambda: self._run(file, name, subject))
 
-    def run_live(self, file: ScenarioFile, *, allowed: bool) -> None:
+    def run_live(self, file: ScenarioFile, subject: int, *, allowed: bool) -> None:
         """Say what a run would take, and run it where it is cheap and `allowed`; only the newest request counts."""
         with self._latest_lock:
             waiting = self._latest is not None
-            self._latest = file, allowed
+            self._latest = file, subject, allowed
         if not waiting:
             self._ask(self._run_latest)
 
@@ -89,17 +91,17 @@ class Desk:
         """Make a run of live mode one of the store."""
         self._ask(lambda: self._keep(path))
 
-    def look_at(self, path: Path | None, *, live: bool = False) -> None:
+    def look_at(self, path: Path | None, subject: int) -> None:
         """Look at a run from now on, or at none."""
-        self._ask(lambda: self._look_at(path, live))
+        self._ask(lambda: self._look_at(path, subject))
 
     def cancel(self, path: Path) -> None:
         """Stop a run, in up to three steps."""
         self._ask(lambda: self._cancel(path))
 
-    def resume(self, path: Path) -> None:
-        """Queue a run that ended without a result again."""
-        self._ask(lambda: self._resume(path))
+    def resume(self, path: Path, subject: int) -> None:
+        """Queue a run that ended without a result again, and look at it."""
+        self._ask(lambda: self._resume(path, subject))
 
     def remove(self, path: Path) -> None:
         """Delete a run."""
@@ -121,20 +123,24 @@ class Desk:
         """Let the interactive worker import what an experiment needs."""
         self._ask(lambda: self._workforce.warm(scenario, experiment))
 
-    def active_of_ours(self) -> list[RunRow]:
-        """The runs this app started that have not ended yet."""
-        return [r for r in self._rows if r.id in self.started and r.state in ("queued", "running")]
+    def soon(self, work: Callable[[], None]) -> None:
+        """Do something that may wait, such as writing a file."""
+        self._ask(work)
+
+    def active_of_ours(self) -> list[str]:
+        """The names of the runs that this app started and that have not ended yet, as far as is known.
+
+        Runs that others started go on whatever this app does, so nobody is asked about them.
+        """
+        states = {row.id: row.state for row in self._rows}
+        started = list(self.started.items())
+        return [
+            name for run_id, name in started if states.get(run_id, "queued") in ("queued", "running")
+        ] + list(self._coming)
 
     def cancel_ours(self) -> None:
-        """Ask every run this app started to stop, without waiting for it."""
-        from tui_opt.runner.queue import withdraw
-        from tui_opt.runner.run_directory import RunDirectory
-
-        for row in self.active_of_ours():
-            with contextlib.suppress(OptexploreError, OSError):
-                run = RunDirectory(Path(row.run_dir))
-                if not withdraw(run):
-                    run.request_cancel()
+        """Ask every run this app started to stop, and say that the app is free to leave."""
+        self._ask(self._cancel_ours)
 
     # --- the thread -----------------------------------------------------------------------------------------
 
@@ -146,17 +152,18 @@ class Desk:
         pause = POLL
         due = time.monotonic()
         while True:
-            try:
-                request = self._requests.get(timeout=max(0.0, due - time.monotonic()))
-                if request is None:
-                    break
-                self._guarded(request)
-            except queue.Empty:
+            if time.monotonic() >= due:
                 began = time.monotonic()
                 self._guarded(self._poll_again)
-                took = time.monotonic() - began
-                pause = max(POLL, took / LOOKING_SHARE)
+                pause = max(POLL, (time.monotonic() - began) / LOOKING_SHARE)
                 due = time.monotonic() + pause
+            try:
+                request = self._requests.get(timeout=max(0.0, due - time.monotonic()))
+            except queue.Empty:
+                continue
+            if request is None:
+                break
+            self._guarded(request)
         self._guarded(self._close_shop)
 
     def _guarded(self, request: Callable[[], None]) -> None:
@@ -234,13 +241,27 @@ class Desk:
             self._mailbox.put("runs", RunsChanged(self._rows))
         for lane in {row.lane for row in self._rows if row.state == "queued" and row.lane}:
             self._workforce.ensure(lane)  # where its worker has ended or was killed
-        if self._view is not None and self._view.active:
+        self._poll_watched()
+
+    def _poll_watched(self) -> None:
+        """Look at the watched run where more of it is to come, also where somebody else has taken it up again."""
+        watched, view = self._watched, self._view
+        if watched is None:
+            return
+        if self._watched_live and (view is None or view.state == "queued"):
+            from tui_opt.runner.queue import INTERACTIVE
+
+            self._workforce.ensure(INTERACTIVE)
+        listed = next((row.state for row in self._rows if row.id == watched.name), None)
+        if view is None or view.active or (listed is not None and listed != view.state):
             self._refresh()
 
-    def _look_at(self, path: Path | None, live: bool) -> None:
-        self._watched, self._watched_live, self._view = path, live, None
-        if path is not None:
-            self._refresh()
+    def _look_at(self, path: Path | None, subject: int) -> None:
+        self._watch_run(path, subject, live=False)
+        self._refresh()
+
+    def _watch_run(self, path: Path | None, subject: int, *, live: bool) -> None:
+        self._watched, self._subject, self._watched_live, self._view = path, subject, live, None
 
     def _refresh(self) -> None:
         """Look at the watched run again, and tell the interface where that brings something new."""
@@ -255,47 +276,51 @@ class Desk:
         if before is not None and view.status == before.status and view.log == before.log:
             return
         self._view = view
-        self._mailbox.put("view", Seen(view))
+        self._mailbox.put("view", Seen(view, self._subject))
 
     # --- runs -----------------------------------------------------------------------------------------------
 
-    def _run(self, file: ScenarioFile) -> None:
+    def _run(self, file: ScenarioFile, name: str, subject: int) -> None:
         from tui_opt.runner.planning import plan
         from tui_opt.runner.queue import enqueue, lane_of
 
-        settled = plan(file)
-        run = enqueue(settled, self.store)
-        self.started.add(run.id)
-        self._begin(run, lane_of(settled), live=False)
+        try:
+            settled = plan(file)
+            run = enqueue(settled, self.store)
+            self.started[run.id] = name
+        finally:
+            self._coming.remove(name)
+        self._begin(run, lane_of(settled), subject)
+        self._refresh()  # it may wait for its turn
 
-    def _begin(self, run: RunDirectory, lane: str, *, live: bool) -> None:
-        self._mailbox.put("began", Began(run.path, live))
-        self._watched, self._watched_live, self._view = run.path, live, None
+    def _begin(self, run: RunDirectory, lane: str, subject: int, *, live: bool = False) -> None:
+        self._mailbox.put("began", Began(run.path, live, subject))
+        self._watch_run(run.path, subject, live=live)
         self._workforce.wake(lane, run)
 
     def _run_latest(self) -> None:
         from tui_opt.runner.planning import plan
-        from tui_opt.runner.queue import INTERACTIVE
+        from tui_opt.runner.queue import INTERACTIVE, lane_of
 
         with self._latest_lock:
             latest, self._latest = self._latest, None
         if latest is None:
             return
-        file, allowed = latest
+        file, subject, allowed = latest
         settled = plan(file)
         seconds = settled.expected_seconds
-        cheap = seconds <= LIVE_SECONDS and file.sweep is None
+        cheap = lane_of(settled) == INTERACTIVE
         self._mailbox.put("cost", Cost(seconds, cheap))
         if cheap and allowed:
-            self._begin(self._scratch.request(settled), INTERACTIVE, live=True)
+            self._begin(self._scratch.request(settled), INTERACTIVE, subject, live=True)
 
     def _keep(self, path: Path) -> None:
         from tui_opt.runner.run_directory import RunDirectory
 
         kept = self._scratch.keep(RunDirectory(path))
         if self._watched == path:
-            self._look_at(kept.path, live=False)
-            self._mailbox.put("began", Began(kept.path, live=False))
+            self._mailbox.put("began", Began(kept.path, False, self._subject))
+            self._look_at(kept.path, self._subject)
         self._say(f"Kept as {kept.id}.")
         self._poll()
 
@@ -306,13 +331,24 @@ class Desk:
         def work() -> None:
             try:
                 state = cancel(RunDirectory(path), tell=self._say)
-                self._say(f"{path.name} is {state}.")
+                self._say(f"The run {path.name} is {state}.")
             except OptexploreError as error:
                 self._say(str(error), wrong=True)
 
         threading.Thread(target=work, name="cancel", daemon=True).start()
 
-    def _resume(self, path: Path) -> None:
+    def _cancel_ours(self) -> None:
+        from tui_opt.runner.queue import withdraw
+        from tui_opt.runner.run_directory import RunDirectory
+
+        for run_id in self.started:
+            with contextlib.suppress(OptexploreError, OSError):
+                run = RunDirectory(self.store / run_id)
+                if not withdraw(run) and run.status()["state"] == "running":
+                    run.request_cancel()
+        self._mailbox.put("free", Free())
+
+    def _resume(self, path: Path, subject: int) -> None:
         from tui_opt.runner.planning import plan
         from tui_opt.runner.queue import lane_of, requeue
         from tui_opt.runner.run_directory import RunDirectory
@@ -321,8 +357,9 @@ class Desk:
         run = RunDirectory(path)
         settled = plan(read_file(path / "scenario.toml"))
         requeue(run, settled)
-        self.started.add(run.id)
-        self._begin(run, lane_of(settled), live=False)
+        self.started[run.id] = f"{settled.file.scenario.name} {settled.file.experiment.name}"
+        self._begin(run, lane_of(settled), subject)
+        self._refresh()
 
     def _remove(self, path: Path) -> None:
         from tui_opt.runner.run_directory import RunDirectory
@@ -330,7 +367,7 @@ class Desk:
 
         Store(self.store).remove(RunDirectory(path))
         if self._watched == path:
-            self._look_at(None, live=False)
+            self._look_at(None, self._subject)
         self._say(f"Removed {path.name}.")
         self._poll()
 

@@ -61,10 +61,8 @@ class Easel:
             same_picture: whether the chart is the same as before, and only what stands about it is new.
         """
         self.view = view
-        if view is None:
-            self._stage.set_figures(())
-        elif view.result is not None:
-            self._stage.set_figures([figure.name.replace("_", " ") for figure in view.result.figures])
+        figures = view.result.figures if view is not None and view.result is not None else ()
+        self._stage.set_figures([figure.name.replace("_", " ") for figure in figures])
         if not same_picture:
             self._draw_chart()
         self._draw_facts()
@@ -74,9 +72,11 @@ class Easel:
     def set_scenario(self, scenario: Scenario) -> None:
         """Whose theory page is shown."""
         if scenario is not self.scenario:
-            self.scenario = scenario
+            first, self.scenario = self.scenario is None, scenario
             if self._stage.tab == THEORY:
                 self._draw_page(THEORY)
+            elif first:
+                self._draw_chart(at_once=True)
 
     def draw(self) -> None:
         """Draw what is in sight: it came there, or has another size."""
@@ -107,7 +107,16 @@ class Easel:
         self._chart_drawn = moment
         size, colors, unicode = (width, height), self._terminal.colors, self._terminal.unicode
         self._ask(
-            CHART, partial(painting.chart, self.view, self._stage.figure, *size, colors, unicode=unicode)
+            CHART,
+            partial(
+                painting.chart,
+                self.view,
+                self._stage.figure,
+                *size,
+                colors,
+                picked=self.scenario is not None,
+                unicode=unicode,
+            ),
         )
 
     def _draw_late(self) -> None:

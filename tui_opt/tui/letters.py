@@ -35,10 +35,11 @@ class RunsChanged:
 
 @dataclass(frozen=True)
 class Began:
-    """A run was started for the interface; `live` ones are superseded by the next."""
+    """A run was started for the interface; `live` ones are superseded by the next. `subject` is what asked for it."""
 
     run: Path
     live: bool
+    subject: int
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class Seen:
-    """The newest of the run that is looked at."""
+    """The newest of the run that is looked at, for the `subject` that asked for it."""
 
     view: RunView
+    subject: int
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,11 @@ class Opened:
 
     file: ScenarioFile
     from_run: bool = False
+
+
+@dataclass(frozen=True)
+class Free:
+    """What had to be done before the app may leave is done."""
 
 
 @dataclass(frozen=True)

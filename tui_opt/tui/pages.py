@@ -6,19 +6,19 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.cells import chop_cells
 from rich.console import Group, RenderableType
 from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.text import Text
 
 from tui_opt.durations import duration
-from tui_opt.problems import printable
 from tui_opt.render.ledger import ledger
 from tui_opt.render.numbers import format_number
 from tui_opt.render.text import data_table, findings_table, format_finding
 from tui_opt.render.wrap import clean, shorten, wrap
 from tui_opt.tui.run_view import ArrayGlimpse, glimpses
-from tui_opt.tui.words import home_relative
+from tui_opt.tui.words import home_relative, trouble
 
 if TYPE_CHECKING:
     from tui_opt.result import Finding
@@ -52,8 +52,8 @@ def standing(view: RunView, width: int, *, unicode: bool) -> Text:
             words += f"   {what}"
     elif state == "done" and isinstance(status.get("elapsed"), int | float):
         words += f" in {duration(status['elapsed'])}"
-    elif status.get("error"):
-        words += f": {status['error']}"
+    elif trouble(view):
+        words += f": {trouble(view)}"
     return Text(shorten(clean(words, unicode=unicode), width, unicode=unicode), STATE_STYLES.get(state, ""))
 
 
@@ -160,10 +160,15 @@ def log(view: RunView | None, width: int, *, unicode: bool) -> RenderableType:
     error = view.status.get("error")
     if error:
         lines.append(_words(str(error), width, "bold red", unicode=unicode))
-    lines += [_words(printable(line), width, unicode=unicode) for line in view.log]
+    lines += [Text(row) for line in view.log for row in _whole(line, width, unicode=unicode)]
     if not view.log:
         lines.append(Text("The run has said nothing.", "dim"))
     return Group(*lines)
+
+
+def _whole(line: str, width: int, *, unicode: bool) -> list[str]:
+    """A line as it was written, blanks included, cut where it is wider than the page."""
+    return chop_cells(clean(line, unicode=unicode), max(1, width)) or [""]
 
 
 def theory(page: str, width: int, *, unicode: bool) -> RenderableType:
@@ -182,8 +187,6 @@ def clean_lines(text: str) -> str:
 def _waiting(view: RunView | None, width: int, *, unicode: bool) -> RenderableType:
     if view is None:
         return _words(_NOTHING, width, unicode=unicode)
-    if view.problem:
-        return _words(view.problem, width, "bold red", unicode=unicode)
     if view.active:
         words = (
             "The run waits for its turn."
@@ -191,4 +194,4 @@ def _waiting(view: RunView | None, width: int, *, unicode: bool) -> RenderableTy
             else "Nothing is there to show yet; the run goes on."
         )
         return _words(words, width, unicode=unicode)
-    return _words(str(view.status.get("error") or "This run left nothing to show."), width, unicode=unicode)
+    return _words(trouble(view) or "This run left nothing to show.", width, "bold red", unicode=unicode)

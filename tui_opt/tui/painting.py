@@ -10,6 +10,7 @@ from rich.text import Text
 from tui_opt.render.palette import Colors
 from tui_opt.render.wrap import clean, wrap
 from tui_opt.tui.strips import renderable_strips, text_strips
+from tui_opt.tui.words import trouble
 
 if TYPE_CHECKING:
     from textual.strip import Strip
@@ -24,29 +25,45 @@ FIRST_MINUTE = (
     "Press r to run it; cheap ones run by themselves (l turns that off).",
     "Change a number with the left and right arrows and watch the chart.",
 )
+PICKED = ("Press r to run it, or change a value: a cheap one runs by itself in live mode (l).",)
 FAILED_WIDTH = 76
 
 
 def chart(
-    view: RunView | None, figure: int, width: int, height: int, colors: Colors, *, unicode: bool
+    view: RunView | None,
+    figure: int,
+    width: int,
+    height: int,
+    colors: Colors,
+    *,
+    picked: bool,
+    unicode: bool,
 ) -> list[Strip]:
     """The chosen figure of the newest result, or a sentence where there is none."""
     from tui_opt.render.terminal import figure_text
 
     if view is None or view.result is None or not view.result.figures:
-        return text_strips(_instead(view, width, height, unicode=unicode), width)
+        return text_strips(_instead(view, width, height, picked=picked, unicode=unicode), width)
     result = view.result
     chosen = result.figures[min(figure, len(result.figures) - 1)]
-    drawn = figure_text(chosen, result.values(), width=width, height=height, colors=colors, unicode=unicode)
+    drawn = figure_text(
+        chosen,
+        result.values(),
+        width=width,
+        height=height,
+        colors=colors,
+        unicode=unicode,
+        partial=not view.final,
+    )
     return text_strips(list(drawn.split("\n")), width)
 
 
-def _instead(view: RunView | None, width: int, height: int, *, unicode: bool) -> list[Text]:
+def _instead(view: RunView | None, width: int, height: int, *, picked: bool, unicode: bool) -> list[Text]:
     """What stands in the middle where no chart is."""
     if view is None:
-        sentences: tuple[str, ...] = FIRST_MINUTE
-    elif view.problem or view.status.get("error"):
-        sentences = (view.problem or str(view.status["error"]),)
+        sentences: tuple[str, ...] = PICKED if picked else FIRST_MINUTE
+    elif why := trouble(view):
+        sentences = (why,)
     elif view.state == "queued":
         sentences = ("The run waits for its turn.",)
     elif view.active:

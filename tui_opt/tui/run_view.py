@@ -48,8 +48,8 @@ class RunView:
 
     @property
     def state(self) -> str:
-        """The run's state, `gone` where it cannot be read."""
-        return str(self.status.get("state", "gone"))
+        """The run's state; `unreadable` where its status is damaged, missing, or of a newer version."""
+        return str(self.status.get("state", "unreadable"))
 
     @property
     def active(self) -> bool:
@@ -124,6 +124,8 @@ def look(path: Path, before: RunView | None = None, *, live: bool = False) -> Ru
             result, final, outcomes = before.result, True, before.outcomes
         elif status["state"] == "done":
             result, final = run.preview(), True
+            if result is None:
+                run.result_document()  # says what is the matter
             outcomes = _judged(run, file, result)
         elif before is not None and before.status.get("partial") == status.get("partial"):
             result = before.result

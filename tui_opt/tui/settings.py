@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,10 +57,15 @@ def write_settings(settings: Settings) -> None:
 
 
 class Keeper:
-    """The settings while the app runs; each change is kept at once."""
+    """The settings while the app runs.
 
-    def __init__(self) -> None:
+    Args:
+        later: does the writing, where it keeps nobody waiting.
+    """
+
+    def __init__(self, later: Callable[[Callable[[], None]], None]) -> None:
         self._now = read_settings()
+        self._later = later
 
     @property
     def theme(self) -> str:
@@ -82,4 +88,4 @@ class Keeper:
     def _keep(self, settings: Settings) -> None:
         if settings != self._now:
             self._now = settings
-            write_settings(settings)
+            self._later(lambda: write_settings(settings))

@@ -31,6 +31,21 @@ def state_words(seconds: float) -> str:
     return duration(round(seconds, 1) if seconds < 10 else seconds)
 
 
+#: how to go on with a run, for those who are in the app.
+_GO_ON = "Press g in the list of runs (4) to go on with it."
+
+
+def trouble(view: RunView) -> str:
+    """What is wrong with a run, a sentence for who is in the app; empty where nothing is."""
+    if view.problem:
+        return view.problem
+    if view.state == "lost":
+        return f"Its process ended without a word. {_GO_ON}"
+    if view.state == "cancelled":
+        return f"It was cancelled. {_GO_ON}"
+    return str(view.status.get("error") or "")
+
+
 def ended_words(view: RunView) -> str:
     """How a run ended, in a sentence."""
     name = f"{view.file.scenario.name} {view.file.experiment.name}" if view.file is not None else view.run.id
@@ -38,4 +53,4 @@ def ended_words(view: RunView) -> str:
         elapsed = view.status.get("elapsed")
         took = f" after {duration(elapsed)}" if isinstance(elapsed, int | float) else ""
         return f"{name} is done{took}."
-    return str(view.status.get("error") or f"{name} is {view.state}.")
+    return trouble(view) or f"{name} is {view.state}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from tui_opt.problems import ParameterErrors
 from tui_opt.tui.dialogs import ask_to_delete, ask_what_to_open, ask_where_to_save
 from tui_opt.tui.draft import Draft
 from tui_opt.tui.easel import Easel
-from tui_opt.tui.letters import Began, Cost, Drawn, Loaded, Notice, Opened, RunsChanged, Seen
+from tui_opt.tui.letters import Began, Cost, Drawn, Free, Loaded, Notice, Opened, RunsChanged, Seen
 from tui_opt.tui.widgets.form import Form
 from tui_opt.tui.widgets.run_list import RunList
 from tui_opt.tui.widgets.scenario_tree import Place, ScenarioTree
@@ -63,6 +64,10 @@ class Workbench:
         self._machine = ""
         self._first_rows = True
         self._unannounced: Path | None = None
+        # What the stage is about: each wish to see something else has a number, and letters bear that of the wish they
+        # answer, so that one which comes late changes nothing.
+        self._subject = 0
+        self._last_subject = 0
 
     @property
     def live(self) -> bool:
@@ -73,6 +78,10 @@ class Workbench:
     def view(self) -> RunView | None:
         """The run on the stage."""
         return self._easel.view
+
+    def _next_subject(self) -> int:
+        self._last_subject += 1
+        return self._last_subject
 
     def start(self) -> None:
         """Set the threads to work, and put something on the stage."""
@@ -96,9 +105,11 @@ class Workbench:
                 self._cost = letter
                 self._label_buttons()
             case Seen():
-                self._seen(letter.view)
+                self._seen(letter)
             case Opened():
                 self.take_draft(Draft.from_file(letter.file), keep_view=letter.from_run)
+            case Free():
+                self._screen.app.exit()
             case Notice():
                 self._status.say(letter.text, wrong=letter.wrong)
             case Drawn():
@@ -123,6 +134,9 @@ class Workbench:
         self._tell_status()
 
     def _began(self, letter: Began) -> None:
+        if letter.subject < self._subject:
+            return  # something else was asked for since
+        self._subject = letter.subject
         self._run_path = letter.run
         self._runs.mark(letter.run.name)
         self._status.dismiss()
@@ -130,18 +144,21 @@ class Workbench:
             self._unannounced = letter.run
             self._easel.set_view(None)
 
-    def _seen(self, view: RunView) -> None:
-        if view.run.path != self._run_path or (view.live and view.state == "cancelled"):
+    def _seen(self, letter: Seen) -> None:
+        view, before = letter.view, self.view
+        if letter.subject != self._subject or view.run.path != self._run_path:
             return
-        before = self.view
-        if view.live and view.result is None and view.state != "failed" and before is not None:
-            return  # the picture of the change before stays until there is a new one
-        same = before is not None and before.result is view.result and before.state == view.state
-        self._easel.set_view(view, same_picture=same)
+        if view.live and view.state == "cancelled":
+            return  # superseded
+        if view.live and view.active and view.result is None and before is not None:
+            # The picture of the change before stays until there is a new one; the line below says that it is old.
+            view = replace(view, result=before.result, outcomes=before.outcomes)
+        self._easel.set_view(view, same_picture=before is not None and _looks_the_same(before, view))
         if self.draft is None and view.file is not None:
             self.take_draft(Draft.from_file(view.file), keep_view=True)
-        if view.state == "failed" and (before is None or before.state != "failed"):
-            self._status.say(str(view.status.get("error") or "The run failed."), wrong=True)
+        failed = view.state in ("failed", "lost")
+        if failed and (before is None or (before.run.path, before.state) != (view.run.path, view.state)):
+            self._status.say(ended_words(view), wrong=True)
         elif not view.active and view.run.path == self._unannounced:
             self._unannounced = None
             self._status.say(ended_words(view))
@@ -178,7 +195,8 @@ class Workbench:
         self._screen.query_one("#parameters").border_title = f"{draft.scenario.name} {draft.experiment.name}"
         if not keep_view:
             self._run_path = None
-            self._desk.look_at(None)
+            self._subject = self._next_subject()
+            self._desk.look_at(None, self._subject)
             self._runs.mark("")
             self._easel.set_view(None)
         self._desk.warm(draft.scenario.name, draft.experiment.name)
@@ -197,7 +215,7 @@ class Workbench:
             self._cost = None
             self._label_buttons()
         else:
-            self._desk.run_live(file, allowed=self.live and rerun)
+            self._desk.run_live(file, self._subject, allowed=self.live and rerun)
 
     def _checked(self) -> ScenarioFile | None:
         try:
@@ -222,7 +240,7 @@ class Workbench:
             self._screen.show_pane("parameters")
             self._form.go_to_problem()
             return
-        self._desk.run(file)
+        self._desk.run(file, self._next_subject())
         if self._screen.narrow:
             self._screen.show_pane("stage")
 
@@ -260,7 +278,8 @@ class Workbench:
             self._status.say("Only live runs have to be kept; the others are kept already.")
             return
         if not self.view.final:
-            self._status.say("This live run is not done yet.")
+            why = "is not done yet" if self.view.active else f"is {self.view.state}, and left nothing to keep"
+            self._status.say(f"This live run {why}.")
             return
         self._desk.keep_live(self._run_path)
 
@@ -272,9 +291,10 @@ class Workbench:
     def look_at(self, path: Path) -> None:
         """Show a run of the store, whoever started it."""
         self._run_path = path
+        self._subject = self._next_subject()
         self._easel.set_view(None)
         self._runs.mark(path.name)
-        self._desk.look_at(path)
+        self._desk.look_at(path, self._subject)
 
     def run_asked(self, what: str, row: RunRow) -> None:
         """Something is to be done with a run of the list."""
@@ -287,7 +307,7 @@ class Workbench:
             self._desk.open_file(path / "scenario.toml", from_run=True)
             self._screen.show_pane("parameters")
         elif what == "resume":
-            self._desk.resume(path)
+            self._desk.resume(path, self._next_subject())
         elif what == "remove":
             self._delete(row)
         else:
@@ -335,11 +355,11 @@ class Workbench:
             self.reset()
 
     def _tell_status(self) -> None:
-        left = ""
+        left, into = "", "›" if self._terminal.unicode else ">"
         if self.view is not None and self.view.file is not None:
-            left = f"{self.view.file.scenario.name} › {self.view.file.experiment.name}"
+            left = f"{self.view.file.scenario.name} {into} {self.view.file.experiment.name}"
         elif self.draft is not None:
-            left = f"{self.draft.scenario.name} › {self.draft.experiment.name}"
+            left = f"{self.draft.scenario.name} {into} {self.draft.experiment.name}"
         running = sum(row.state == "running" for row in self._rows)
         queued = sum(row.state == "queued" for row in self._rows)
         parts = [self._machine] if self._machine else []
@@ -353,3 +373,14 @@ class Workbench:
     def close(self) -> None:
         """Draw no more."""
         self._easel.close()
+
+
+def _looks_the_same(before: RunView, view: RunView) -> bool:
+    """Whether the chart of a run, or the sentence in its place, is what it was."""
+    if before.result is not view.result:
+        return False
+    return view.result is not None or (before.run.path, before.state, before.status.get("error")) == (
+        view.run.path,
+        view.state,
+        view.status.get("error"),
+    )

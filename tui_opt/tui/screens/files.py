@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import ClassVar
@@ -25,7 +26,7 @@ class PathSuggester(Suggester):
 
     async def get_suggestion(self, value: str) -> str | None:
         """The first entry of the folder that begins so."""
-        return completed(value)
+        return await asyncio.to_thread(completed, value)
 
 
 def completed(value: str) -> str | None:
@@ -76,10 +77,10 @@ class _PathScreen(Dialog[Path]):
         """Type at once."""
         self.query_one(Input).focus()
 
-    def action_complete(self) -> None:
+    async def action_complete(self) -> None:
         """Take what the folder suggests."""
         field = self.query_one(Input)
-        suggestion = completed(field.value)
+        suggestion = await asyncio.to_thread(completed, field.value)
         if suggestion is not None:
             field.value = suggestion
             field.cursor_position = len(suggestion)

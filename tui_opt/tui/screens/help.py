@@ -13,34 +13,36 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
+from tui_opt.tui.keys import key_text
 from tui_opt.tui.screens.dialog import Dialog
 
 GAP = 2
 
 
-def sections(screen: Screen[Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+def sections(screen: Screen[Any], *, unicode: bool) -> list[tuple[str, list[tuple[str, str]]]]:
     """Keys and what they do, for the screen and for each pane on it that has keys of its own."""
     app = screen.app
-    found = [("Everywhere", _keys(app, (screen, app)))]
+    found = [("Everywhere", _keys(app, (screen, app), unicode=unicode))]
     for title, selector in (
         ("Scenarios", "#tree"),
         ("Chart and pages", "#stage"),
         ("Parameters", "#form"),
         ("Runs", "#runs"),
     ):
-        found.extend((title, _keys(app, (widget,))) for widget in screen.query(selector))
+        found.extend((title, _keys(app, (widget,), unicode=unicode)) for widget in screen.query(selector))
     return [(title, keys) for title, keys in found if keys]
 
 
-def _keys(app: App[Any], nodes: Iterable[Widget | App[Any]]) -> list[tuple[str, str]]:
-    """The bindings of these nodes, keys that do the same in one line."""
+def _keys(app: App[Any], nodes: Iterable[Widget | App[Any]], *, unicode: bool) -> list[tuple[str, str]]:
+    """The bindings of these nodes, keys that do the same in one line.
+
+    Those without a name of ours are left out: they are what every list does anyway.
+    """
     by_words: dict[str, list[str]] = {}
     for node in nodes:
         for _, binding in node._bindings:
-            if (
-                binding.id and binding.description
-            ):  # those without a name of ours are what every list does anyway
-                shown = app.get_key_display(binding)
+            if binding.id and binding.description:
+                shown = key_text(app, binding, unicode=unicode)
                 keys = by_words.setdefault(binding.tooltip or binding.description, [])
                 if shown not in keys:
                     keys.append(shown)
@@ -55,8 +57,9 @@ class HelpScreen(Dialog[None]):
         Binding("escape,q,question_mark,enter", "close", "close", key_display="esc", id="help.close"),
     ]
 
-    def __init__(self, over: Screen[Any]) -> None:
+    def __init__(self, over: Screen[Any], *, unicode: bool) -> None:
         super().__init__()
+        self._unicode = unicode
         self._over = over
 
     def compose(self) -> ComposeResult:
@@ -68,7 +71,7 @@ class HelpScreen(Dialog[None]):
         self.query_one(VerticalScroll).focus()
 
     def _text(self) -> Text:
-        listed = sections(self._over)
+        listed = sections(self._over, unicode=self._unicode)
         wide = max((len(key) for _, keys in listed for key, _ in keys), default=0) + GAP
         text = Text()
         for title, keys in listed:

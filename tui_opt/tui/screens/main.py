@@ -53,20 +53,38 @@ class MainScreen(Screen[None]):
 
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {PlaceCommands}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "run", "run", id="run"),
-        Binding("f5", "run", "run", show=False, id="run_anywhere"),
-        Binding("x", "cancel", "cancel", id="cancel"),
-        Binding("l", "live", "live", id="live"),
-        Binding("k", "keep", "keep", id="keep"),
-        Binding("d", "defaults", "defaults", id="defaults"),
-        Binding("s", "save", "save", id="save"),
-        Binding("o", "open", "open", id="open"),
-        Binding("slash", "filter", "filter", key_display="/", id="filter"),
+        Binding("r", "run", "run", id="run", tooltip="run what the form says"),
+        Binding("f5", "run", "run", show=False, id="run_anywhere", tooltip="run what the form says"),
         Binding(
-            "left_square_bracket", "figure(-1)", "figure", key_display="[", show=False, id="previous_figure"
+            "x", "cancel", "cancel", id="cancel", tooltip="cancel the run at the cursor, or on the stage"
         ),
-        Binding("right_square_bracket", "figure(1)", "figure", key_display="]", show=False, id="next_figure"),
-        Binding("z", "zoom", "zoom", show=False, id="zoom"),
+        Binding("l", "live", "live", id="live", tooltip="live mode on or off"),
+        Binding("k", "keep", "keep", id="keep", tooltip="keep the live run"),
+        Binding(
+            "d", "defaults", "defaults", id="defaults", tooltip="put every parameter back to its default"
+        ),
+        Binding("s", "save", "save", id="save", tooltip="save the form as a scenario file"),
+        Binding("o", "open", "open", id="open", tooltip="open a scenario file"),
+        Binding("slash", "filter", "filter", key_display="/", id="filter", tooltip="filter the tree"),
+        Binding(
+            "left_square_bracket",
+            "figure(-1)",
+            "previous figure",
+            key_display="[",
+            show=False,
+            id="previous_figure",
+        ),
+        Binding(
+            "right_square_bracket", "figure(1)", "next figure", key_display="]", show=False, id="next_figure"
+        ),
+        Binding(
+            "z",
+            "zoom",
+            "zoom",
+            show=False,
+            id="zoom",
+            tooltip="give the chart the whole screen, or take it back",
+        ),
         Binding("1", "pane('scenarios')", "scenarios", show=False, id="pane.scenarios"),
         Binding("2", "pane('stage')", "chart", show=False, id="pane.stage"),
         Binding("3", "pane('parameters')", "parameters", show=False, id="pane.parameters"),
@@ -101,7 +119,6 @@ class MainScreen(Screen[None]):
     def on_mount(self) -> None:
         """Show the tree first; the rest follows when that has been painted."""
         self.add_class("pane-scenarios")
-        self.set_class(not self._terminal.unicode, "ascii")
         self.query_one(ScenarioTree).focus()
         self.call_after_refresh(self._furnish)
 
@@ -160,7 +177,9 @@ class MainScreen(Screen[None]):
             target = {"scenarios": "#tree", "stage": "#stage", "parameters": "#form", "runs": "#runs"}[name]
             found = self.query(target)
             if found:
-                found.first().focus()
+                widget = found.first()
+                # At once, and not when Textual finds the time: the next key may be meant for this pane already.
+                self.set_focus(getattr(widget, "focus_target", widget))
 
     def on_descendant_focus(self) -> None:
         """In a narrow terminal the pane with the keys is the one in sight."""
@@ -250,7 +269,7 @@ class MainScreen(Screen[None]):
         """Show every key there is."""
         from tui_opt.tui.screens.help import HelpScreen
 
-        self.app.push_screen(HelpScreen(self))
+        self.app.push_screen(HelpScreen(self, unicode=self._terminal.unicode))
 
     def leave(self) -> None:
         """Leave the app; runs under way are asked about first."""
@@ -262,12 +281,12 @@ class MainScreen(Screen[None]):
         if not active:
             self.app.exit()
             return
-        self.app.push_screen(QuitScreen([f"{r.scenario} {r.experiment}" for r in active]), self._left)
+        self.app.push_screen(QuitScreen(active), self._left)
 
     def _left(self, answer: str | None) -> None:
         if answer == "cancel":
-            self._desk.cancel_ours()
-        if answer in ("leave", "cancel"):
+            self._desk.cancel_ours()  # which lets the app go when it is done
+        elif answer == "leave":
             self.app.exit()
 
     def action_leave(self) -> None:
@@ -312,6 +331,12 @@ class MainScreen(Screen[None]):
         """Something is to be done with a run."""
         if self._bench is not None:
             self._bench.run_asked(event.what, event.row)
+
+    def on_run_list_pointed(self, event: RunList.Pointed) -> None:
+        """The list's lines are short; what they leave out stands in the status line."""
+        from tui_opt.tui.widgets.run_list import words
+
+        self.query_one(StatusLine).point(words(event.row))
 
     def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
         """A button was clicked."""

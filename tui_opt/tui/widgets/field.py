@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual.widgets import Input
 
 from tui_opt.tui.draft import Draft, expression_note
@@ -74,11 +75,11 @@ def note_about(
     feedback = draft.feedback(row.name, text, row.entry)
     found: list[Note] = []
     if expression:
-        found.append(
-            (_carets(feedback.start, feedback.end, width, column - scrolled, column), "error")
-            if feedback and feedback.start is not None and feedback.end is not None
-            else ("", "note")
-        )
+        carets = ""
+        if feedback and feedback.start is not None and feedback.end is not None:
+            start, end = cell_len(text[: feedback.start]), cell_len(text[: feedback.end])
+            carets = _carets(start, end, width, column - scrolled, column)
+        found.append((carets, "error" if carets else "note"))
     if feedback is not None:
         found += [
             (f" {line}", "error") for line in fitted(f"! {feedback.sentence}", width - 1, lines - len(found))

@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from tui_opt.tui.draft import DEVICE, Draft
@@ -167,6 +168,11 @@ class Form(Container):
         """Take over what is being typed, if anything is."""
         if self._editing is not None:
             self._take(self._field.value)
+
+    @property
+    def focus_target(self) -> Widget:
+        """What takes the keys: the rows, or the field in which a value is typed."""
+        return self._view if self._editing is None else self._field
 
     def focus(self, scroll_visible: bool = True) -> Form:
         """Focus the rows."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.segment import Segment
+from rich.style import Style
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui_opt.render.wrap import clean
+from tui_opt.tui.keys import key_text
 
 PANES = ("1-4", "panes")
+#: the bindings that always show, at the right end.
+PINNED = ("help", "leave")
 
 
 class KeyLine(Widget):
@@ -26,6 +29,7 @@ class KeyLine(Widget):
         super().__init__(id=id)
         self._unicode = unicode
         self._keys: list[tuple[str, str]] = []
+        self._pinned: list[tuple[str, str]] = []
 
     def on_mount(self) -> None:
         """Read the keys again whenever the focus moves."""
@@ -34,27 +38,40 @@ class KeyLine(Widget):
 
     def _read(self, screen: Screen[object]) -> None:
         first: dict[str, str] = {}  # of several keys that do the same, the first
+        pinned: dict[str, str] = {}
         for active in screen.active_bindings.values():
             binding = active.binding
             if binding.show and active.enabled:
-                key = clean(self.app.get_key_display(binding), unicode=self._unicode)
-                first.setdefault(binding.description, key)
+                key = key_text(self.app, binding, unicode=self._unicode)
+                (pinned if binding.id in PINNED else first).setdefault(binding.description, key)
         keys = [(key, words) for words, key in first.items()]
         if screen.has_class("narrow"):  # where one pane is shown at a time, the others must be known of
             keys.insert(0, PANES)
-        if keys != self._keys:
-            self._keys = keys
+        last = [(key, words) for words, key in pinned.items()]
+        if (keys, last) != (self._keys, self._pinned):
+            self._keys, self._pinned = keys, last
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         base, key_style = self.rich_style, self.get_component_rich_style("key-line--key")
-        segments: list[Segment] = []
-        used = 0
-        for key, words in self._keys if y == 0 else []:
-            length = len(key) + len(words) + 3
-            if used + length > width:
+        if y:
+            return Strip.blank(width, base)
+        right = [part for item in self._pinned for part in _drawn(item, key_style, base)]
+        room = width - sum(part.cell_length for part in right)
+        left: list[Segment] = []
+        for item in self._keys:
+            parts = _drawn(item, key_style, base)
+            room -= sum(part.cell_length for part in parts)
+            if room < 0:
                 break
-            segments += [Segment(f" {key}", key_style), Segment(f" {words} ", base)]
-            used += length
-        return Strip(segments).adjust_cell_length(width, base)
+            left += parts
+        used = sum(part.cell_length for part in (*left, *right))
+        return Strip([*left, Segment(" " * max(0, width - used), base), *right]).adjust_cell_length(
+            width, base
+        )
+
+
+def _drawn(item: tuple[str, str], key_style: Style, base: Style) -> list[Segment]:
+    key, words = item
+    return [Segment(f" {key}", key_style), Segment(f" {words} ", base)]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
@@ -41,14 +43,30 @@ def order(rows: Sequence[RunRow]) -> list[RunRow]:
     return [*reversed(running), *queued, *reversed(ended)]
 
 
-def fact(row: RunRow) -> str:
-    """What is told of a run beside its name: how far it is, its place, how long it took, or what became of it."""
+def fact(row: RunRow, place: int | None = None) -> str:
+    """What is told of a run beside its name: how far it is, its place in the queue, how long it took, or its state."""
     if row.state == "running":
         eta = f" {duration(row.eta)}" if row.eta is not None else ""
         return f"{row.progress:.0%}{eta}"
     if row.state == "done":
         return "" if row.elapsed is None else duration(row.elapsed)
-    return row.state
+    return row.state if place is None else f"{row.state} {place}"
+
+
+def words(row: RunRow) -> str:
+    """A run in full, for where there is room: its title or name, when it was made, and what went wrong with it."""
+    parts = [row.title or f"{row.scenario} {row.experiment}", local_time(row.created)]
+    return "   ".join(part for part in (*parts, row.state, " ".join((row.error or "").split())) if part)
+
+
+def local_time(stamp: str) -> str:
+    """A stamp in UTC as the clock on the wall, with the day where it is not today; empty where it is none."""
+    try:
+        moment = datetime.fromisoformat(stamp).astimezone()
+    except ValueError:
+        return ""
+    today = moment.date() == datetime.now(moment.tzinfo).date()
+    return f"{moment:%H:%M}" if today else f"{moment:%Y-%m-%d %H:%M}"
 
 
 class RunList(ScrollView, can_focus=True):
@@ -87,11 +105,18 @@ class RunList(ScrollView, can_focus=True):
         what: str
         row: RunRow
 
+    @dataclass
+    class Pointed(Message):
+        """The cursor is on another run, or on one that has changed."""
+
+        row: RunRow
+
     def __init__(self, *, unicode: bool, id: str | None = None) -> None:
         super().__init__(id=id)
         self._unicode = unicode
         self._rows: list[RunRow] = []
         self._cursor = 0
+        self._queue: dict[str, int] = {}
         self._shown = ""
 
     @property
@@ -106,9 +131,13 @@ class RunList(ScrollView, can_focus=True):
         self._rows = order(rows)
         if kept is not None:
             places = {row.id: i for i, row in enumerate(self._rows)}
-            # At the top the cursor stays at the top, so that a new run comes under it.
-            self._cursor = 0 if self._cursor == 0 else places.get(kept.id, self._cursor)
+            # While nobody uses the list, a cursor at the top stays there, so that a new run comes under it.
+            at_top = self._cursor == 0 and not self.has_focus
+            self._cursor = 0 if at_top else places.get(kept.id, self._cursor)
         self._cursor = max(0, min(self._cursor, len(self._rows) - 1))
+        if self.current != kept:
+            self._point()
+        self._queue = {row.id: n for n, row in enumerate((r for r in self._rows if r.state == "queued"), 1)}
         if len(before) != len(self._rows):
             self.virtual_size = Size(1, len(self._rows))
             self.refresh()
@@ -122,12 +151,6 @@ class RunList(ScrollView, can_focus=True):
         if run_id != self._shown:
             self._shown = run_id
             self.refresh()
-
-    def put_cursor(self, run_id: str) -> None:
-        """Put the cursor on a run, if it is there."""
-        for i, row in enumerate(self._rows):
-            if row.id == run_id:
-                self._go(i)
 
     # --- drawing --------------------------------------------------------------------------------------------
 
@@ -145,12 +168,14 @@ class RunList(ScrollView, can_focus=True):
             return Strip([Segment(words, self._style("dim"))]).adjust_cell_length(width, base)
         row = self._rows[index]
         mark = MARKS.get(row.state, ("?", "?"))[0 if self._unicode else 1]
-        right = clean(fact(row), unicode=self._unicode)
+        right = clean(fact(row, self._queue.get(row.id)), unicode=self._unicode)
+        if width >= 60:
+            right = f"{right}  {local_time(row.created)}"
         name = row.experiment if width < 40 else f"{row.scenario} {row.experiment}"
         if row.title and width >= 60:
-            name += f"  {clean(row.title, unicode=self._unicode)}"
-        room = max(0, width - 3 - len(right) - (1 if right else 0))
-        name = name[:room].ljust(room)
+            name += f"  {row.title}"
+        room = max(0, width - 3 - cell_len(right) - (1 if right else 0))
+        name = set_cell_size(clean(name, unicode=self._unicode), room)
         base += self._style("shown") if row.id == self._shown else base
         if index == self._cursor:
             base += self._style("cursor") if self.has_focus else base
@@ -172,12 +197,17 @@ class RunList(ScrollView, can_focus=True):
     def on_focus(self) -> None:
         """The cursor shows."""
         self._refresh_row(self._cursor)
+        self._point()
 
     def on_blur(self) -> None:
         """The cursor hides."""
         self._refresh_row(self._cursor)
 
     # --- moving ---------------------------------------------------------------------------------------------
+
+    def _point(self) -> None:
+        if self.has_focus and self.current is not None:
+            self.post_message(self.Pointed(self.current))
 
     def _go(self, index: int) -> None:
         index = max(0, min(index, len(self._rows) - 1))
@@ -186,6 +216,7 @@ class RunList(ScrollView, can_focus=True):
         old, self._cursor = self._cursor, index
         self._refresh_row(old)
         self._refresh_row(index)
+        self._point()
         top, height = self.scroll_offset.y, self.size.height
         if index < top:
             self.scroll_to(y=index, animate=False)
