@@ -75,7 +75,17 @@ def imported(environment: Callable[..., dict[str, str]], tmp_path) -> Callable[[
 def test_the_first_frame_waits_for_no_library_but_textual(imported):
     found = imported(FIRST_FRAME)
     assert "textual" in found
-    assert not found & {"numpy", "scipy", "numba", "torch", "matplotlib", "pydantic", "plotext", "click", "sqlite3"}
+    assert not found & {
+        "numpy",
+        "scipy",
+        "numba",
+        "torch",
+        "matplotlib",
+        "pydantic",
+        "plotext",
+        "click",
+        "sqlite3",
+    }
 
 
 def test_the_app_draws_without_any_library_of_numerics_but_numpy(imported):

@@ -8,7 +8,6 @@ import random
 from pathlib import Path
 
 import pytest
-
 from textual.events import Key
 from textual.keys import _character_to_key
 
@@ -36,7 +35,7 @@ MOVES += [
     "pageup",
     "pagedown",
 ]
-WORK = [*"rxlkdsogyunz+-=[]?/."] + ["delete", "backspace", "f2", "f5", "insert", "ctrl+p"]
+WORK = [*"rxlkdsogyunz+-=[]?/.", "delete", "backspace", "f2", "f5", "insert", "ctrl+p"]
 TYPED = [*"0123456789.,eEW()*^- abcpt"]
 
 

@@ -22,7 +22,8 @@ from tui_opt.runner.workforce import Workforce
 from tui_opt.scenario_file import read_text
 
 PATIENCE = 60.0
-SCATTER = 'scenario = "bouncing-ball"\nexperiment = "scatter"\n[params]\nseconds = {seconds}\nblocks = 60\nballs = 600\n'
+SCATTER = 'scenario = "bouncing-ball"\nexperiment = "scatter"\n'
+SCATTER += "[params]\nseconds = {seconds}\nblocks = 60\nballs = 600\n"
 #: leaves the alternate screen, shows the cursor, and ends mouse reports and bracketed paste.
 RESTORING = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1003l", b"\x1b[?1006l", b"\x1b[?2004l")
 

@@ -212,7 +212,7 @@ class _Supervisor:
                 "cancelled", self._cancel_code(), "Cancelled. `optexplore runs resume` goes on with it."
             )
         if isinstance(error, OptexploreError):
-            return self._fail(str(error), str(error), error.exit_code)  # it says itself what is the matter
+            return self._fail(str(error), computation.trace, error.exit_code)
         return self._fail(self._sentence(error), computation.trace)
 
     # --- endings --------------------------------------------------------------------------------------------

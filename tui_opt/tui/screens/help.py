@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
@@ -16,7 +18,7 @@ from textual.widgets import Static
 from tui_opt.tui.keys import key_text
 from tui_opt.tui.screens.dialog import Dialog
 
-GAP = 2
+KEY_WIDTH = 16
 
 
 def sections(screen: Screen[Any], *, unicode: bool) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -64,23 +66,22 @@ class HelpScreen(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog tall"):
-            yield Static(self._text())
+            yield Static(self._keys())
 
     def on_mount(self) -> None:
         """Scroll at once."""
         self.query_one(VerticalScroll).focus()
 
-    def _text(self) -> Text:
-        listed = sections(self._over, unicode=self._unicode)
-        wide = max((len(key) for _, keys in listed for key, _ in keys), default=0) + GAP
-        text = Text()
-        for title, keys in listed:
-            text.append(f"{title}\n", "bold")
+    def _keys(self) -> Group:
+        parts: list[RenderableType] = []
+        for title, keys in sections(self._over, unicode=self._unicode):
+            table = Table.grid(padding=(0, 2, 0, 0))
+            table.add_column(width=KEY_WIDTH)
+            table.add_column()
             for key, words in keys:
-                text.append(f"  {key:<{wide}}", "bold").append(f"{words}\n")
-            text.append("\n")
-        text.append("esc closes this page", "dim")
-        return text
+                table.add_row(Text(f"  {key}", "bold"), Text(words))
+            parts += [Text(title, "bold"), table, Text()]
+        return Group(*parts, Text("esc closes this page", "dim"))
 
     def action_close(self) -> None:
         """Go back."""

@@ -104,6 +104,7 @@ class MainScreen(Screen[None]):
         self._settings = settings
         self._bench: Workbench | None = None
         self._waiting: list[object] = []
+        self._wanted_place: Place | None = None
         self.presets: Mapping[tuple[str, str], Sequence[Preset]] = {}
         self.scenarios: Mapping[str, Scenario] = built_in()
 
@@ -144,6 +145,8 @@ class MainScreen(Screen[None]):
         for letter in self._waiting:
             self._bench.receive(letter)
         self._waiting.clear()
+        if self._wanted_place is not None:
+            self._bench.open_place(self._wanted_place)
 
     @property
     def bench(self) -> Workbench | None:
@@ -200,7 +203,8 @@ class MainScreen(Screen[None]):
     # --- keys -----------------------------------------------------------------------------------------------
 
     def open_place(self, place: Place) -> None:
-        """Open an experiment or a preset."""
+        """Open an experiment or a preset, as soon as there is a form to open it in."""
+        self._wanted_place = place
         if self._bench is not None:
             self._bench.open_place(place)
 

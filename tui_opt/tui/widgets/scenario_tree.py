@@ -58,6 +58,7 @@ class ScenarioTree(Tree[Place]):
         self._presets: Mapping[tuple[str, str], Sequence[Preset]] = {}
         self._filter = ""
         self._open: set[tuple[str, str]] = set()
+        self._arriving: TreeNode[Place] | None = None
         self._fill()
 
     def load(self, scenarios: Mapping[str, Any], presets: Mapping[tuple[str, str], Sequence[Preset]]) -> None:
@@ -82,8 +83,14 @@ class ScenarioTree(Tree[Place]):
             self._fill_scenario(scenario, words)
         target = self._find(kept) if kept is not None else None
         target = target or self._first_experiment()
+        self._arriving = target
         if target is not None:
-            self.call_after_refresh(self.move_cursor, target)
+            self.call_after_refresh(self._put_cursor, target)
+
+    def _put_cursor(self, node: TreeNode[Place]) -> None:
+        if node is self._arriving:
+            self._arriving = None
+            self.move_cursor(node)
 
     def _fill_scenario(self, scenario: Scenario, words: list[str]) -> None:
         rows = []
@@ -124,6 +131,12 @@ class ScenarioTree(Tree[Place]):
         return next((n for n in self._all_nodes() if n.data is not None and n.data.experiment), None)
 
     # --- choosing -------------------------------------------------------------------------------------------
+
+    def action_select_cursor(self) -> None:
+        """Choose what is under the cursor, also where nodes were built again and it has not been drawn there yet."""
+        if self._arriving is not None:
+            self._put_cursor(self._arriving)
+        super().action_select_cursor()
 
     def on_tree_node_selected(self, event: Tree.NodeSelected[Place]) -> None:
         """Enter or a click: a scenario opens and closes, the rest is chosen."""
