@@ -410,3 +410,20 @@ def accepts(schema: dict[str, Any], value: Any) -> bool:
     if "type" in schema and not checks["type"](schema["type"]):
         return False
     return all(check(schema[key]) for key, check in checks.items() if key in schema)
+
+
+@pytest.mark.parametrize(
+    ("rest", "label"),
+    [
+        ("", ""),
+        ('title = "Mine"\n[params]\ntemperature = 0.015\n', "Mine"),
+        ("[params]\ntemperature = 0.015\nsteps = [100]\n", "T 0.015, n 100"),
+        ("seed = 7\n[params]\ntemperature = [0.01, 0.02]\ncells = 4000\n", "T × 2, seed 7"),
+        (
+            "[params]\nmethod = 'operator'\n[sweep]\ntemperature = [0.1, 0.2]\n",
+            "temperature × 2, method operator",
+        ),
+    ],
+)
+def test_a_label_tells_a_file_from_others_of_its_experiment(rest, label):
+    assert read_text(f'scenario = "toy-sgd"\nexperiment = "escape"\n{rest}').label == label

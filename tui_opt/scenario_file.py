@@ -13,6 +13,7 @@ import tomli_w
 
 from tui_opt.errors import UsageError
 from tui_opt.expectations import Expectation, point_problems, read_expectations
+from tui_opt.param_spec import as_lists
 from tui_opt.params import Params
 from tui_opt.problems import MOST_HINTS, ParameterErrors, Problem, near_match, shown
 from tui_opt.scenario import Experiment, Scenario, registry
@@ -33,6 +34,9 @@ KEYS = (
 _MOST_DIGITS = 4
 SIZES = ("laptop", "gpu")
 MOST_BYTES = 10_000_000
+#: how much a run's label says.
+MOST_IN_LABEL = 3
+LONGEST_IN_LABEL = 20
 
 
 class ScenarioFileError(UsageError):
@@ -78,6 +82,26 @@ class ScenarioFile:
     def to_toml(self) -> str:
         """The text of an equal scenario file."""
         return tomli_w.dumps(self.plain())
+
+    @property
+    def label(self) -> str:
+        """What tells a run of this file from others in a list: its title, or else the values that are no defaults."""
+        return self.title or ", ".join([*self._swept(), *self._changed()][:MOST_IN_LABEL])
+
+    def _swept(self) -> list[str]:
+        return [f"{axis.name} × {len(axis.values)}" for axis in self.sweep.axes] if self.sweep else []
+
+    def _changed(self) -> list[str]:
+        found = []
+        for name, spec in self.experiment.params.specs().items():
+            value = as_lists(getattr(self.params, name))
+            if value == spec.default or value is None:
+                continue
+            text = shown(value) if isinstance(value, int | float) else str(value)
+            if isinstance(value, list):
+                text = shown(value[0]) if len(value) == 1 else f"× {len(value)}"
+            found.append(f"{spec.symbol or name} {text[:LONGEST_IN_LABEL]}")
+        return found + ([f"seed {self.seed}"] if self.seed else [])
 
     def at_point(self, values: Mapping[str, Any]) -> ScenarioFile:
         """The same question at one point of its sweep, as a file of its own.

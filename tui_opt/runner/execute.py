@@ -58,7 +58,7 @@ class Ended:
 def begin(plan: Plan, store: Any) -> RunDirectory:
     """Make the run's directory and claim it; errors as for `RunDirectory.create`."""
     file = plan.file
-    status = {"title": file.title}
+    status = {"title": file.label}
     return RunDirectory.create(
         store, file.scenario.name, file.experiment.name, file.to_toml(), claim=True, status=status
     )
@@ -128,7 +128,7 @@ class _Supervisor:
         before = run.read_status_file()
         self.created = str(before.get("created", now()))
         self.taken_up = before["state"] not in ("queued", "running")
-        self.kept = {key: before[key] for key in ("lane", "order") if key in before} | {"title": file.title}
+        self.kept = {key: before[key] for key in ("lane", "order") if key in before} | {"title": file.label}
         self.started = now()
         self.provenance = provenance(plan.device, file.experiment.dtype, plan.threads)
         self._status_next = 0.0

@@ -94,7 +94,7 @@ class Scratch:
             file.to_toml(),
             claim=False,
             durable=False,
-            status={"lane": INTERACTIVE, "order": time.time(), "title": file.title},
+            status={"lane": INTERACTIVE, "order": time.time(), "title": file.label},
         )
         self._newest[experiment] = run
         touch(self._store / FOLDER)

@@ -45,7 +45,7 @@ def enqueue(plan: Plan, store: Path, lane: str | None = None) -> RunDirectory:
 
 
 def _place(plan: Plan, lane: str | None = None) -> dict[str, Any]:
-    return {"lane": lane or lane_of(plan), "order": time.time(), "title": plan.file.title}
+    return {"lane": lane or lane_of(plan), "order": time.time(), "title": plan.file.label}
 
 
 def waiting(store: Path) -> list[RunRow]:

@@ -55,7 +55,7 @@ def fact(row: RunRow, place: int | None = None) -> str:
 
 def words(row: RunRow) -> str:
     """A run in full, for where there is room: its title or name, when it was made, and what went wrong with it."""
-    parts = [row.title or f"{row.scenario} {row.experiment}", local_time(row.created)]
+    parts = [f"{row.scenario} {row.experiment}", row.title or "defaults", local_time(row.created)]
     return "   ".join(part for part in (*parts, row.state, " ".join((row.error or "").split())) if part)
 
 
@@ -172,8 +172,8 @@ class RunList(ScrollView, can_focus=True):
         if width >= 60:
             right = f"{right}  {local_time(row.created)}"
         name = row.experiment if width < 40 else f"{row.scenario} {row.experiment}"
-        if row.title and width >= 60:
-            name += f"  {row.title}"
+        if row.title:
+            name += f"  {row.title}" if width >= 40 else f" {row.title}"
         room = max(0, width - 3 - cell_len(right) - (1 if right else 0))
         name = set_cell_size(clean(name, unicode=self._unicode), room)
         base += self._style("shown") if row.id == self._shown else base
