@@ -86,7 +86,7 @@ class Workbench:
     def start(self) -> None:
         """Set the threads to work, and put something on the stage."""
         self._desk.start()
-        self._tell_status()
+        self.tell_status()
         self._label_buttons()
         self._easel.start()
 
@@ -121,7 +121,7 @@ class Workbench:
         self._machine = letter.machine
         for sentence in letter.broken:
             self._status.say(sentence, wrong=True)
-        self._tell_status()
+        self.tell_status()
 
     def _runs_changed(self, rows: Sequence[RunRow]) -> None:
         self._rows = rows
@@ -131,7 +131,7 @@ class Workbench:
             running = [row for row in rows if row.state == "running"]
             if running and self._run_path is None:
                 self.look_at(Path(running[-1].run_dir))
-        self._tell_status()
+        self.tell_status()
 
     def _began(self, letter: Began) -> None:
         if letter.subject < self._subject:
@@ -162,7 +162,7 @@ class Workbench:
         elif not view.active and view.run.path == self._unannounced:
             self._unannounced = None
             self._status.say(ended_words(view))
-        self._tell_status()
+        self.tell_status()
 
     def wanted(self) -> None:
         """A page came into sight, or has another size."""
@@ -202,7 +202,7 @@ class Workbench:
         self._desk.warm(draft.scenario.name, draft.experiment.name)
         self._take_values(draft, rerun=not keep_view)
         self._easel.set_scenario(draft.scenario)
-        self._tell_status()
+        self.tell_status()
 
     def form_changed(self, draft: Draft) -> None:
         """The form has other values."""
@@ -354,7 +354,8 @@ class Workbench:
         elif index == DEFAULTS:
             self.reset()
 
-    def _tell_status(self) -> None:
+    def tell_status(self) -> None:
+        """Say what is open, and how busy the machine is."""
         left, into = "", "›" if self._terminal.unicode else ">"
         if self.view is not None and self.view.file is not None:
             left = f"{self.view.file.scenario.name} {into} {self.view.file.experiment.name}"

@@ -186,15 +186,16 @@ class MainScreen(Screen[None]):
 
     def on_descendant_focus(self) -> None:
         """In a narrow terminal the pane with the keys is the one in sight."""
-        focused = self.focused
-        while focused is not None and focused.parent is not None:
-            pane = {"tree": "scenarios", "runs": "runs", "stage": "stage", "parameters": "parameters"}
-            if focused.id in pane:
-                self.show_pane(pane[focused.id], focus=False)
-                self.set_class(pane[focused.id] == "stage" and self.has_class("zoomed"), "zoomed")
-                return
-            parent = focused.parent
-            focused = parent if hasattr(parent, "id") and parent is not self else None  # type: ignore[assignment]
+        if self.focused is None:
+            return
+        ids = {"tree": "scenarios", "runs": "runs", "stage": "stage", "parameters": "parameters"}
+        pane = next((ids[node.id] for node in self.focused.ancestors_with_self if node.id in ids), None)
+        if pane is None:
+            return
+        self.show_pane(pane, focus=False)
+        self.set_class(pane == "stage" and self.has_class("zoomed"), "zoomed")
+        if pane in ("stage", "parameters") and self._bench is not None:
+            self._bench.tell_status()  # what a cursor was on is of no interest any more
 
     def action_pane(self, name: str) -> None:
         """Go to a pane."""

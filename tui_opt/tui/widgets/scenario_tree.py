@@ -90,7 +90,8 @@ class ScenarioTree(Tree[Place]):
     def _put_cursor(self, node: TreeNode[Place]) -> None:
         if node is self._arriving:
             self._arriving = None
-            self.move_cursor(node)
+            if self.last_line >= 0:  # which lets the new nodes know their lines
+                self.move_cursor(node)
 
     def _fill_scenario(self, scenario: Scenario, words: list[str]) -> None:
         rows = []
