@@ -92,9 +92,7 @@ async def play(driver: Driver, pick: random.Random) -> None:
     await driver.pilot.pause()
 
 
-@pytest.mark.parametrize(
-    "seed", [*range(2), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 30))]
-)
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 30))])
 def test_random_keys_do_not_end_the_app(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plugin_path: list[str], seed: int
 ) -> None:

@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Event, Key, Paste
 from textual.message import Message
 from textual.screen import Screen
 from textual.scrollbar import ScrollBar, ScrollBarRender
@@ -18,6 +19,7 @@ from textual.scrollbar import ScrollBar, ScrollBarRender
 from tui_opt.traces import unexpected
 from tui_opt.tui.changed_cells import only_changes
 from tui_opt.tui.desk import Desk
+from tui_opt.tui.keyboard import Keyboard
 from tui_opt.tui.mailbox import Mailbox
 from tui_opt.tui.screens.main import MainScreen
 from tui_opt.tui.settings import DEFAULT_THEME, Keeper
@@ -61,6 +63,7 @@ class OptexploreApp(App[None]):
         self.terminal = Terminal(
             knows_unicode(), chart_colors(self.console.color_system, no_color=self.no_color)
         )
+        self._keyboard = Keyboard(self, super().on_event)
         self.mailbox = Mailbox(lambda: self.post_message(Mail()))
         self.desk = Desk(store, processes, self.mailbox)
         self.settings = Keeper(lambda work: self.desk.soon(work))
@@ -72,6 +75,13 @@ class OptexploreApp(App[None]):
     def get_default_screen(self) -> MainScreen:
         """The main screen is there from the first frame."""
         return self._main
+
+    async def on_event(self, event: Event) -> None:
+        """Keys are handed out one by one."""
+        if isinstance(event, Key | Paste) and not event.is_forwarded:
+            self._keyboard.take(event)
+        else:
+            await super().on_event(event)
 
     def on_mail(self) -> None:
         """Hand the letters to the main screen, whatever screen is on top."""
