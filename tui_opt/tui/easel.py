@@ -88,6 +88,8 @@ class Easel:
 
     def _draw_page(self, name: str) -> None:
         width, unicode = self._stage.page_width(name), self._terminal.unicode
+        if width < 1:
+            return  # it asks when it has a place
         if name == THEORY:
             self._ask(name, partial(painting.theory, self.scenario, width, unicode=unicode))
         else:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
 
 from tui_opt.param_spec import ParamSpec
 
+_FIFTEEN = Context(prec=15)
 _PER_DECADE = tuple(map(Decimal, ("1", "1.5", "2", "3", "5", "7")))
 _GRAINS_OF_BAND = 100  # up to this many grains from zero the finest grain holds
 _WIDEST_BOUNDS = 100  # wider bounds than this say nothing about the grain
@@ -122,7 +123,8 @@ def _next_log(spec: ParamSpec, value: Decimal, up: bool, coarse: bool) -> Decima
     if value < 0:
         return -_next_log(spec, -value, not up, coarse)
     if coarse:
-        shifted = value.scaleb(1 if up else -1)
+        # Of more than 15 digits a double need not keep every one when it is shifted, and the step back would miss it.
+        shifted = (value if whole else _FIFTEEN.plus(value)).scaleb(1 if up else -1)
         if not whole or shifted == shifted.to_integral_value():
             return shifted
         return value  # a tenth of it is no whole number

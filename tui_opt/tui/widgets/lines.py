@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from textual.events import Resize
 from textual.geometry import Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -19,9 +23,20 @@ class Lines(ScrollView, can_focus=False):
     Lines { width: 1fr; height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
     """
 
+    @dataclass
+    class Resized(Message):
+        """The page has another width, and what was laid out for the last one must be laid out again."""
+
+        lines: Lines
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._strips: list[Strip] = []
+
+    def on_resize(self, event: Resize) -> None:
+        """Ask for lines of this width."""
+        if event.size.area:
+            self.post_message(self.Resized(self))
 
     def show(self, strips: list[Strip]) -> None:
         """Put other lines in place of these; the place that is scrolled to stays, as far as there are lines."""

@@ -112,8 +112,8 @@ class Stage(Vertical, can_focus=True):
         return self.query_one("#facts", Picture).size.height
 
     def page_width(self, name: str) -> int:
-        """Columns of a page of text, without its scroll bar."""
-        return max(1, self.query_one(f"#{name}", Lines).size.width - 1)
+        """Columns of a page of text, without its scroll bar; 0 where it has no place yet."""
+        return max(0, self.query_one(f"#{name}", Lines).size.width - 1)
 
     # --- what is given to it --------------------------------------------------------------------------------
 
@@ -144,9 +144,10 @@ class Stage(Vertical, can_focus=True):
         event.stop()
         self.post_message(self.Wanted(CHART))
 
-    def on_resize(self) -> None:
-        """So have the pages."""
-        if self.tab != CHART:
+    def on_lines_resized(self, event: Lines.Resized) -> None:
+        """A page has another width: when the terminal has, and when the page is first in sight."""
+        event.stop()
+        if event.lines.id == self.tab:
             self.post_message(self.Wanted(self.tab))
 
     def action_tab(self, tabs: int) -> None:
