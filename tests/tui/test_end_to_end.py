@@ -49,7 +49,15 @@ class Tmux:
         app = shlex.join(["env", *unset, *given, *APP])
         self._code.unlink(missing_ok=True)
         kept = f"{app}; echo $? > code.new; mv code.new {self._code.name}; sleep {PATIENCE}"
-        self._call("new-session", "-d", "-x", str(columns), "-y", str(lines), "sh", "-c", kept)
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._call("new-session", "-d", "-x", str(columns), "-y", str(lines), "sh", "-c", kept)
+            except subprocess.CalledProcessError:  # a server that was just told to end has not ended yet
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            else:
+                return
 
     def press(self, *keys: str) -> None:
         """Press keys by tmux's names."""

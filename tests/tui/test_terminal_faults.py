@@ -188,7 +188,7 @@ def test_two_apps_on_one_store_see_the_same_runs_and_share_the_workers(desk: Des
     runs = [desk.queued(seconds=3), desk.queued(seconds=3)]
     for app in (first, second):
         app.wait_for(lambda text: re.search("●.* scatter", text) and re.search("◌.* scatter", text))
-    assert len(workers_of(desk.store, "cpu")) == 1
+    only_one_stays(desk.store, "cpu")
     for app in (first, second):
         app.wait_for(lambda text: len(re.findall("✓.* scatter", text)) == 2)
     first.press("/")
@@ -199,9 +199,17 @@ def test_two_apps_on_one_store_see_the_same_runs_and_share_the_workers(desk: Des
     first.wait_for("drop ─")
     first.press("r")
     second.wait_for(lambda text: re.search("✓.* drop", text))
-    assert len(workers_of(desk.store, "cpu")) <= 1
-    assert len(workers_of(desk.store, "interactive")) == 1
+    only_one_stays(desk.store, "cpu")
+    only_one_stays(desk.store, "interactive")
     assert [state(run) for run in runs] == ["done", "done"]
+
+
+def only_one_stays(store: Path, lane: str) -> None:
+    """Of two that were started at once, the one that finds the slot taken leaves."""
+    deadline = time.monotonic() + 30.0
+    while len(workers_of(store, lane)) > 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_killed_worker_leaves_a_lost_run_that_goes_on_at_a_key(desk: Desk) -> None:
