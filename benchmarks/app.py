@@ -91,7 +91,7 @@ def _idle() -> list[dict[str, Any]]:
         fresh = _written(terminal, IDLE_SECONDS)
         open_experiment(terminal, "landscape")
         press(terminal, "r")
-        terminal.wait_for("is done after")
+        terminal.wait_for("done in")
         press(terminal, "escape", quiet=6.0)  # what is said is taken away after a while
         shown = _written(terminal, IDLE_SECONDS)
     return [
@@ -218,7 +218,7 @@ def _memory() -> list[dict[str, Any]]:
             for experiment in EXPERIMENTS:
                 open_experiment(terminal, experiment)
                 press(terminal, "2", "r")
-                terminal.wait_for("is done after")
+                terminal.wait_for("done in")
                 press(terminal, "escape", *("right",) * 4, *("left",) * 4, "]")
             press(terminal, "4", "end", "enter", "]", quiet=1.0)
             used = psutil.Process(terminal.process.pid).memory_full_info()
