@@ -277,6 +277,23 @@ def test_the_palette_opens_an_experiment(tmp_path: Path) -> None:
     drive(tmp_path / "runs", flow)
 
 
+def test_the_filter_goes_to_the_experiment_it_names_wherever_the_cursor_was(tmp_path: Path) -> None:
+    async def flow(d: Driver) -> None:
+        for name in (
+            "escape-law",
+            "escape",
+            "trajectory",
+            "escape",
+        ):  # "escape" fits both, and a typed part of it others
+            await d.press("slash", *name, "enter", "enter")
+            await d.until(
+                lambda name=name: d.bench.draft is not None and d.bench.draft.experiment.name == name
+            )
+            await d.press("slash", "escape")
+
+    drive(tmp_path / "runs", flow)
+
+
 def test_a_store_that_cannot_be_read_is_said_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 

@@ -75,13 +75,17 @@ class ScenarioTree(Tree[Place]):
     # --- filling --------------------------------------------------------------------------------------------
 
     def _fill(self) -> None:
-        """Build the nodes again, with the same place under the cursor where it is still there."""
-        kept = self.cursor_node.data if self.cursor_node is not None else None
+        """Build the nodes again: the cursor goes to what the filter names, else stays on its place if that is left."""
+        # A cursor that has not arrived yet is still on the line of some other node.
+        under = self._arriving or self.cursor_node
+        kept = under.data if under is not None else None
         words = self._filter.lower().split()
         self.clear()
         for scenario in self._scenarios.values():
             self._fill_scenario(scenario, words)
-        target = self._find(kept) if kept is not None else None
+        target = self._first_experiment(words[-1]) if words else None
+        if target is None and kept is not None:
+            target = self._find(kept)
         target = target or self._first_experiment()
         self._arriving = target
         if target is not None:
@@ -128,8 +132,12 @@ class ScenarioTree(Tree[Place]):
     def _find(self, place: Place) -> TreeNode[Place] | None:
         return next((node for node in self._all_nodes() if node.data == place), None)
 
-    def _first_experiment(self) -> TreeNode[Place] | None:
-        return next((n for n in self._all_nodes() if n.data is not None and n.data.experiment), None)
+    def _first_experiment(self, beginning: str = "") -> TreeNode[Place] | None:
+        """The first experiment whose name begins so."""
+        named = ((node, node.data) for node in self._all_nodes() if node.data is not None)
+        return next(
+            (n for n, place in named if place.experiment and place.experiment.startswith(beginning)), None
+        )
 
     # --- choosing -------------------------------------------------------------------------------------------
 
