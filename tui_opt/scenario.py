@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "optexplore.scenarios"
 
 #: built-in scenarios in the order of the source texts, by the module that declares them.
-BUILT_IN: Mapping[str, str] = {"toy-sgd": "tui_opt.experiments.toy_sgd:SCENARIO"}
+BUILT_IN: Mapping[str, str] = {
+    "toy-sgd": "tui_opt.experiments.toy_sgd:SCENARIO",
+    "probability-current": "tui_opt.experiments.probability_current:SCENARIO",
+}
 
 
 @dataclass(frozen=True)

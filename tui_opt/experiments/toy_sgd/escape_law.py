@@ -7,13 +7,12 @@ import math
 import numpy as np
 
 from tui_opt.errors import ExperimentError
+from tui_opt.experiments.datapoints import FloatArray, System
 from tui_opt.experiments.toy_sgd.params import EscapeLawParams
 from tui_opt.experiments.toy_sgd.system import (
     REFINEMENT,
-    FloatArray,
     MeanSteps,
     Question,
-    System,
     Way,
     mean_steps,
     warn_of_coarse_means,

@@ -7,8 +7,8 @@ from functools import partial
 
 import numpy as np
 
+from tui_opt.experiments.datapoints import FloatArray, System
 from tui_opt.experiments.toy_sgd.params import LandscapeParams
-from tui_opt.experiments.toy_sgd.system import FloatArray, System
 from tui_opt.figure import Axis, Figure, Line, Ref, Rule
 from tui_opt.kernels.callables import Field, TermField
 from tui_opt.kernels.poles import poles

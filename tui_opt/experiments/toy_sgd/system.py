@@ -1,17 +1,16 @@
-"""The system of toy-sgd: user-written losses as functions of arrays, their pit, and the way out of it."""
+"""The question of toy-sgd: where the pit of a system of losses is, and the way out of it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tui_opt.errors import ExperimentError
-from tui_opt.expressions import Expression, Tape, assemble, parse
+from tui_opt.experiments.datapoints import FloatArray, System
 from tui_opt.kernels.invariance import absorbing_barrier
 from tui_opt.kernels.large_deviations import quasipotential
 from tui_opt.kernels.passage import PassageTime, mean_passage, passage_by_rate
@@ -21,14 +20,10 @@ from tui_opt.kernels.stationary import (
     minima,
     sharpest_pit,
     sharpness,
-    stationary_points,
 )
-from tui_opt.kernels.tape import Program, evaluate
 from tui_opt.kernels.transfer import TransferOperator, transfer_operator
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
-
-FloatArray = NDArray[np.float64]
 
 GRID_ERROR_WORTH_A_WARNING = 0.01
 """Change of a mean's logarithm with the number of cells."""
@@ -36,91 +31,6 @@ REFINEMENT = 4
 """Times as many cells for mean passage times as for probabilities: rare escapes feel the cells most."""
 UNDERFLOW = 650.0
 """ln(mean steps) above which an untilted rate is near the smallest doubles."""
-
-
-def _mean(terms: FloatArray) -> FloatArray:
-    """Mean over datapoints; of infinities of both signs it is NaN, which is no reason to warn."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        return np.asarray(terms.mean(axis=0))
-
-
-@dataclass(frozen=True)
-class System:
-    """Losses l_j(W), one per datapoint, with their exact derivatives. Functions take w[n] and return [n] or [j, n]."""
-
-    expressions: tuple[Expression, ...]
-
-    @classmethod
-    def from_texts(cls, losses: Sequence[str]) -> System:
-        """The system of user-written losses in W."""
-        return cls(tuple(parse(text, ("W",)) for text in losses))
-
-    @property
-    def terms(self) -> int:
-        """Number of datapoints."""
-        return len(self.expressions)
-
-    @cached_property
-    def gradient_tape(self) -> Tape:
-        """A tape with one output per datapoint: g_j."""
-        return assemble([e.derivative("W") for e in self.expressions])
-
-    @cached_property
-    def _loss_program(self) -> Program:
-        return Program(assemble(self.expressions))
-
-    @cached_property
-    def gradient_program(self) -> Program:
-        """The tape of the g_j, loaded."""
-        return Program(self.gradient_tape)
-
-    @cached_property
-    def _curvature_program(self) -> Program:
-        return Program(assemble([e.derivative("W").derivative("W") for e in self.expressions]))
-
-    def loss_terms(self, w: FloatArray) -> FloatArray:
-        """l_j(w), [j, n]."""
-        return evaluate(self._loss_program, np.ascontiguousarray(w)[None, :])
-
-    def gradients(self, w: FloatArray) -> FloatArray:
-        """g_j(w), [j, n]."""
-        return evaluate(self.gradient_program, np.ascontiguousarray(w)[None, :])
-
-    def curvatures(self, w: FloatArray) -> FloatArray:
-        """l_j''(w), [j, n]."""
-        return evaluate(self._curvature_program, np.ascontiguousarray(w)[None, :])
-
-    def loss(self, w: FloatArray) -> FloatArray:
-        """L(w), the mean over datapoints."""
-        return _mean(self.loss_terms(w))
-
-    def gradient(self, w: FloatArray) -> FloatArray:
-        """G(w) = L'(w)."""
-        return _mean(self.gradients(w))
-
-    def curvature(self, w: FloatArray) -> FloatArray:
-        """L''(w)."""
-        return _mean(self.curvatures(w))
-
-    def gradient_variance(self, w: FloatArray) -> FloatArray:
-        """S²(w), the population variance of the g_j (divided by their number)."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            return np.asarray(self.gradients(w).var(axis=0))
-
-    def stationary(self, w_min: float, w_max: float) -> list[StationaryPoint]:
-        """Every stationary point of L on an interval."""
-        return stationary_points(self.gradient, self.curvature, w_min, w_max)
-
-    def stationary_of(self, term: int, w_min: float, w_max: float) -> list[StationaryPoint]:
-        """Every stationary point of one datapoint's loss on an interval."""
-
-        def gradient(w: FloatArray) -> FloatArray:
-            return np.asarray(self.gradients(w)[term])
-
-        def curvature(w: FloatArray) -> FloatArray:
-            return np.asarray(self.curvatures(w)[term])
-
-        return stationary_points(gradient, curvature, w_min, w_max)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections import Counter
 
 import numpy as np
 
+from tui_opt.experiments.datapoints import FloatArray, System
 from tui_opt.experiments.toy_sgd.params import TrajectoryParams
-from tui_opt.experiments.toy_sgd.system import FloatArray, System
 from tui_opt.experiments.toy_sgd.trajectory_figures import add_figures
 from tui_opt.kernels.descent import (
     gradient_descent,

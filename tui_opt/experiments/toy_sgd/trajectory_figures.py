@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tui_opt.experiments.datapoints import FloatArray, System
 from tui_opt.experiments.toy_sgd.params import TrajectoryParams
-from tui_opt.experiments.toy_sgd.system import FloatArray, System
 from tui_opt.figure import Axis, Band, Figure, Layer, Line, Path, Ref, Scatter
 from tui_opt.kernels.descent import cobweb
 from tui_opt.result import Result

@@ -1,0 +1,125 @@
+"""probability-current: how a distribution of weights moves under SGD."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui_opt.scenario import Estimate, Experiment, Scenario, later
+
+if TYPE_CHECKING:
+    from tui_opt.experiments.probability_current.params import (
+        EndStateParams,
+        EvolveParams,
+        FieldsParams,
+        MetricParams,
+        PlaneParams,
+    )
+
+_HERE = "tui_opt.experiments.probability_current"
+MODELS = ("operator", "ito", "stratonovich", "fick", "sme2")
+# Costs on the reference machine, one core.
+_SECONDS_PER_WALKER_STEP = 4e-9
+_SECONDS_PER_CELL_STEP = 1e-8
+_IMPLICIT_STEPS_PER_STEP = 20
+
+
+def _each(*patterns: str) -> tuple[str, ...]:
+    """The patterns with every model in the place of `*`."""
+    return tuple(pattern.replace("*", model) for pattern in patterns for model in MODELS)
+
+
+def _fields(p: FieldsParams) -> Estimate:
+    return Estimate(0.05 + 1e-7 * p.cells, 200 * p.cells)
+
+
+def _terms(p: EvolveParams | EndStateParams) -> int:
+    return len(p.gradients) or len(p.losses)
+
+
+def _evolve(p: EvolveParams) -> Estimate:
+    cost = 0.1 + p.walkers * p.steps * 0.5 * (_terms(p) + 1) * max(1, p.substeps) * _SECONDS_PER_WALKER_STEP
+    per_step = sum(1 if m == "operator" else _IMPLICIT_STEPS_PER_STEP for m in p.models)
+    cost += p.cells * p.steps * per_step * _SECONDS_PER_CELL_STEP
+    outputs = p.steps // p.output_every + 2
+    return Estimate(cost, 50_000_000 + 8 * p.cells * outputs * (len(p.models) + 2) + 100 * p.walkers)
+
+
+def _end_state(p: EndStateParams) -> Estimate:
+    seconds = 0.5 + 2e-4 * p.cells * len(p.models)
+    seconds += p.walkers * p.steps * 0.5 * (_terms(p) + 1) * _SECONDS_PER_WALKER_STEP
+    return Estimate(seconds, 50_000_000 + 5000 * p.cells + 100 * p.walkers)
+
+
+def _metric(p: MetricParams) -> Estimate:
+    return Estimate(0.1 + 1e-6 * p.cells, 500 * p.cells)
+
+
+def _plane(p: PlaneParams) -> Estimate:
+    outputs = p.steps // p.output_every + 2
+    seconds = 1.0 + 2e-8 * p.cells**2 * p.steps + 1e-8 * p.walkers * p.steps
+    return Estimate(seconds, 50_000_000 + p.cells**2 * (300 + 8 * outputs) + 100 * p.walkers)
+
+
+FIELDS = Experiment(
+    name="fields",
+    title="Mean gradient G and gradient variance S²",
+    summary="G, S² and S of the losses or gradients, their zeros, and where gradient descent and SGD are at rest.",
+    params=later(f"{_HERE}.params:FieldsParams"),
+    compute=f"{_HERE}.fields:compute",
+    estimate=_fields,
+    findings=("stable_zeros", "unstable_zeros", "rest_points", "S2_max", "S2_max_w", "validity"),
+    arrays=("w", "G", "S2", "S", "zero_w", "zero_gradient", "zero_variance"),
+    headline=("stable_zeros", "rest_points", "S2_max", "validity"),
+)
+
+EVOLVE = Experiment(
+    name="evolve",
+    title="The density of W over time",
+    summary="The exact chain, its diffusion models and Monte Carlo from the same initial law: density, mean, spread.",
+    params=later(f"{_HERE}.params:EvolveParams"),
+    compute=f"{_HERE}.evolve:compute",
+    estimate=_evolve,
+    headline=("mean_error_operator", "sd_error_operator", "mean_error_ito", "validity"),
+    warm={"steps": 4, "output_every": 2, "cells": 64, "walkers": 1100},
+)
+
+END_STATE = Experiment(
+    name="end-state",
+    title="Where the density ends",
+    summary="Stationary laws, or quasi-stationary ones before an exit, of every model against the exact chain.",
+    params=later(f"{_HERE}.params:EndStateParams"),
+    compute=f"{_HERE}.end_state:compute",
+    estimate=_end_state,
+    headline=("escape_rate_operator", "escape_rate_ito", "ks_ito", "ks_stratonovich"),
+    warm={"cells": 200, "walkers": 1100, "steps": 10},
+)
+
+METRIC = Experiment(
+    name="metric",
+    title="The coordinate in which S² is 1",
+    summary="Lamperti's coordinate, the effective potential in it, and where it ceases to exist.",
+    params=later(f"{_HERE}.params:MetricParams"),
+    compute=f"{_HERE}.metric:compute",
+    estimate=_metric,
+    findings=("valid_from", "valid_to", "length"),
+    arrays=("w", "y", "potential"),
+    headline=("valid_from", "valid_to", "length"),
+)
+
+PLANE = Experiment(
+    name="plane",
+    title="Two parameters: density over the plane",
+    summary="The transfer operator on a grid against Monte Carlo, and the circulation of the stationary current.",
+    params=later(f"{_HERE}.params:PlaneParams"),
+    compute=f"{_HERE}.plane:compute",
+    estimate=_plane,
+    headline=("mean_error", "sd_error", "circulation", "mass_error"),
+    devices=("cuda", "cpu"),
+    warm={"steps": 4, "output_every": 2, "cells": 32, "walkers": 1100},
+)
+
+SCENARIO = Scenario(
+    name="probability-current",
+    title="How a distribution of weights moves under SGD",
+    experiments=(FIELDS, EVOLVE, END_STATE, METRIC, PLANE),
+)
