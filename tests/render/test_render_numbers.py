@@ -123,3 +123,4 @@ def test_ascii_spelling_is_ascii(text: str) -> None:
 
 def test_ascii_spelling_keeps_the_meaning() -> None:
     assert to_ascii("10⁻⁴ ±1 se, θ₀ ≤ 2") == "10^-4 +/-1 se, theta0 <= 2"
+    assert to_ascii("½ T² f‴") == "1/2 T^2 f'''"

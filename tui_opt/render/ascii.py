@@ -27,4 +27,5 @@ def to_ascii(text: str) -> str:
     text = text.translate(_INDICES)
     text = "".join(_SIGNS.get(c, _GREEK.get(c, c)) for c in text)
     text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    text = text.replace("\N{FRACTION SLASH}", "/").replace("\N{PRIME}", "'")  # what ½ and ‴ come apart into
     return text.encode("ascii", "replace").decode("ascii")
