@@ -236,7 +236,7 @@ def _check_program(program: Program) -> None:
 
 
 @lane
-def _select(
+def drawn_gradient(
     operands: FloatArray, outputs: IntArray, word: BitArray, shift: np.uint64, bits: np.uint64, g: FloatArray
 ) -> None:
     """g[i] = gradient of the datapoint that lane i draws."""
@@ -296,7 +296,7 @@ def _first_passage(
                 position = s - block * 2 * per_word
                 word = words[position // per_word]
                 execute(code, operands)
-                _select(operands, outputs, word, np.uint64(position % per_word) * bits, bits, g)
+                drawn_gradient(operands, outputs, word, np.uint64(position % per_word) * bits, bits, g)
                 beyond = 0
                 for i in range(LANES):
                     y = x[i] - pace[i] * g[i]
@@ -348,7 +348,7 @@ def _walk(
             position = s - block * 2 * per_word
             execute(code, operands)
             shift = np.uint64(position % per_word) * bits
-            _select(operands, outputs, words[position // per_word], shift, bits, g)
+            drawn_gradient(operands, outputs, words[position // per_word], shift, bits, g)
             for i in range(LANES):
                 x[i] = x[i] - temperature * g[i]
             for i in range(width):
