@@ -1,4 +1,4 @@
-"""What every experiment of probability-current asks about: datapoints, one update of them, and the law they start from."""
+"""What every experiment of probability-current asks about: datapoints, and what one step does with them."""
 
 from __future__ import annotations
 
@@ -100,6 +100,7 @@ def add_validity(result: Result, validity: float, models: Sequence[str]) -> None
     diffusions = [m for m in models if m != OPERATOR]
     if diffusions and validity > DIFFUSION_LIMIT:
         result.warn(
-            f"T max|g'| is {validity:.3g}, so a gradient changes within one step by more than its own size: the diffusion "
-            f"models ({', '.join(diffusions)}) are outside their domain here. Trust the operator, or take a smaller T."
+            f"T max|g'| is {validity:.3g}, so a gradient changes too much within one step: the "
+            f"diffusion models ({', '.join(diffusions)}) are outside their domain. "
+            "Trust the operator, or take a smaller T."
         )
