@@ -76,7 +76,7 @@ def quasi_stationary_law(
         check: called now and then.
 
     Returns: law and rate; where the drift leads away from the barrier and no noise leads back, the law of the cells
-        that are never left with a rate of zero.
+        that are never left with a rate of zero. Cells behind a place like that count as out of reach.
     Raises: ValueError without a barrier or for a start outside the cells.
     Reference: Collet, Martinez & San Martin (2013), Quasi-Stationary Distributions, section 5 (birth and death chains).
     """
@@ -89,34 +89,34 @@ def quasi_stationary_law(
     at = int(np.clip(np.searchsorted(generator.edges, start) - 1, 0, generator.cells - 1))
     at = generator.cells - 1 - at if generator.barrier is Barrier.LEFT else at
     passable = np.append(onward, out) > -np.inf
+    with np.errstate(invalid="ignore"):
+        drop = back - onward
     if not passable[at:].all():
         # The first face that nothing passes outward closes off everything behind it.
         last = at + int(np.flatnonzero(~passable[at:])[0])
         mass = np.zeros(generator.cells)
-        mass[: last + 1] = _closed_law((onward - back)[:last])
+        mass[: last + 1] = _closed_law(-drop[:last])
         return EscapingLaw(mass[flip], -np.inf, 0, True)
-    # Of the cells behind the barrier only those count that the start can reach: what flows in is transient.
-    law = np.full(generator.cells, -np.inf)
-    law[at] = 0.0
+    # What cannot come back to the barrier is out of the game: the chain begins behind the last face like that.
+    first = int(np.flatnonzero(~passable[:at])[-1]) + 1 if not passable[:at].all() else 0
+    log_onward, drop = np.append(onward, out)[first:], np.append(drop, -np.inf)[first:]
+    law = np.full(generator.cells - first, -np.inf)
+    law[at - first] = 0.0
     log_rate, settled, iteration = np.inf, False, 0
-    log_onward = np.append(onward, out)
-    with np.errstate(invalid="ignore"):
-        drop = np.append(back - onward, -np.inf)
     while iteration < MAX_ITERATIONS and not settled:
         if iteration % CHECK_EVERY == 0:
             check()
         iteration += 1
         flux = np.logaddexp.accumulate(law)
         grown = _log_recurrence((flux - log_onward)[::-1].copy(), drop[::-1].copy())[::-1]
-        total = _log_total(grown)
         # All that is fed in, a mass of one, flows out: the rate is one over the mass it keeps there.
+        total = _log_total(grown)
         before, log_rate = log_rate, -total
-        grown = grown - total
-        with np.errstate(invalid="ignore"):
-            change = np.abs(np.exp(grown) - np.exp(law)).max()
-        law = grown
+        change = np.abs(np.exp(grown - total) - np.exp(law)).max()
+        law = grown - total
         settled = abs(log_rate - before) <= tolerance and change <= tolerance
-    return EscapingLaw(np.exp(law)[flip], float(log_rate), iteration, settled)
+    mass = np.concatenate([np.zeros(first), np.exp(law)])
+    return EscapingLaw(mass[flip], float(log_rate), iteration, settled)
 
 
 def log_passage_times(generator: Generator) -> FloatArray:

@@ -1,0 +1,116 @@
+"""Refined cells: nested, graded, narrow where the equation asks for it, and worth it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.kernels.fokker_planck_systems import (
+    contracting_curvatures,
+    contracting_gradients,
+    normal_mass,
+    pair_curvatures,
+    pair_gradients,
+)
+from tui_opt.kernels.fokker_planck import ITO, MODELS, Equation, fokker_planck
+from tui_opt.kernels.fokker_planck_generator import generator_on_edges
+from tui_opt.kernels.implicit_stepping import evolve
+from tui_opt.kernels.refinement import coarsened, halved, halving_error, refined_edges
+
+
+def pair(temperature, model=ITO):
+    return fokker_planck(model, pair_gradients, pair_curvatures, temperature)
+
+
+@settings(max_examples=25)
+@given(st.floats(0.001, 1.0), st.integers(10, 300), st.sampled_from(list(MODELS)), st.floats(-3, 0.9))
+def test_refined_cells_are_nested_and_change_gradually(temperature, cells, name, low):
+    base = np.linspace(low, 3.1, cells + 1)
+    edges = refined_edges(base, pair(temperature, MODELS[name]))
+    assert np.isin(base, edges).all()
+    widths = np.diff(edges)
+    assert (widths > 0).all()
+    assert widths.min() >= np.diff(base).min() / 1024 * (1 - 1e-9)
+    assert np.abs(np.diff(np.log2(widths))).max() <= 1 + 1e-6
+
+
+def test_cells_are_narrow_where_the_noise_vanishes():
+    edges = refined_edges(np.linspace(-1, 4, 1001), pair(0.1))
+    narrow = edges[:-1][np.diff(edges) < 0.0011]
+    assert narrow.min() > 0.9
+    assert np.any(np.abs(narrow - 1) < 0.001)
+    # The zero of S² is crossed with the drift T 0.7358: D'' x = u at x = 7.4e-4.
+    assert np.diff(edges)[np.searchsorted(edges, 1.0)] < 7.4e-4
+    assert edges.size < 1200
+
+
+def test_cells_are_narrow_where_the_law_is():
+    # A narrow stationary law of sd 1e-3 about W = 0.3033, in cells of 0.05.
+    equation = Equation(lambda w: -(w - 0.3033), lambda w: np.full(w.shape, 1e-6), lambda w: 0 * w, 0.5)
+    edges = refined_edges(np.linspace(0, 1, 21), equation)
+    at = np.searchsorted(edges, 0.3033)
+    assert edges[at] - edges[at - 1] <= 3e-4
+    assert edges.size < 120
+
+
+def test_nothing_is_refined_where_nothing_asks_for_it():
+    base = np.linspace(1, 3, 401)
+    equation = fokker_planck(ITO, contracting_gradients, contracting_curvatures, 0.5)
+    np.testing.assert_array_equal(refined_edges(base, equation), base)
+    np.testing.assert_array_equal(refined_edges(base, equation, levels=0), base)
+
+
+def test_poles_ask_for_nothing():
+    equation = fokker_planck(ITO, lambda w: np.stack([1 / w]), lambda w: np.stack([-1 / w**2]), 0.1)
+    base = np.linspace(-1, 1, 21)
+    np.testing.assert_array_equal(refined_edges(base, equation), base)
+
+
+def test_refinement_brings_down_the_error():
+    base, times = np.linspace(-1, 4, 251), np.array([20.0])
+    equation = pair(0.05)
+
+    def answer(edges):
+        mass = normal_mass(edges, low=0.0)
+        return coarsened(evolve(generator_on_edges(equation, edges), mass, times, 0.1).mass[0], edges, base)
+
+    exact = answer(refined_edges(np.linspace(-1, 4, 4001), equation))
+    equal, refined = answer(np.linspace(-1, 4, 501)), answer(refined_edges(np.linspace(-1, 4, 501), equation))
+    assert np.abs(equal - exact).sum() > 3 * np.abs(refined - exact).sum()
+
+
+def test_halving_halves_a_first_order_error():
+    base, times = np.linspace(-1, 4, 251), np.array([20.0])
+    equation = pair(0.05)
+    answers, edges = [], refined_edges(base, equation)
+    for _ in range(4):
+        mass = normal_mass(edges, low=0.0)
+        law = evolve(generator_on_edges(equation, edges), mass, times, 0.1).mass
+        answers.append(coarsened(law, edges, base))
+        edges = halved(edges)
+    shown = [float(halving_error(a, b)[0]) for a, b in pairwise(answers)]
+    np.testing.assert_allclose(np.array(shown[:-1]) / shown[1:], 2, rtol=0.3)
+    # Twice the difference to the halved cells is about the error, here against cells an eighth as wide.
+    true = np.abs(answers[0] - answers[3]).sum()
+    assert true == pytest.approx(2 * shown[0], rel=0.3)
+
+
+def test_coarsening_is_the_sum_over_nested_cells():
+    base = np.array([0.0, 1.0, 3.0])
+    edges = halved(halved(base))
+    mass = np.arange(16.0).reshape(2, 8)
+    np.testing.assert_array_equal(coarsened(mass, edges, base), [[6.0, 22.0], [38.0, 54.0]])
+    for wrong in (np.array([0.0, 0.9, 3.0]), np.array([0.0, 1.0]), np.array([-1.0, 0.0, 3.0])):
+        with pytest.raises(ValueError, match="not nested"):
+            coarsened(mass, edges, wrong)
+    with pytest.raises(ValueError, match="not nested"):
+        coarsened(mass[:, 1:], edges, base)
+
+
+def test_negative_levels_are_refused():
+    with pytest.raises(ValueError, match="0 or more"):
+        refined_edges(np.linspace(0, 1, 5), pair(0.1), levels=-1)
