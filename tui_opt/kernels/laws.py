@@ -153,6 +153,26 @@ def moments(edges: FloatArray, masses: FloatArray) -> tuple[float, float]:
     return mean, float(np.sqrt(variance))
 
 
+def sampling_errors(edges: FloatArray, masses: FloatArray, walkers: int) -> tuple[float, float]:
+    """Standard errors that mean and standard deviation of so many walkers from a law on cells have.
+
+    Args:
+        edges: [cells + 1].
+        masses: [cells], of any sum.
+        walkers: number of independent walkers.
+
+    Reference: Kendall & Stuart (1977), The Advanced Theory of Statistics 1, equation (10.9), for many walkers.
+    """
+    mean, sd = moments(edges, masses)
+    if not sd > 0:
+        return 0.0, 0.0
+    away = 0.5 * (edges[1:] + edges[:-1]) - mean
+    square = np.diff(edges) ** 2
+    fourth = masses @ (away**4 + 0.5 * away**2 * square + square**2 / 80.0) / float(masses.sum())
+    variance_error = np.sqrt(max(float(fourth) - sd**4, 0.0) / walkers)
+    return sd / float(np.sqrt(walkers)), float(variance_error) / (2 * sd)
+
+
 def cdf_on_cells(edges: FloatArray, masses: FloatArray, w: FloatArray) -> FloatArray:
     """P(W <= w) of a law on cells, [n], as a share of its mass."""
     sums = np.append(0.0, np.cumsum(masses))
