@@ -66,8 +66,16 @@ class Setting:
         )
 
     def equation(self, model: str) -> Equation:
-        """The Fokker-Planck equation of a diffusion model."""
-        return fokker_planck(MODELS[model], self.gradients, self.curvatures, self.temperature)
+        """The Fokker-Planck equation of a diffusion model.
+
+        The first-order models are made of G and S² of the g_j themselves, however many substeps there are: the
+        question is which of them describes the update. The second-order one is that of the update that is made.
+        """
+        if not MODELS[model].second_order:
+            gradients, curvatures = self.system.gradients, self.system.curvatures
+        else:
+            gradients, curvatures = self.gradients, self.curvatures
+        return fokker_planck(MODELS[model], gradients, curvatures, self.temperature)
 
     def validity(self, w: FloatArray) -> float:
         """T max|g_j'| over places w[n]."""
