@@ -162,5 +162,5 @@ PLANE = Experiment(
 SCENARIO = Scenario(
     name="probability-current",
     title="How a distribution of weights moves under SGD",
-    experiments=(FIELDS, EVOLVE, END_STATE, METRIC, PLANE),
+    experiments=(FIELDS, EVOLVE),
 )

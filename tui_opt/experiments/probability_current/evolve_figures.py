@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tui_opt.experiments.datapoints import FloatArray
@@ -86,7 +88,7 @@ def _held(density: FloatArray) -> tuple[int, int]:
     return (int(held[0]), int(held[-1]) + 1) if held.size else (0, density.shape[1])
 
 
-def _curves(result: Result, models: list[str], quantity: str, title: str) -> Figure:
+def _curves(result: Result, models: Sequence[str], quantity: str, title: str) -> Figure:
     t = Ref(array="t")
     layers: list[Layer] = [Line(x=t, y=Ref(array=f"{quantity}_{m}"), label=NAMES[m]) for m in models]
     if f"{quantity}_monte_carlo" in result.arrays:

@@ -55,9 +55,9 @@ def _add_zeros(result: Result, system: System, zeros: list[StationaryPoint], sil
     for name, field in (("zero_gradient_w", "G"), ("zero_variance_w", "S2")):
         values = np.array([row[1] for row in rows if row[0] == field], dtype=np.float64)
         result.add_array(name, values, (name,), unit="W", text=f"zeros of {field}")
-    stable = sum(z.kind == "minimum" for z in zeros)
-    result.add_finding("stable_zeros", stable, "zeros of G that descent of the mean loss returns to")
-    result.add_finding("unstable_zeros", len(zeros) - stable, "the other zeros of G")
+    returning = sum(z.kind == "minimum" for z in zeros)
+    result.add_finding("stable_zeros", returning, "zeros of G that descent of the mean loss returns to")
+    result.add_finding("unstable_zeros", len(zeros) - returning, "the other zeros of G")
     result.add_finding("variance_zeros", len(silent), "places where all datapoints have the same gradient")
 
 
