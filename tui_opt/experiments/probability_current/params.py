@@ -140,6 +140,11 @@ class EvolveParams(Params):
     rules: ClassVar = (ordered_interval, named_once)
 
 
+def _two_places(params: Any) -> Iterable[Problem]:
+    if len(params.compare) not in (0, 2):
+        yield Problem("compare", "must be empty or have two places.", params.compare)
+
+
 class EndStateParams(Params):
     """Where the density of W ends, or what it settles to while it has not left."""
 
@@ -171,15 +176,7 @@ class EndStateParams(Params):
         2000, low=1, high=10_000_000, symbol="n", log=True, group="sampling", help="Steps of each walker."
     )
 
-    rules: ClassVar = (ordered_interval, named_once)
-
-
-def _two_places(params: EndStateParams) -> Iterable[Problem]:
-    if len(params.compare) not in (0, 2):
-        yield Problem("compare", "must be empty or have two places.", params.compare)
-
-
-EndStateParams.rules = (ordered_interval, named_once, _two_places)
+    rules: ClassVar = (ordered_interval, named_once, _two_places)
 
 
 class MetricParams(Params):

@@ -71,9 +71,9 @@ class Setting:
         The first-order models are made of G and S² of the g_j themselves, however many substeps there are: the
         question is which of them describes the update. The second-order one is that of the update that is made.
         """
-        if not MODELS[model].second_order:
-            gradients, curvatures = self.system.gradients, self.system.curvatures
-        else:
+        gradients: TermField = self.system.gradients
+        curvatures: TermField = self.system.curvatures
+        if MODELS[model].second_order:
             gradients, curvatures = self.gradients, self.curvatures
         return fokker_planck(MODELS[model], gradients, curvatures, self.temperature)
 
