@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tui_opt.kernels.callables import Check, FloatArray, TermField, evaluate_terms, unchecked
+from tui_opt.kernels.callables import Check, TermField, evaluate_terms, unchecked
 from tui_opt.kernels.chain import ABOVE, BELOW, Chain, advance, chain_on_edges, state_of_masses
 from tui_opt.kernels.invariance import Reach
 from tui_opt.kernels.laws import TruncatedNormal, masses_of

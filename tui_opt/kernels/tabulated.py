@@ -1,8 +1,8 @@
 """One-step maps that are dear to compute, as piecewise polynomials with a known error.
 
-The pieces are halved until the polynomial through Chebyshev nodes agrees with the map at points that it does not
+The pieces are cut until the polynomial through Chebyshev nodes agrees with the map at points that it does not
 know; where a map jumps (within a rounding error or so it may: a flow passes unstable places that thin), they are
-halved down to the resolution of doubles.
+cut down to the resolution of doubles.
 
 Reference: Trefethen (2013), Approximation Theory and Approximation Practice, chapters 4 and 16.
 """
@@ -23,9 +23,11 @@ PLACE_TOLERANCE = 1e-13
 """Where a map is so steep that rounding W matters, the image of a place so near (in units of |W|) is as good."""
 FIRST_PIECES = 64
 BUCKETS = 4096
+SPLIT = 4
+"""Parts into which a piece is cut that is too long."""
 MAX_PIECES = 200_000
 RESOLUTION = 2.0**-46
-"""Width, in units of the largest |W| of a piece, below which pieces are not halved."""
+"""Width, in units of the largest |W| of a piece, below which pieces are not cut."""
 
 
 @dataclass(frozen=True)
@@ -107,14 +109,13 @@ def tabulate(maps: TermField, low: float, high: float, check: Check = unchecked)
         unresolved += float(2 * half[keep & ~good].sum())
         done.append((left[keep], right[keep], np.moveaxis(coefficients, 0, 1)[keep]))
         kept += int(keep.sum())
-        if kept + 2 * int((~keep).sum()) > MAX_PIECES:
+        if kept + SPLIT * int((~keep).sum()) > MAX_PIECES:
             raise ValueError(
                 f"The maps are not resolved by {MAX_PIECES} pieces; take a smaller temperature or range."
             )
-        left, right = (
-            np.column_stack([left[~keep], middle[~keep]]).ravel(),
-            np.column_stack([middle[~keep], right[~keep]]).ravel(),
-        )
+        parts = left[~keep, None] + (right - left)[~keep, None] * np.arange(SPLIT + 1) / SPLIT
+        parts[:, -1] = right[~keep]
+        left, right = parts[:, :-1].ravel(), parts[:, 1:].ravel()
     starts = np.concatenate([part[0] for part in done])
     order = np.argsort(starts)
     breaks = np.append(starts[order], high)
