@@ -7,10 +7,10 @@ import pytest
 
 from tui_opt.errors import CancelledError
 from tui_opt.experiments.datapoints import System
+from tui_opt.experiments.pits import Way
 from tui_opt.experiments.toy_sgd import sampling
 from tui_opt.experiments.toy_sgd.params import PAIR
 from tui_opt.experiments.toy_sgd.sampling import Sample, chunks, passage_kernel, sample_escapes
-from tui_opt.experiments.toy_sgd.system import Way
 from tui_opt.runner.context import Context, Silent
 
 WAY = Way(1.0074533029, 1.1959565137)

@@ -10,14 +10,13 @@ from scipy.special import ndtri
 
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.datapoints import FloatArray, System
+from tui_opt.experiments.pits import Question, Way
 from tui_opt.experiments.toy_sgd.escape_figures import add_figures
 from tui_opt.experiments.toy_sgd.params import EscapeParams
 from tui_opt.experiments.toy_sgd.sampling import Sample, passage_kernel, sample_escapes
 from tui_opt.experiments.toy_sgd.system import (
     REFINEMENT,
     MeanSteps,
-    Question,
-    Way,
     mean_steps,
     warn_of_coarse_means,
 )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tui_opt.experiments.datapoints import System
-from tui_opt.experiments.toy_sgd.system import Way
+from tui_opt.experiments.pits import Way
 from tui_opt.figure import Axis, Figure, Layer, Line, Ref, Rule, Scatter
 from tui_opt.result import Result
 

@@ -8,12 +8,11 @@ import numpy as np
 
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.datapoints import FloatArray, System
+from tui_opt.experiments.pits import Question, Way
 from tui_opt.experiments.toy_sgd.params import EscapeLawParams
 from tui_opt.experiments.toy_sgd.system import (
     REFINEMENT,
     MeanSteps,
-    Question,
-    Way,
     mean_steps,
     warn_of_coarse_means,
 )

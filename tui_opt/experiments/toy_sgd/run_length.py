@@ -6,8 +6,8 @@ import numpy as np
 
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.datapoints import FloatArray, System
+from tui_opt.experiments.pits import Question
 from tui_opt.experiments.toy_sgd.params import RunLengthParams
-from tui_opt.experiments.toy_sgd.system import Question
 from tui_opt.figure import Axis, Figure, Line, Ref, Rule, Scatter
 from tui_opt.kernels.runs import mean_wait, run_length, run_probability
 from tui_opt.result import Result

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.experiments.datapoints import FloatArray, System
-from tui_opt.experiments.toy_sgd.system import Way
+from tui_opt.experiments.pits import Way
 from tui_opt.kernels.emit import specialise
 from tui_opt.kernels.walkers import BLOCK, first_passage
 from tui_opt.runner.context import Context
