@@ -30,7 +30,7 @@ from tui_opt.kernels.laws import (
 from tui_opt.kernels.reach import reachable
 from tui_opt.kernels.refinement import coarsened, refined_edges
 from tui_opt.kernels.walkers import BLOCK
-from tui_opt.result import Result
+from tui_opt.result import FindingKind, Result
 from tui_opt.runner.context import Context
 
 HISTOGRAM_CELLS = 240
@@ -317,19 +317,8 @@ def _add_paths(result: Result, answer: Answer) -> None:
 
 
 def _add_findings(result: Result, answer: Answer, model: str, motion: Motion) -> None:
+    """How far from the others it is, where it ends, and how accurate that is."""
     named = "the exact chain" if model == OPERATOR else model
-    text = f"largest deviation of the total mass from 1, {named}"
-    result.add_finding(f"mass_error_{model}", motion.mass_error, text, kind="accuracy")
-    text = f"least density anywhere at any time, {named}"
-    least = motion.least / float(np.diff(answer.edges)[0])
-    result.add_finding(f"min_density_{model}", least, text, unit="1/W", kind="accuracy")
-    text = f"Wasserstein distance at the end to half as many cells, {named}"
-    if motion.notes:
-        text += f" ({'; '.join(motion.notes)})"
-    result.add_finding(f"grid_error_{model}", motion.grid_error, text, unit="W", kind="accuracy")
-    result.add_finding(f"final_mean_{model}", float(motion.mean[-1]), f"mean at the end, {named}", unit="W")
-    text = f"standard deviation at the end, {named}"
-    result.add_finding(f"final_sd_{model}", float(motion.sd[-1]), text, unit="W")
     _add_errors(result, answer, model, motion)
     exact = answer.motions.get(OPERATOR)
     if model != OPERATOR and exact is not None:
@@ -339,15 +328,23 @@ def _add_findings(result: Result, answer: Answer, model: str, motion: Motion) ->
         ]
         text = f"largest Wasserstein distance to the exact chain over time, {named}"
         result.add_finding(f"distance_{model}", max(distances), text, unit="W")
+    result.add_finding(f"final_mean_{model}", float(motion.mean[-1]), f"mean at the end, {named}", unit="W")
+    text = f"standard deviation at the end, {named}"
+    result.add_finding(f"final_sd_{model}", float(motion.sd[-1]), text, unit="W")
+    text = f"largest deviation of the total mass from 1, {named}"
+    result.add_finding(f"mass_error_{model}", motion.mass_error, text, kind="accuracy")
+    text = f"least density anywhere at any time, {named}"
+    least = motion.least / float(np.diff(answer.edges)[0])
+    result.add_finding(f"min_density_{model}", least, text, unit="1/W", kind="accuracy")
+    text = f"Wasserstein distance at the end to half as many cells, {named}"
+    if motion.notes:
+        text += f" ({'; '.join(motion.notes)})"
+    result.add_finding(f"grid_error_{model}", motion.grid_error, text, unit="W", kind="accuracy")
     outside = float(motion.outside[-1])
     if model == OPERATOR:
-        text = "mass that has left the cells; mean and spread are those of what is inside"
-        result.add_finding(
-            f"outside_{model}",
-            outside,
-            text,
-            kind="warning" if outside > MASS_WORTH_A_WARNING else "accuracy",
-        )
+        kind: FindingKind = "warning" if outside > MASS_WORTH_A_WARNING else "accuracy"
+        text = f"mass that has left the cells by the end: {outside:.3g}; mean and spread are those of what is inside"
+        result.add_finding(f"outside_{model}", outside, text, kind=kind)
 
 
 def _add_errors(result: Result, answer: Answer, model: str, motion: Motion) -> None:
