@@ -1,0 +1,123 @@
+"""The shipped files of probability-current: they can be read, they say what they check, and what they claim holds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tui_opt.expectations import Expectation
+from tui_opt.locations import shipped_scenarios
+from tui_opt.runner.execute import begin, execute
+from tui_opt.runner.planning import plan
+from tui_opt.runner.verify import shipped_files
+from tui_opt.scenario import registry
+from tui_opt.scenario_file import ScenarioFile, read_file
+
+SOURCE = "SGD Understood through Probability Current"
+FOLDER = shipped_scenarios() / "probability-current"
+PATHS = [path for path in shipped_files(shipped_scenarios()) if path.parent == FOLDER]
+NAMES = [path.stem for path in PATHS]
+
+#: what the source shows in figures and says in words, and the file that answers it.
+FIGURES_AND_CLAIMS = {
+    "G and S": "fields",
+    "paths at T = 0.02": "trajectories",
+    "a distribution carried by the drift": "drift-evolution",
+    "means and standard deviations without noise": "drift-monte-carlo",
+    "g = -1 or 1, distributions": "constant-noise-truncated",
+    "g = -1 or 1, standard deviations": "constant-noise",
+    "the third example's fields": "datapoint-gradients",
+    "the third example, distributions": "third-example",
+    "the original system falls apart": "original-t002",
+    "high T": "original-t05",
+    "several small steps on one datapoint": "remedy-hot",
+}
+#: numbers that the source states wrongly, by the quantity they are said of.
+STATED = {"S2": {1.6}}
+FAST = [
+    "fields",
+    "datapoint-gradients",
+    "trajectories",
+    "constant-noise-truncated",
+    "third-example-cold",
+    "remedy-ten-steps",
+]
+
+
+def said(file: ScenarioFile) -> list[Expectation]:
+    return list(file.expectations)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=NAMES)
+def test_a_file_says_what_it_checks_and_why(path: Path) -> None:
+    file = read_file(path)
+    assert file.scenario.name == "probability-current"
+    assert file.title
+    assert file.description
+    assert file.expectations
+    for expectation in said(file):
+        assert expectation.source == SOURCE
+        assert expectation.claim.endswith(".")
+        if expectation.verdict != "reproduced":
+            assert expectation.note, f"{expectation.target} corrects the source without saying why"
+
+
+def test_every_figure_and_claim_has_a_file() -> None:
+    assert set(FIGURES_AND_CLAIMS.values()) <= set(NAMES)
+    expectations = [e for path in PATHS for e in said(read_file(path))]
+    assert {e.verdict for e in expectations} == {"reproduced", "corrected", "not-reproduced"}
+
+
+def test_a_claimed_number_is_the_source_s_own() -> None:
+    claimed: dict[str, set[float]] = {}
+    for e in (e for path in PATHS for e in said(read_file(path)) if e.claimed is not None):
+        claimed.setdefault(e.finding or e.array or "", set()).add(float(e.claimed or 0.0))
+    assert claimed == STATED
+
+
+def test_walkers_agree_with_the_chain_within_limits_that_chance_allows() -> None:
+    """The worst of many comparisons, and how many is said; the walkers' seed is fixed."""
+    compared = 0
+    for path in PATHS:
+        file = read_file(path)
+        params = file.params.plain()
+        for e in (e for e in said(file) if (e.finding or "").endswith("_z_operator")):
+            outputs = len(range(0, params["steps"], params["output_every"])) + 1
+            assert (e.max, f"worst of {outputs} comparisons" in e.note) == (4.5, True), path.name
+            assert re.search(r"^seed = \d+$", path.read_text(encoding="utf-8"), flags=re.M), path.name
+            compared += 1
+    assert compared >= 8
+
+
+def test_every_experiment_has_files() -> None:
+    files = [read_file(path) for path in PATHS]
+    assert {file.experiment.name for file in files} == set(registry().scenario("probability-current").by_name)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=NAMES)
+def test_a_file_written_out_again_is_the_same(path: Path, tmp_path: Path) -> None:
+    file = read_file(path)
+    copy = tmp_path / path.name
+    copy.write_text(file.to_toml(), encoding="utf-8")
+    assert read_file(copy) == file
+
+
+def unmet(name: str, store: Path) -> list[str]:
+    file = read_file(FOLDER / f"{name}.toml")
+    settled = plan(file)
+    ended = execute(begin(settled, store), settled)
+    assert ended.result is not None, ended.error
+    return [f"{o.expectation.target}: {o.measured} {o.why}" for o in ended.outcomes if not o.holds]
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_quick_claims_hold(name: str, tmp_path: Path) -> None:
+    assert unmet(name, tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(FAST)))
+def test_claims_hold(name: str, tmp_path: Path) -> None:
+    assert unmet(name, tmp_path) == []
