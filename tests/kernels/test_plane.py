@@ -1,0 +1,145 @@
+"""The chain of two parameters on cells: closed moments, mass, positivity, threads, interruption, order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tui_opt.kernels.plane import (
+    Box,
+    advance,
+    density,
+    mean_and_covariance,
+    normal_state,
+    plane_operator,
+    sgd_maps,
+)
+
+# Three datapoints with matrices that stretch, turn and flatten.
+MATRICES = np.array([[[0.9, 0.2], [-0.3, 0.8]], [[0.5, 0.0], [0.1, -0.7]], [[0.6, -0.9], [0.2, 0.3]]])
+SHIFTS = np.array([[0.1, 0.0], [-0.3, 0.2], [0.2, -0.1]])
+
+
+def affine(w):
+    return np.einsum("jab,bn->jan", MATRICES, w) + SHIFTS[:, :, None]
+
+
+def pit_gradients(w):
+    """A wide well at (2, 0), and for every second datapoint a pit at (1, 0.1)."""
+    x, y = w
+    well = 2 * np.exp(-((x - 2) ** 2) - y**2) * np.stack([x - 2, y])
+    pit = 50 * np.exp(-25 * ((x - 1) ** 2 + (y - 0.1) ** 2)) * np.stack([x - 1, y - 0.1])
+    return np.stack([well, well + pit])
+
+
+def closed_moments(mean, covariance, steps):
+    """Mean and covariance under the affine maps: the second moment is mapped linearly."""
+    second = covariance + np.outer(mean, mean)
+    for _ in range(steps):
+        turned = np.array(
+            [
+                a @ second @ a.T + np.outer(a @ mean, b) + np.outer(b, a @ mean) + np.outer(b, b)
+                for a, b in zip(MATRICES, SHIFTS, strict=True)
+            ]
+        )
+        second = turned.mean(axis=0)
+        mean = (MATRICES @ mean + SHIFTS).mean(axis=0)
+    return mean, second - np.outer(mean, mean)
+
+
+@pytest.mark.parametrize("cells", [9, (40, 75), 130])
+def test_affine_maps_keep_mean_and_covariance_whatever_the_cells(cells):
+    operator = plane_operator(affine, Box((-6.0, -5.0), (6.0, 6.5)), cells)
+    state = normal_state(operator, (0.4, -0.2), (0.3, 0.5))
+    for steps in (0, 1, 12):
+        now = state.copy()
+        advance(operator, now, steps)
+        mean, covariance = closed_moments(np.array([0.4, -0.2]), np.diag([0.09, 0.25]), steps)
+        found = mean_and_covariance(operator, now)
+        np.testing.assert_allclose(found[0], mean, rtol=0, atol=1e-11)
+        np.testing.assert_allclose(found[1], covariance, rtol=0, atol=1e-11)
+
+
+def test_mass_and_positivity_over_ten_thousand_steps():
+    operator = plane_operator(sgd_maps(pit_gradients, 0.05), Box((-0.5, -0.5), (2.5, 0.5)), 48)
+    state = normal_state(operator, (0.5, 0.0), (0.175, 0.175))
+    for _ in range(10):
+        advance(operator, state, 1000)
+        assert state.mass.min() >= 0.0
+        assert density(operator, state).min() >= 0.0
+        assert abs(state.mass.sum() + state.outside - 1.0) <= 1e-12
+    assert state.outside > 1e-4
+
+
+def test_the_same_whatever_the_threads_and_the_calls():
+    operator = plane_operator(sgd_maps(pit_gradients, 0.05), Box((-0.3, -0.8), (2.4, 0.8)), (70, 90))
+    start = normal_state(operator, (0.5, 0.0), (0.175, 0.175))
+    states = [start.copy() for _ in range(2)]
+    advance(operator, states[0], 12)
+    advance(operator, states[1], 12, threads=2)
+    assert np.array_equal(states[0].moments, states[1].moments)
+    assert states[0].outside == states[1].outside
+    again = start.copy()
+    for steps in (5, 0, 7):
+        advance(operator, again, steps)
+    np.testing.assert_allclose(again.moments, states[0].moments, rtol=0, atol=1e-15)
+
+
+def test_a_check_that_raises_leaves_the_state_as_it_was():
+    class Stopped(Exception):
+        pass
+
+    calls = []
+
+    def check():
+        calls.append(1)
+        if len(calls) == 3:
+            raise Stopped
+
+    operator = plane_operator(sgd_maps(pit_gradients, 0.05), Box((-0.3, -0.8), (2.4, 0.8)), 32)
+    state = normal_state(operator, (0.5, 0.0), (0.175, 0.175))
+    before = state.copy()
+    for threads in (1, 2):
+        calls.clear()
+        with pytest.raises(Stopped):
+            advance(operator, state, 10, threads, check)
+        assert np.array_equal(state.moments, before.moments)
+        assert state.outside == before.outside
+
+
+def test_what_has_no_image_is_outside():
+    def broken(w):
+        good = w[None] * 0.5
+        return np.concatenate([good, np.where(w[:1] > 0, np.nan, good)])
+
+    operator = plane_operator(broken, Box((-2.0, -2.0), (2.0, 2.0)), 64)
+    state = normal_state(operator, (1.0, 0.0), (0.05, 0.05))
+    advance(operator, state, 1)
+    assert state.outside == pytest.approx(0.5, abs=1e-12)
+    assert state.mass.sum() == pytest.approx(0.5, abs=1e-12)
+
+
+def test_the_initial_law_has_the_moments_of_a_normal_law():
+    operator = plane_operator(affine, Box((-8.0, -11.0), (8.0, 11.0)), (33, 50))
+    for sd in ((0.7, 1.1), (1e-3, 0.02), (0.0, 0.4)):
+        mean, covariance = mean_and_covariance(operator, normal_state(operator, (0.31, -0.7), sd))
+        np.testing.assert_allclose(mean, [0.31, -0.7], rtol=0, atol=1e-12)
+        np.testing.assert_allclose(covariance, np.diag(np.square(sd)), rtol=0, atol=1e-12)
+    # A mean beyond the box: the tail that is inside, to its own accuracy.
+    far = normal_state(operator, (8.0 + 10 * 0.5, 0.0), (0.5, 0.5))
+    assert far.mass.sum() == pytest.approx(7.619853024160527e-24, rel=1e-9)
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="lower end must be a finite"):
+        Box((0.0, 1.0), (1.0, 1.0))
+    with pytest.raises(ValueError, match="at least 4 per axis"):
+        plane_operator(affine, Box((0.0, 0.0), (1.0, 1.0)), 3)
+    with pytest.raises(ValueError, match="pair per datapoint"):
+        plane_operator(lambda w: w, Box((0.0, 0.0), (1.0, 1.0)), 8)
+    operator = plane_operator(affine, Box((0.0, 0.0), (1.0, 1.0)), 8)
+    with pytest.raises(ValueError, match="sd 0 or more"):
+        normal_state(operator, (0.0, 0.0), (-1.0, 1.0))
+    other = plane_operator(affine, Box((0.0, 0.0), (1.0, 1.0)), 16)
+    with pytest.raises(ValueError, match="operator has cells"):
+        advance(other, normal_state(operator, (0.5, 0.5), (0.1, 0.1)), 1)
