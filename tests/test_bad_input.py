@@ -132,15 +132,14 @@ def wrong_values(spec: ParamSpec) -> st.SearchStrategy[Any]:
         bad += [0.5, 2**63, -(2**63)] if spec.kind == "integer" else []
         wrong.append(st.sampled_from(bad))
         if spec.many:
-            good = spec.default[0] if isinstance(spec.default, list) else spec.default
-            wrong.append(st.just([]))
-            wrong.append(st.sampled_from(bad).map(lambda value: [good, value]))
+            good = spec.default if isinstance(spec.default, list) else [spec.default]
+            wrong.append(st.sampled_from(bad).map(lambda value: [*good, value]))
     elif spec.kind == "choice":
         wrong.append(
             st.text(max_size=8).filter(lambda t: t not in spec.choices) | st.integers() | st.booleans()
         )
     elif spec.kind == "expression":
-        wrong.append(st.integers() | st.just([]) | st.just("W"))
+        wrong.append(st.integers() | st.just("W"))
         wrong.append(bad_expressions(spec.variables).map(lambda e: [f"{spec.variables[0]}^2", e]))
     elif spec.kind == "flag":
         wrong.append(st.integers() | st.text(max_size=5))
@@ -148,6 +147,8 @@ def wrong_values(spec: ParamSpec) -> st.SearchStrategy[Any]:
         wrong.append(st.integers() | st.booleans())
     if not spec.many:
         wrong.append(st.lists(st.integers(), max_size=2))
+    elif spec.least:
+        wrong.append(st.just([]))
     return st.one_of(wrong)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import types
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -22,12 +23,16 @@ def as_lists(value: Any) -> Any:
     return value
 
 
+class NonEmpty:
+    """Marks the type of a list that has at least one entry."""
+
+
 @dataclass(frozen=True)
 class ParamSpec:
     """A parameter as a form sees it.
 
     `one` and `many` say whether a single value and a list are allowed; `words` are texts allowed in place of a number
-    (such as `auto`); bounds hold for every entry of a list.
+    (such as `auto`); bounds hold for every entry of a list, which has at least `least` of them.
     """
 
     name: str
@@ -79,6 +84,12 @@ class ParamSpec:
         for word in self.words:
             base += f", or {word!r}"
         return base
+
+    @property
+    def too_few(self) -> str:
+        """What is said of a list that is too short."""
+        noun = {"expression": "expression", "choice": "choice"}.get(self.kind, "value")
+        return f"needs at least {self.least} {noun}{'s' if self.least > 1 else ''}."
 
     @property
     def allowed_sentence(self) -> str:
@@ -142,6 +153,16 @@ def _flatten(annotation: Any) -> list[Any]:
     return [annotation]
 
 
+def _least(annotation: Any, metadata: Iterable[Any]) -> int:
+    """The fewest entries that a list may have by its type."""
+    if any(isinstance(part, NonEmpty) for part in metadata):
+        return 1
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _least(parts[0], parts[1:])
+    return max((_least(part, ()) for part in parts), default=0) if origin in (Union, types.UnionType) else 0
+
+
 def read_spec(name: str, info: FieldInfo) -> ParamSpec:
     """What a declared field says of its parameter."""
     extra: dict[str, Any] = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
@@ -185,5 +206,5 @@ def read_spec(name: str, info: FieldInfo) -> ParamSpec:
         log=extra.get("log", False),
         group=extra.get("group", ""),
         variables=tuple(extra.get("variables", ())),
-        least=extra.get("least", 0),
+        least=extra.get("least", _least(info.annotation, info.metadata)),
     )

@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from tui_opt.param_spec import ParamSpec, as_lists, read_spec
+from tui_opt.param_spec import NonEmpty, ParamSpec, as_lists, read_spec
 from tui_opt.problems import MOST_HINTS, ParameterErrors, Problem, near_match, shown
 
 # --- declaring ----------------------------------------------------------------------------------------------
@@ -77,9 +77,9 @@ def whole(
     return real(default, low=low, high=high, unit=unit, symbol=symbol, log=log, group=group, help=help)
 
 
-def choice(default: Any, *, group: str = "", help: str) -> Any:
-    """A parameter with named choices; the annotation is a `Literal`."""
-    return Field(default, description=help, json_schema_extra=_extra(group=group))
+def choice(default: Any, *, least: int = 0, group: str = "", help: str) -> Any:
+    """A parameter with named choices, or a list of at least `least` of them; the annotation is or has a `Literal`."""
+    return Field(default, description=help, json_schema_extra=_extra(group=group, least=least or None))
 
 
 def expressions(
@@ -127,8 +127,8 @@ def _distinct_nonempty(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-Many = Annotated[tuple[Real, ...], AfterValidator(_distinct_nonempty)]
-ManyWhole = Annotated[tuple[Whole, ...], AfterValidator(_distinct_nonempty)]
+Many = Annotated[tuple[Real, ...], AfterValidator(_distinct_nonempty), NonEmpty()]
+ManyWhole = Annotated[tuple[Whole, ...], AfterValidator(_distinct_nonempty), NonEmpty()]
 OneOrMany = Real | Many
 OneOrManyWhole = Whole | ManyWhole
 
@@ -287,7 +287,7 @@ def _worded(key: str, spec: ParamSpec, given: Any, complaints: Sequence[Any]) ->
         if len(found) > MOST_HINTS:
             break  # no message shows more, and a list may have many entries
     if len(given) < spec.least:
-        found.append(Problem(key, f"needs at least {spec.least} expression(s).", given))
+        found.append(Problem(key, spec.too_few, given))
     return found
 
 

@@ -25,6 +25,9 @@ class EveryKind(Params):
     right: Real = real(1, unit="W", group="range", help="Right end.")
     method: Literal["exact", "sampled", "both"] = choice("exact", group="question", help="Method.")
     verbose: bool = choice(False, help="Say more.")
+    models: tuple[Literal["coarse", "fine"], ...] = choice(
+        ("coarse", "fine"), least=1, group="question", help="Models."
+    )
     held_until: Real | None = real(None, low=0, help="May be left out.")
 
 

@@ -231,13 +231,13 @@ def test_keys_that_arrive_in_one_go_lose_nothing() -> None:
 def test_the_cursor_goes_through_all_rows_and_to_what_is_wrong() -> None:
     async def scene(pilot: Pilot[None], app: Harness) -> None:
         names = []
-        for _ in range(12):
+        for _ in range(13):
             assert app.form.current is not None
             names.append(app.form.current.name)
             await pilot.press("down")
         assert names[:4] == ["losses", "losses", "temperature", "steps"]
-        assert names[4:8] == ["start", "method", "left", "right"]
-        assert names[8:] == ["verbose", "held_until", "seed", "device"]
+        assert names[4:9] == ["start", "method", "models", "left", "right"]
+        assert names[9:] == ["verbose", "held_until", "seed", "device"]
         assert app.form.current == Row("value", "device")
         assert not app.form.go_to_problem()
         app.form.show(app.draft.typed("right", "-3"))
@@ -306,6 +306,27 @@ def test_enter_goes_through_choices_and_flags_and_types_devices() -> None:
         assert app.draft.value("device") == "cuda:1"
 
     play(scene)
+
+
+def test_a_list_of_choices_is_typed() -> None:
+    async def scene(pilot: Pilot[None], app: Harness) -> None:
+        app.form.go_to("models")
+        await pilot.press("enter", "ctrl+u")
+        await type_text(pilot, "fine")
+        await pilot.press("enter")
+        assert app.draft.value("models") == ("fine",)
+        await pilot.press("right")
+        assert app.draft.value("models") == ("coarse",)
+        await pilot.press("enter", "ctrl+u")
+        await type_text(pilot, "fine, finer")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert any("not 'finer'. Did you mean" in line for line in app.lines())
+        await pilot.press("enter", "ctrl+u", "enter")
+        await pilot.pause()
+        assert any("Needs at least 1 choice" in line for line in app.lines())
+
+    play(scene, size=(60, 30))
 
 
 def test_delete_ends_a_sweep() -> None:

@@ -128,7 +128,7 @@ def _forms(spec: ParamSpec) -> list[dict[str, Any]]:
     one |= {key: value for key, value in bounds.items() if value is not None}
     forms: list[dict[str, Any]] = [one] if spec.one else []
     if spec.many:
-        forms.append({"type": "array", "items": one, "minItems": max(1, spec.least)})
+        forms.append({"type": "array", "items": one, "minItems": spec.least})
     if spec.words:
         forms.append({"enum": list(spec.words)})
     return forms

@@ -62,7 +62,7 @@ def cells(default: int, most: int = 200_000) -> Any:
 def models(default: tuple[Model, ...]) -> Any:
     """Which descriptions of the motion are computed."""
     text = "The exact chain by its transfer operator, and diffusion models beside it."
-    return choice(default, group="models", help=text)
+    return choice(default, least=1, group="models", help=text)
 
 
 def walkers(default: int) -> Any:
@@ -79,9 +79,7 @@ def ordered_interval(params: Any) -> Iterable[Problem]:
 
 
 def named_once(params: Any) -> Iterable[Problem]:
-    """Every model is asked for once, and there is one."""
-    if not params.models:
-        yield Problem("models", "needs at least one model, such as 'operator'.", params.models)
+    """Every model is asked for once."""
     twice = sorted({m for m in params.models if params.models.count(m) > 1})
     if twice:
         yield Problem("models", f"has {twice[0]!r} more than once.", params.models)

@@ -240,16 +240,22 @@ class Form(Container):
         self._change(self._draft.put(row.name, value), stepped=row)
 
     def action_edit(self) -> None:
-        """Type the current value; choices and flags go on to the next instead."""
+        """Type the current value; a single choice or flag goes on to the next instead."""
         row = self.current
         if self._draft is None or row is None or row.kind == "axis" or swept_values(self._draft, row.name):
             return
         if row.kind == "empty":
             self.action_add()
-        elif self._draft.specs[row.name].kind in ("choice", "flag") and row.name != DEVICE:
+        elif self._cycles(row):
             self.action_step(True)
         else:
             self._edit(row)
+
+    def _cycles(self, row: Row) -> bool:
+        """Whether the row's value is one of a few, which one walks through."""
+        draft = self._draft
+        few = draft is not None and draft.specs[row.name].kind in ("choice", "flag") and row.name != DEVICE
+        return few and draft is not None and not isinstance(draft.value(row.name), tuple)
 
     def action_cancel_edit(self) -> None:
         """Leave the value as it was."""
@@ -281,8 +287,7 @@ class Form(Container):
         elif row.entry is not None:
             shorter = self._draft.remove_entry(row.name, row.entry)
             if shorter is self._draft:
-                least = self._draft.specs[row.name].least
-                self._help.update(Content(f"{row.name} needs at least {least} expression(s)."))
+                self._help.update(Content(f"{row.name} {self._draft.specs[row.name].too_few}"))
                 return
             last = len(shorter.values[row.name]) - 1
             self._change(shorter, Row("entry", row.name, min(row.entry, last)))
