@@ -51,7 +51,7 @@ def _end_state(p: EndStateParams) -> Estimate:
 
 
 def _metric(p: MetricParams) -> Estimate:
-    return Estimate(0.1 + 1e-6 * p.cells, 500 * p.cells)
+    return Estimate(0.3 + 7e-6 * p.cells, 20_000_000 + 5000 * p.cells)
 
 
 def _plane(p: PlaneParams) -> Estimate:
@@ -142,9 +142,40 @@ METRIC = Experiment(
     params=later(f"{_HERE}.params:MetricParams"),
     compute=f"{_HERE}.metric:compute",
     estimate=_metric,
-    findings=("valid_from", "valid_to", "length"),
-    arrays=("w", "y", "potential"),
-    headline=("valid_from", "valid_to", "length"),
+    findings=(
+        "valid_from",
+        "valid_to",
+        "origin_w",
+        "length",
+        "length_below",
+        "length_above",
+        "basin_from",
+        "basin_to",
+        "mean",
+        "sd",
+        "law_error",
+        "wall_density",
+        "unit_variance_error",
+        "y_error",
+        "potential_error",
+        "validity",
+    ),
+    arrays=(
+        "w",
+        "y",
+        "potential",
+        "S",
+        "basin_w",
+        "basin_y",
+        "density_w",
+        "density_y",
+        "density_ito",
+        "place",
+        "place_y",
+        "place_S",
+    ),
+    headline=("valid_from", "valid_to", "mean", "sd"),
+    warm={"cells": 64},
 )
 
 PLANE = Experiment(
@@ -162,5 +193,5 @@ PLANE = Experiment(
 SCENARIO = Scenario(
     name="probability-current",
     title="How a distribution of weights moves under SGD",
-    experiments=(FIELDS, EVOLVE),
+    experiments=(FIELDS, EVOLVE, METRIC),
 )

@@ -177,6 +177,14 @@ class EndStateParams(Params):
     rules: ClassVar = (ordered_interval, named_once, _two_places)
 
 
+def _places_inside(params: Any) -> Iterable[Problem]:
+    outside = [place for place in params.places if not params.w_min <= place <= params.w_max]
+    if outside:
+        yield Problem(
+            "places", f"must lie between w_min = {params.w_min:g} and w_max = {params.w_max:g}.", outside[0]
+        )
+
+
 class MetricParams(Params):
     """The coordinate in which the gradient variance is 1."""
 
@@ -185,13 +193,17 @@ class MetricParams(Params):
     temperature: Real = temperature(0.005)
     origin: Real | Literal["auto"] = real(
         "auto", low=-1e6, high=1e6, unit="W", group="question",
-        help="Where the coordinate is 0; `auto` is the stable zero of G at which the variance is largest.",
+        help="Where the coordinate is 0; `auto` is the stable zero of G with the largest variance, if there is one.",
+    )  # fmt: skip
+    places: tuple[Real, ...] = real(
+        (), low=-1e6, high=1e6, unit="W", group="question",
+        help="Places whose coordinate is asked for, also where it is of no use any more; may be empty.",
     )  # fmt: skip
     w_min: Real = end_of_curve(-1.0, "Left")
     w_max: Real = end_of_curve(4.0, "Right")
     cells: Whole = cells(4000)
 
-    rules: ClassVar = (ordered_interval,)
+    rules: ClassVar = (ordered_interval, _places_inside)
 
 
 class PlaneParams(Params):
