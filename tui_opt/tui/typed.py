@@ -258,6 +258,8 @@ def _list_shown(values: tuple[Any, ...]) -> Iterator[str]:
             yield f"{low}…{high} {number}"
             yield f"{show_number(values[0])}…{show_number(values[-1])} {number}"
             yield f"{low}…{high}"
+        else:
+            yield f"{texts[0]}, … {number}"
         yield f"{number[:-1]} values)"
         yield number
 
