@@ -252,6 +252,21 @@ def test_differences_that_are_rounding_are_no_noise():
     assert 0 < valid.high.w < 0.011
 
 
+@pytest.mark.parametrize("origin", [0.5, 1.0, -0.7])
+def test_a_jump_through_zero_is_no_zero(origin):
+    """|W| against 2|W|: S is 1/2 on both sides of the place where neither has a derivative."""
+    gradients, curvatures = pair_of(lambda w: 1.5 * np.sign(w), lambda w: 0.5 * np.sign(w))
+    valid = valid_interval(gradients, curvatures, origin, -1.0, 1.0)
+    assert (valid.low.w, valid.low.reason, valid.high.w, valid.high.reason) == (-1.0, "end", 1.0, "end")
+    assert valid.low.length + valid.high.length == pytest.approx(4.0, rel=1e-9)
+    np.testing.assert_allclose(
+        lengths(gradients, curvatures, origin, np.array([-1.0, 1.0])),
+        [-2 - 2 * origin, 2 - 2 * origin],
+        rtol=1e-9,
+        atol=1e-12,
+    )
+
+
 @pytest.mark.parametrize("origin", [1.0, 9.0])
 def test_origins_without_noise_or_outside_are_refused(origin):
     with pytest.raises(ValueError, match="origin"):

@@ -17,18 +17,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tui_opt.kernels.agreement import agreements
 from tui_opt.kernels.callables import Check, FloatArray, TermField, unchecked
 from tui_opt.kernels.lamperti import deviation, require_noise
 from tui_opt.kernels.lamperti_ways import (
     LINEAR,
     Reason,
     approach,
-    is_sound,
+    noise_along,
     paces,
     poles_of,
-    sizes,
     way_nodes,
+    zeros_of_noise,
 )
 from tui_opt.kernels.running_integrals import integrals_between
 
@@ -89,7 +88,7 @@ def valid_interval(
         raise ValueError(f"The origin {origin:g} lies outside the interval from {w_min:g} to {w_max:g}.")
     require_noise(gradients, origin)
     places: list[tuple[float, Reason]] = [
-        (z, "zero") for z in agreements(gradients, curvatures, w_min, w_max, check)
+        (z, "zero") for z in zeros_of_noise(gradients, curvatures, w_min, w_max, check)
     ]
     places += [(pole, "pole") for pole in poles_of(gradients, w_min, w_max)]
     below = max((p for p in places if p[0] < origin), default=(w_min, "end"))
@@ -103,8 +102,7 @@ def _side(gradients: TermField, origin: float, end: float, kind: Reason, check: 
     if end == origin:
         return End(end, "end", 0.0, start)
     nodes, close = way_nodes(origin, end, kind)
-    noise = deviation(gradients, nodes)
-    sound = is_sound(noise, sizes(gradients, nodes))
+    noise, sound = noise_along(gradients, nodes)
     lost = np.flatnonzero(np.logical_not(sound))
     last = int(lost[0]) - 1 if lost.size else nodes.size - 1
     reason = kind

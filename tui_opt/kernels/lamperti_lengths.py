@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from tui_opt.kernels.agreement import agreements
 from tui_opt.kernels.callables import Check, FloatArray, TermField, unchecked
 from tui_opt.kernels.lamperti import deviation, require_noise
 from tui_opt.kernels.lamperti_ways import (
@@ -12,11 +11,11 @@ from tui_opt.kernels.lamperti_ways import (
     NODES,
     Reason,
     approach,
-    is_sound,
+    noise_along,
     paces,
     poles_of,
-    sizes,
     way_nodes,
+    zeros_of_noise,
 )
 from tui_opt.kernels.running_integrals import integrals_between
 
@@ -55,7 +54,7 @@ def lengths(
         farthest = float(places[beside[np.argmax(sign * places[beside])]])
         low, high = min(origin, farthest), max(origin, farthest)
         limits: list[tuple[float, Reason]] = [
-            (z, "zero") for z in agreements(gradients, curvatures, low, high, check) if z != origin
+            (z, "zero") for z in zeros_of_noise(gradients, curvatures, low, high, check) if z != origin
         ]
         limits += [(pole, "pole") for pole in poles_of(gradients, low, high)]
         limit = min(limits, key=lambda found: abs(found[0] - origin), default=(farthest, "end"))
@@ -83,9 +82,7 @@ def _lengths_on_side(
         return y
     farthest = places[before][np.argmax(np.abs(places[before] - origin))]
     nodes = np.union1d(np.linspace(origin, farthest, NODES + 1), places[before])[:: int(sign)]
-    noise = deviation(gradients, nodes)
-    sound = np.logical_and.accumulate(is_sound(noise, sizes(gradients, nodes)))
-    nodes = nodes[sound]
+    nodes = nodes[np.logical_and.accumulate(noise_along(gradients, nodes)[1])]
     found = integrals_between(paces(gradients), nodes, tolerance, DEPTH, check)
     along = np.append(0.0, np.cumsum(found.values[0]))
     order = np.searchsorted(sign * nodes, sign * places[before])

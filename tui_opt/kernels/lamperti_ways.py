@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from tui_opt.kernels.callables import FloatArray, TermField, evaluate_terms
+from tui_opt.kernels.agreement import agreements
+from tui_opt.kernels.callables import Check, FloatArray, TermField, evaluate_terms, unchecked
 from tui_opt.kernels.lamperti import deviation
 from tui_opt.kernels.poles import poles
 
@@ -14,6 +15,10 @@ NODES = 4000
 NODES_PER_FOLD = 100
 CLOSE, CLOSEST = 0.1, 1e-9
 """Distances from a zero or pole, in units of the way to it, between which the steps become narrower."""
+NEAR, NEAREST = 1e-4, 1e-7
+"""Distances, in units of the interval, at which S is seen to fall towards a zero."""
+NO_POWER = 0.02
+"""Exponent up to which S does not fall."""
 LINEAR = 0.95
 """Exponent p of S ~ |W - zero|^p from which the length up to the zero is infinite, but for its numerical error."""
 ROUNDING = 1e-12
@@ -21,6 +26,34 @@ ROUNDING = 1e-12
 
 Reason = Literal["zero", "pole", "undefined", "rounding", "faded", "end"]
 """Why a coordinate ends, see `tui_opt.kernels.lamperti_ends`."""
+
+
+def zeros_of_noise(
+    gradients: TermField, curvatures: TermField, low: float, high: float, check: Check = unchecked
+) -> list[float]:
+    """Places towards which S falls to zero like a power of the distance, on one side at least.
+
+    Single places at which the datapoints agree, as where |W| has no derivative, are none.
+
+    Args:
+        gradients: g_j, w[n] -> [j, n].
+        curvatures: g_j', w[n] -> [j, n].
+        low, high: interval.
+        check: called now and then.
+    """
+    places = np.array(agreements(gradients, curvatures, low, high, check))
+    if not places.size:
+        return []
+    exponents = []
+    for side in (-1.0, 1.0):
+        near, far = (deviation(gradients, places + side * share * (high - low)) for share in (NEAREST, NEAR))
+        with np.errstate(all="ignore"):
+            exponents.append(np.log(far / near) / np.log(NEAR / NEAREST))
+    known = np.isfinite(exponents).any(axis=0) | np.isposinf(exponents).any(axis=0)
+    falls = np.logical_not(known) | (np.nan_to_num(np.array(exponents), nan=0.0, posinf=1.0) > NO_POWER).any(
+        axis=0
+    )
+    return [float(place) for place in places[falls]]
 
 
 def poles_of(gradients: TermField, w_min: float, w_max: float) -> list[float]:
@@ -65,6 +98,16 @@ def approach(gradients: TermField, nodes: FloatArray, noise: FloatArray, end: fl
         exponent = float(np.log(noise[far] / noise[near]) / np.log(distance[far] / distance[near]))
         rest = float(distance[near] / (noise[near] * (1 - exponent))) if exponent < LINEAR else np.inf
     return exponent, rest
+
+
+def noise_along(gradients: TermField, nodes: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """S at nodes, [n], and where it is sound, bool[n]; at single nodes where it is not, the least of its neighbours."""
+    noise = deviation(gradients, nodes)
+    sound = is_sound(noise, sizes(gradients, nodes))
+    alone = np.flatnonzero(sound[:-2] & np.logical_not(sound[1:-1]) & sound[2:]) + 1
+    noise[alone] = np.minimum(noise[alone - 1], noise[alone + 1])
+    sound[alone] = True
+    return noise, sound
 
 
 def is_sound(noise: FloatArray, sizes: FloatArray) -> FloatArray:
