@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui_opt.kernels.invariance import absorbing_barrier, reachable_interval
+from tui_opt.kernels.invariance import absorbing_barrier, invariant_hull, reachable_interval
 
 PIT, BARRIER = 1.0074533029460346, 1.1959565136502517
 
@@ -129,3 +129,28 @@ def test_bad_arguments_are_refused():
         absorbing_barrier(pair_gradients, 0.1, 1.0, 1.0)
     with pytest.raises(ValueError, match="two different finite places"):
         reachable_interval(pair_gradients, 0.1, 1.0, np.nan)
+
+
+@pytest.mark.parametrize("temperature", [0.02, 0.3, 0.5, 0.9])
+def test_the_hull_of_two_contractions_is_that_of_their_fixed_points(temperature):
+    hull = invariant_hull(lambda w: np.stack([1.2 * w - 2, 0.8 * w - 2]), temperature, 2.0)
+    # Each map contracts towards its own fixed point, 2 / 1.2 and 2 / 0.8; a negative factor overshoots it.
+    low, high = 2 / 1.2, 2 / 0.8
+    for _ in range(200):
+        ends = np.array([low, high])
+        images = ends - temperature * np.stack([1.2 * ends - 2, 0.8 * ends - 2])
+        low, high = min(low, images.min()), max(high, images.max())
+    assert not hull.clipped
+    assert low - 0.02 < hull.low <= low
+    assert high <= hull.high < high + 0.02
+
+
+def test_the_hull_holds_every_walker_and_is_cut_where_there_is_none():
+    hull = invariant_hull(pair_gradients, 0.05, PIT)
+    for w in walk(pair_gradients, 0.05, np.full(20_000, PIT), 300, 1):
+        assert hull.low <= w.min()
+        assert w.max() <= hull.high
+    spread = invariant_hull(lambda w: np.stack([1 + 0 * w, -1 + 0 * w]), 0.5, 3.0, max_width=40.0)
+    assert (spread.low, spread.high, spread.clipped) == (-17.0, 23.0, True)
+    with pytest.raises(ValueError, match="start is nan"):
+        invariant_hull(pair_gradients, 0.05, np.nan)

@@ -104,6 +104,9 @@ def test_coarsening_is_the_sum_over_nested_cells():
     edges = halved(halved(base))
     mass = np.arange(16.0).reshape(2, 8)
     np.testing.assert_array_equal(coarsened(mass, edges, base), [[6.0, 22.0], [38.0, 54.0]])
+    finer, thirds = np.linspace(0, 2, 31), np.linspace(0, 2, 11)
+    assert not np.isin(thirds, finer).all()
+    np.testing.assert_array_equal(coarsened(np.ones(30), finer, thirds), np.full(10, 3.0))
     for wrong in (np.array([0.0, 0.9, 3.0]), np.array([0.0, 1.0]), np.array([-1.0, 0.0, 3.0])):
         with pytest.raises(ValueError, match="not nested"):
             coarsened(mass, edges, wrong)

@@ -88,19 +88,20 @@ def evolve(
     if not (dt > 0 and math.isfinite(dt)):
         raise ValueError(f"dt is {dt}; it must be a positive finite number of steps.")
     chain = _Chain.of(generator)
-    state = chain.enter(mass)
-    whole = math.fsum(state)
+    stepper = _Stepper(chain, scheme, float(mass.min()))
+    state, now = chain.enter(mass), 0.0
+    whole = float(state.sum())
     kept = np.empty((times.size, state.size))
-    tally = _Tally(float(mass.min()))
-    error, now = 0.0, 0.0
-    for row, then in enumerate(times):
+    for row, then in enumerate(times.tolist()):
         count = math.ceil((then - now) / dt * (1 - 1e-12))
         if count:
-            tally = tally.after(_advance(chain, state, (then - now) / count, count, scheme, check))
+            stepper.advance(state, (then - now) / count, count, check)
         kept[row], now = state, then
-        error = max(error, abs(math.fsum(state) - whole) / whole)
+    error = float(np.abs(kept.sum(axis=1) - whole).max(initial=0.0)) / whole
     inside, absorbed = chain.leave(kept)
-    return Evolution(inside, absorbed, tally.least, tally.undershoot, tally.redone, error, tally.steps)
+    return Evolution(
+        inside, absorbed, stepper.least, stepper.undershoot, stepper.redone, error, stepper.steps
+    )
 
 
 def step_size(
@@ -145,24 +146,6 @@ def step_size(
 
 
 @dataclass(frozen=True)
-class _Tally:
-    """What is counted along the way; see `Evolution`."""
-
-    least: float
-    undershoot: float = 0.0
-    redone: int = 0
-    steps: int = 0
-
-    def after(self, other: _Tally) -> _Tally:
-        return _Tally(
-            min(self.least, other.least),
-            min(self.undershoot, other.undershoot),
-            self.redone + other.redone,
-            self.steps + other.steps,
-        )
-
-
-@dataclass(frozen=True)
 class _Chain:
     """The rates between neighbours with what lies beyond the barrier as one more cell, from which nothing returns."""
 
@@ -193,19 +176,35 @@ class _Chain:
         return states[:, 1:], states[:, 0]
 
 
-def _advance(chain: _Chain, state: FloatArray, dt: float, count: int, scheme: Scheme, check: Check) -> _Tally:
-    """`count` steps in place, in slices."""
-    tally = _Tally(math.inf)
-    per_slice = max(1, int(SLICE / state.size))
-    split = splits(chain.right, chain.left, dt if scheme is Scheme.BACKWARD_EULER else STAGE * dt)
-    short = splits(chain.right, chain.left, dt / SUBSTEPS)
-    for done in range(0, count, per_slice):
-        check()
-        steps = min(per_slice, count - done)
-        if scheme is Scheme.BACKWARD_EULER:
-            part = _Tally(backward_euler(state, *split, steps), steps=steps)
-        else:
-            least, undershoot, redone = tr_bdf2(state, *split, *short, chain.right, chain.left, dt, steps)
-            part = _Tally(least, undershoot, redone, steps)
-        tally = tally.after(part)
-    return tally
+class _Stepper:
+    """Steps of one scheme, and what `Evolution` tells of them.
+
+    The fractions of a step are kept as long as its length is the same but for rounding.
+    """
+
+    def __init__(self, chain: _Chain, scheme: Scheme, least: float) -> None:
+        self.chain, self.scheme = chain, scheme
+        self.least, self.undershoot, self.redone, self.steps = least, 0.0, 0, 0
+        self.dt = 0.0
+
+    def advance(self, state: FloatArray, dt: float, count: int, check: Check) -> None:
+        """`count` steps in place, in slices."""
+        if not math.isclose(dt, self.dt, rel_tol=1e-12):
+            self._prepare(dt)
+        per_slice = max(1, int(SLICE / state.size))
+        for done in range(0, count, per_slice):
+            check()
+            steps = min(per_slice, count - done)
+            if self.scheme is Scheme.BACKWARD_EULER:
+                least = backward_euler(state, *self.split, steps)
+            else:
+                rates = self.chain.right, self.chain.left
+                least, low, redone = tr_bdf2(state, *self.split, *self.short, *rates, self.dt, steps)
+                self.undershoot, self.redone = min(self.undershoot, low), self.redone + redone
+            self.least, self.steps = min(self.least, least), self.steps + steps
+
+    def _prepare(self, dt: float) -> None:
+        self.dt = dt
+        stage = STAGE if self.scheme is Scheme.TR_BDF2 else 1.0
+        self.split = splits(self.chain.right, self.chain.left, stage * dt)
+        self.short = splits(self.chain.right, self.chain.left, dt / SUBSTEPS)

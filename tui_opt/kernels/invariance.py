@@ -109,6 +109,27 @@ def reachable_interval(
     return Reach(min(side * low, barrier), max(side * low, barrier), clipped)
 
 
+def invariant_hull(gradients: TermField, temperature: float, start: float, max_width: float = 1e4) -> Reach:
+    """An interval that holds every place that any sequence of updates reaches from `start`.
+
+    Args:
+        gradients: g_j, w[n] -> [j, n].
+        temperature: T, positive.
+        start: starting place, finite.
+        max_width: a wider interval is cut at half of it on either side of the start (`clipped`).
+
+    Returns: the interval, slightly wider than the hull of what is reached and mapped into itself unless clipped.
+    Raises: ValueError when start is not finite.
+    """
+    temperature = require_temperature(temperature)
+    if not np.isfinite(start):
+        raise ValueError(f"start is {start}; it must be a finite place.")
+    grown = _Maps(gradients, temperature, 1.0).grow(start, start, ceiling=np.inf, max_width=max_width)
+    if grown is None:
+        return Reach(start - 0.5 * max_width, start + 0.5 * max_width, True)
+    return Reach(float(grown[0]), float(grown[1]), False)
+
+
 def _outward_zones(maps: _Maps, low: float, high: float) -> list[float]:
     """Left ends of the zones of (low, high) in which every map moves to larger W, refined by bisection."""
     w = np.linspace(low, high, 8 * NODES)

@@ -11,7 +11,8 @@ Reference: Johnson, Kotz & Balakrishnan (1994), Continuous Univariate Distributi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from math import factorial
+from typing import Final, TypeAlias
 
 import numba as nb
 import numpy as np
@@ -23,6 +24,10 @@ from tui_opt.kernels.moments import put_on_cells
 from tui_opt.kernels.philox import philox
 
 _UNIT: Final = 2.0**-53
+_ROOT2: Final = float(np.sqrt(2.0))
+_ROOT2_OVER_PI: Final = float(np.sqrt(2.0 / np.pi))
+_FAR_CUT: Final = 30.0
+"""A cut farther out, in standard deviations, leaves nearly an exponential law, which is expanded in 1 / cut^2."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +72,16 @@ class TruncatedNormal:
         w = np.asarray(w, dtype=np.float64)
         if self.sd == 0:
             return np.asarray((w >= self.mean).astype(np.float64))
-        z = (w - self.mean) / self.sd
-        # 1 - Q(z) / Q(cut), with both tails as logarithms: also right where the cut lies far out.
-        log_ratio = special.log_ndtr(-np.maximum(z, self._cut)) - special.log_ndtr(-self._cut)
-        return np.asarray(-np.expm1(log_ratio))
+        if self._cut > 0:
+            return np.asarray(-np.expm1(-self._log_odds(np.maximum((w - self.least) / self.sd, 0.0))))
+        z = np.maximum((w - self.mean) / self.sd, self._cut)
+        return np.asarray(-np.expm1(special.log_ndtr(-z) - special.log_ndtr(-self._cut)))
+
+    def _log_odds(self, beyond: FloatArray) -> FloatArray:
+        """-log P(W > least + sd * beyond) for a cut above the mean: without differences of large logarithms."""
+        with np.errstate(all="ignore"):
+            ratio = special.erfcx((self._cut + beyond) / _ROOT2) / special.erfcx(self._cut / _ROOT2)
+            return np.asarray(beyond * (self._cut + 0.5 * beyond) - np.log(ratio))
 
     def quantile(self, p: FloatArray) -> FloatArray:
         """The places W with P(W <= w) = p, [n], for p in (0, 1)."""
@@ -81,6 +92,13 @@ class TruncatedNormal:
 
     def _upper_quantile(self, q: FloatArray) -> FloatArray:
         """The places with P(W > w) = q."""
+        if self._cut > _FAR_CUT:
+            wanted = -np.log(q)
+            beyond = 2 * wanted / (self._cut + np.sqrt(self._cut**2 + 2 * wanted))
+            for _ in range(3):  # Newton's steps; the first guess is off by a part in cut^2
+                hazard = _ROOT2_OVER_PI / special.erfcx((self._cut + beyond) / _ROOT2)
+                beyond = beyond - (self._log_odds(beyond) - wanted) / hazard
+            return np.asarray(self.least + self.sd * beyond)
         z = -special.ndtri_exp(np.log(q) + special.log_ndtr(-self._cut))
         return np.asarray(np.maximum(self.mean + self.sd * z, self.least))
 
@@ -148,8 +166,9 @@ def moments(edges: FloatArray, masses: FloatArray) -> tuple[float, float]:
     if not total > 0:
         return np.nan, np.nan
     centres = 0.5 * (edges[1:] + edges[:-1])
-    mean = float(masses @ centres) / total
-    variance = float(masses @ ((centres - mean) ** 2 + np.diff(edges) ** 2 / 12.0)) / total
+    # Sums in a fixed order: a matrix product may be shared among threads.
+    mean = float((masses * centres).sum()) / total
+    variance = float((masses * ((centres - mean) ** 2 + np.diff(edges) ** 2 / 12.0)).sum()) / total
     return mean, float(np.sqrt(variance))
 
 
@@ -168,7 +187,8 @@ def sampling_errors(edges: FloatArray, masses: FloatArray, walkers: int) -> tupl
         return 0.0, 0.0
     away = 0.5 * (edges[1:] + edges[:-1]) - mean
     square = np.diff(edges) ** 2
-    fourth = masses @ (away**4 + 0.5 * away**2 * square + square**2 / 80.0) / float(masses.sum())
+    # In a fixed order, as in `moments`.
+    fourth = (masses * (away**4 + 0.5 * away**2 * square + square**2 / 80.0)).sum() / float(masses.sum())
     variance_error = np.sqrt(max(float(fourth) - sd**4, 0.0) / walkers)
     return sd / float(np.sqrt(walkers)), float(variance_error) / (2 * sd)
 
@@ -234,8 +254,8 @@ def _uniforms(key: np.uint64, first_walker: int, drawn: FloatArray) -> None:
 
 def _tail_moments(cut: float) -> tuple[float, float]:
     """Mean of Z - cut and standard deviation of Z, for a standard normal Z restricted to Z >= cut."""
-    if cut < 30.0:
-        hazard = float(np.sqrt(2 / np.pi) / special.erfcx(cut / np.sqrt(2)))
+    if cut < _FAR_CUT:
+        hazard = float(_ROOT2_OVER_PI / special.erfcx(cut / _ROOT2))
         return hazard - cut, float(np.sqrt(1.0 - hazard * (hazard - cut)))
     # Expansions in 1 / cut^2, where the differences above would cancel.
     s = cut**-2.0
@@ -246,22 +266,46 @@ def _tail_moments(cut: float) -> tuple[float, float]:
 
 def _partial_moments(law: TruncatedNormal, edges: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mass of each cell, and the sums of W - centre and its square within it."""
-    centres = 0.5 * (edges[1:] + edges[:-1])
-    ends = np.maximum(edges, law.least)
-    z = (ends - law.mean) / law.sd
+    centres, half = 0.5 * (edges[1:] + edges[:-1]), 0.5 * np.diff(edges)
+    parts = _far_tail_parts if law._cut > _FAR_CUT else _normal_parts
+    origin, scale, mass, first, second = parts(law, edges)
+    away = origin - centres
+    offset = scale * first + away * mass
+    square = scale**2 * second + 2 * scale * away * first + away**2 * mass
+    # Rounding may leave a mean or a square that no mass within the cell has.
+    offset = np.clip(offset, -half * mass, half * mass)
+    square = np.clip(square, 0.0, half**2 * mass)
+    return mass, offset, square
+
+
+_Parts: TypeAlias = tuple[float, float, FloatArray, FloatArray, FloatArray]
+"""Origin, scale, and per cell the integrals of 1, x and x^2 for x = (W - origin) / scale."""
+
+
+def _normal_parts(law: TruncatedNormal, edges: FloatArray) -> _Parts:
+    z = (np.maximum(edges, law.least) - law.mean) / law.sd
     low, high = z[:-1], z[1:]
     # The smaller of the two tails, so that far cells keep their digits.
     mass = np.where(low > 0, special.ndtr(-low) - special.ndtr(-high), special.ndtr(high) - special.ndtr(low))
     peak = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
     first = peak[:-1] - peak[1:]
     second = mass + low * peak[:-1] - high * peak[1:]
-    away = law.mean - centres
-    offset = law.sd * first + away * mass
-    square = law.sd**2 * second + 2 * law.sd * away * first + away**2 * mass
     kept = float(special.ndtr(-law._cut))
-    half = 0.5 * np.diff(edges)
-    mass, offset, square = mass / kept, offset / kept, square / kept
-    # Rounding may leave a mean or a square that no mass within the cell has.
-    offset = np.clip(offset, -half * mass, half * mass)
-    square = np.clip(square, 0.0, half**2 * mass)
-    return mass, offset, square
+    return law.mean, law.sd, mass / kept, first / kept, second / kept
+
+
+def _far_tail_parts(law: TruncatedNormal, edges: FloatArray) -> _Parts:
+    """The density exp(-x - x^2 / (2 cut^2)) for x = cut (W - least) / sd, expanded in 1 / cut^2."""
+    scale = law.sd / law._cut
+    with np.errstate(over="ignore"):
+        x = np.maximum((edges - law.least) / scale, 0.0)
+    terms = [(2 * m, (-0.5 / law._cut**2) ** m / factorial(m)) for m in range(5)]
+
+    def integral(power: int) -> FloatArray:
+        found = [
+            weight * factorial(n + power) * np.diff(special.gammainc(n + power + 1, x)) for n, weight in terms
+        ]
+        return np.asarray(np.sum(found, axis=0))
+
+    whole = sum(weight * factorial(n) for n, weight in terms)
+    return law.least, scale, integral(0) / whole, integral(1) / whole, integral(2) / whole

@@ -79,81 +79,67 @@ def _share(k, mass, offset, square, edges, total):  # type: ignore[no-untyped-de
 
 
 @nb.njit(nogil=True, cache=True)
-def _draw_in(first, last, occupied, count, edges, total, moved, added, sweeps):  # type: ignore[no-untyped-def]
+def _draw_in(first, last, edges, total, moved, added, sweeps):  # type: ignore[no-untyped-def]
     """Move mass towards the mean until the second moment has lost `added`; returns what is left of it.
 
-    occupied[:count] lists the cells with mass, in order, all within [first, last]. Fractions moved are
-    proportional to the distance from the mean, as in a contraction. The first sweeps use occupied neighbours
-    only, which keeps the rows short.
+    All mass lies in the cells first to last. Fractions moved are proportional to the distance from the mean, as
+    in a contraction. The first sweeps use occupied neighbours only, which keeps the rows short.
     """
     mass = 0.0
     mean = 0.0
-    for o in range(count):
-        k = occupied[o]
+    for k in range(first, last + 1):
         mass += total[k]
         mean += total[k] * 0.5 * (edges[k] + edges[k + 1])
     if mass <= 0.0:
         return 0.0
     mean /= mass
     span = edges[last + 1] - edges[first]
+    rounding = 1e-16 * mass * span * span
     for sweep in range(sweeps):
-        if added <= 1e-16 * mass * span * span:
+        if added <= rounding:
             break
-        farthest = np.zeros(2)
-        for o in range(count):
-            k = occupied[o]
-            x = 0.5 * (edges[k] + edges[k + 1]) - mean
-            side = 1 if x > 0.0 else 0
-            farthest[side] = max(farthest[side], abs(x))
-        shift = np.zeros(2)
-        gain = np.zeros(2)
-        for o in range(count):
-            k = occupied[o]
-            x = 0.5 * (edges[k] + edges[k + 1]) - mean
-            side = 1 if x > 0.0 else 0
-            to = k - 1 if side == 1 else k + 1
+        # What one unit of mean, moved from either side to the other, takes from the second moment.
+        up_shift = up_gain = down_shift = down_gain = 0.0
+        for k in range(first, last + 1):
             moved[k] = 0.0
-            if x == 0.0 or total[k] <= 0.0 or to < 0 or to >= total.size or (sweep < 2 and total[to] <= 0.0):
+            if total[k] <= 0.0:
+                continue
+            x = 0.5 * (edges[k] + edges[k + 1]) - mean
+            to = k - 1 if x > 0.0 else k + 1
+            if x == 0.0 or to < first or to > last or (sweep < 2 and total[to] <= 0.0):
                 continue
             there = 0.5 * (edges[to] + edges[to + 1]) - mean
             wide, thin = edges[k + 1] - edges[k], edges[to + 1] - edges[to]
-            amount = total[k] * (abs(x) / farthest[side])
-            moved[k] = amount
-            shift[side] += amount * abs(x - there)
-            gain[side] += amount * (x * x - there * there + (wide * wide - thin * thin) / 12.0)
-        if not (shift[0] > 0.0 and shift[1] > 0.0):
+            moved[k] = total[k] * (abs(x) / span)
+            gain = moved[k] * (x * x - there * there + (wide * wide - thin * thin) / 12.0)
+            if x > 0.0:
+                up_shift += moved[k] * (x - there)
+                up_gain += gain
+            else:
+                down_shift += moved[k] * (there - x)
+                down_gain += gain
+        if not (up_shift > 0.0 and down_shift > 0.0):
             continue
-        per_shift = gain[0] / shift[0] + gain[1] / shift[1]
+        per_shift = up_gain / up_shift + down_gain / down_shift
         if per_shift <= 0.0:
             continue
-        pull = min(added / per_shift, min(shift[0], shift[1]))
-        before = count
-        for o in range(before):
-            k = occupied[o]
-            if moved[k] <= 0.0:
-                continue
-            side = 1 if 0.5 * (edges[k] + edges[k + 1]) > mean else 0
-            amount = min(moved[k] * min(1.0, pull / shift[side]), total[k])
-            to = k - 1 if side == 1 else k + 1
-            if total[to] <= 0.0 and amount > 0.0:
-                known = False
-                for p in range(count):
-                    known = known or occupied[p] == to
-                if not known:
-                    occupied[count] = to
-                    count += 1
-            moved[k] = amount
-        for o in range(before):
-            k = occupied[o]
+        # No cell gives more than it has: the farthest one of a side lies within the span.
+        largest = min(
+            up_shift * span / max(0.5 * (edges[last] + edges[last + 1]) - mean, 1e-300),
+            down_shift * span / max(mean - 0.5 * (edges[first] + edges[first + 1]), 1e-300),
+        )
+        pull = min(added / per_shift, largest)
+        up, down = pull / up_shift, pull / down_shift
+        for k in range(first, last + 1):
             if moved[k] > 0.0:
-                to = k - 1 if 0.5 * (edges[k] + edges[k + 1]) > mean else k + 1
+                fraction = up if 0.5 * (edges[k] + edges[k + 1]) > mean else down
+                moved[k] = min(moved[k] * fraction, total[k])
+        for k in range(first, last + 1):
+            if moved[k] > 0.0:
                 total[k] -= moved[k]
-                total[to] += moved[k]
-                moved[k] = 0.0
-        if count > before:
-            occupied[:count].sort()
+                total[k - 1 if 0.5 * (edges[k] + edges[k + 1]) > mean else k + 1] += moved[k]
         added -= pull * per_shift
-    return max(added, 0.0)
+    return added if added > rounding else 0.0
 
 
 @nb.njit(nogil=True, cache=True)
@@ -161,19 +147,27 @@ def _deposit_law(edges, mass, offset, square):  # type: ignore[no-untyped-def]
     cells = edges.size - 1
     total = np.zeros(cells)
     added = 0.0
+    first, last = cells, -1
     for k in range(cells):
         if mass[k] > 0.0:
             added += _share(k, mass[k], offset[k], square[k], edges, total)
-    occupied = np.empty(cells, np.int64)
-    count = 0
-    for k in range(cells):
-        if total[k] > 0.0:
-            occupied[count] = k
-            count += 1
-    if count > 0:
-        first, last = occupied[0], occupied[count - 1]
-        added = _draw_in(first, last, occupied, count, edges, total, np.zeros(cells), added, SWEEPS)
+            first, last = min(first, max(k - 1, 0)), min(k + 1, cells - 1)
+    if last >= 0:
+        added = _draw_in(first, last, edges, total, np.zeros(cells), added, SWEEPS)
     return total, added
+
+
+@nb.njit(nogil=True, cache=True)
+def _last_edge_below(edges, x, strictly):  # type: ignore[no-untyped-def]
+    """The largest k with edges[k] <= x, or edges[k] < x strictly; -1 where there is none."""
+    a, b = -1, edges.size
+    while b - a > 1:
+        middle = (a + b) // 2
+        if edges[middle] < x or (not strictly and edges[middle] == x):
+            a = middle
+        else:
+            b = middle
+    return a
 
 
 @nb.njit(nogil=True, cache=True)
@@ -185,15 +179,13 @@ def _deposit_rows(images, edges, pieces):  # type: ignore[no-untyped-def]
     share = 1.0 / (terms * pieces)
     mass, offset, square = np.zeros(cells), np.zeros(cells), np.zeros(cells)
     total, moved = np.zeros(cells), np.zeros(cells)
-    seen = np.zeros(cells, np.bool_)
-    occupied = np.empty(cells, np.int64)
     added = np.zeros(rows)
     room = 8 * terms * rows + 4 * cells
     row, column, weight = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room)
     filled = 0
     for i in range(rows):
         outside = np.zeros(3)
-        count = 0
+        first_of_row, last_of_row = cells, -1
         for j in range(terms):
             lowest, highest = cells, -1
             for n in range(i * pieces, (i + 1) * pieces):
@@ -202,10 +194,10 @@ def _deposit_rows(images, edges, pieces):  # type: ignore[no-untyped-def]
                     outside[NOWHERE] += share
                     continue
                 low, high = min(a, b), max(a, b)
-                first = np.searchsorted(edges, low, side="right") - 1
-                last = max(np.searchsorted(edges, high, side="left") - 1, first)
+                first = _last_edge_below(edges, low, False)
+                last = max(_last_edge_below(edges, high, True), first)
                 # A place exactly on the last edge has not left.
-                if low == high and first == cells and high == edges[cells]:
+                if low == high and high == edges[cells]:
                     first, last = cells - 1, cells - 1
                 for k in range(first, last + 1):
                     left = low if k == first else edges[k]
@@ -227,25 +219,19 @@ def _deposit_rows(images, edges, pieces):  # type: ignore[no-untyped-def]
                 if mass[k] > 0.0:
                     added[i] += _share(k, mass[k], offset[k], square[k], edges, total)
                     mass[k], offset[k], square[k] = 0.0, 0.0, 0.0
-            for k in range(max(lowest - 1, 0), min(highest + 2, cells)):
-                if total[k] > 0.0 and not seen[k]:
-                    seen[k] = True
-                    occupied[count] = k
-                    count += 1
-        if count > 0:
-            occupied[:count].sort()
-            first, last = occupied[0], occupied[count - 1]
-            added[i] = _draw_in(first, last, occupied, count, edges, total, moved, added[i], SWEEPS)
-        # Drawing in fills gaps between occupied cells only, which lie within [first, last].
-        if filled + (last - first + 1 if count > 0 else 0) + 3 > row.size:
-            room = 2 * row.size + cells + 3
+            if highest >= 0:
+                first_of_row = min(first_of_row, max(lowest - 1, 0))
+                last_of_row = max(last_of_row, min(highest + 1, cells - 1))
+        if last_of_row >= 0:
+            added[i] = _draw_in(first_of_row, last_of_row, edges, total, moved, added[i], SWEEPS)
+        if filled + last_of_row - first_of_row + 4 > row.size:
+            room = 2 * row.size + cells + 4
             row, column, weight = _longer(row, room), _longer(column, room), _longer(weight, room)
-        for k in range(first, last + 1) if count > 0 else range(0):
+        for k in range(first_of_row, last_of_row + 1):
             if total[k] > 0.0:
                 row[filled], column[filled], weight[filled] = i, k, total[k]
                 filled += 1
             total[k] = 0.0
-            seen[k] = False
         for where in range(3):
             if outside[where] > 0.0:
                 row[filled], column[filled], weight[filled] = i, cells + where, outside[where]

@@ -67,13 +67,15 @@ def coarsened(mass: FloatArray, edges: FloatArray, base: FloatArray) -> FloatArr
     Args:
         mass: [..., cells].
         edges: [cells + 1] of the nested cells.
-        base: [base cells + 1], all of them among `edges`.
+        base: [base cells + 1], all of them among `edges` but for rounding.
 
     Returns: [..., base cells].
     Raises: ValueError when an edge of a base cell is not among the nested ones, or the ends differ.
     """
-    at = np.searchsorted(edges, base)
-    nested = at[-1] == edges.size - 1 and at[0] == 0 and bool(np.all(edges[at] == base))
+    # The nested edge nearest to each base edge.
+    at = np.searchsorted(0.5 * (edges[1:] + edges[:-1]), base)
+    off = np.abs(edges[at] - base)
+    nested = at[0] == 0 and at[-1] == edges.size - 1 and bool(np.all(off <= 1e-6 * np.diff(edges).min()))
     if not nested or mass.shape[-1] != edges.size - 1:
         raise ValueError(
             f"The {edges.size - 1} cells (mass of shape {mass.shape}) are not nested in the {base.size - 1} base "
