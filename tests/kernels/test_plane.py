@@ -14,6 +14,7 @@ from tui_opt.kernels.plane import (
     plane_operator,
     sgd_maps,
 )
+from tui_opt.kernels.plane_box import automatic_box
 
 # Three datapoints with matrices that stretch, turn and flatten.
 MATRICES = np.array([[[0.9, 0.2], [-0.3, 0.8]], [[0.5, 0.0], [0.1, -0.7]], [[0.6, -0.9], [0.2, 0.3]]])
@@ -58,6 +59,54 @@ def test_affine_maps_keep_mean_and_covariance_whatever_the_cells(cells):
         found = mean_and_covariance(operator, now)
         np.testing.assert_allclose(found[0], mean, rtol=0, atol=1e-11)
         np.testing.assert_allclose(found[1], covariance, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("stretch", [1.3, 4.0, -14.0, 90.0])
+def test_maps_that_stretch_keep_the_moments_too(stretch):
+    """Images of many cells are cut at every border, and those longer than some tens of cells into few pieces."""
+    matrix = np.array([[stretch, 0.3 * stretch], [0.1, 0.5]])
+
+    def maps(w):
+        return np.einsum("ab,bn->an", matrix, w)[None] + 0.01
+
+    size = 10.0 * max(1.0, abs(stretch))
+    operator = plane_operator(maps, Box((-size, -6.0), (size, 6.0)), 400)
+    state = normal_state(operator, (0.2, -0.1), (0.5, 0.4))
+    advance(operator, state, 1)
+    mean, covariance = mean_and_covariance(operator, state)
+    np.testing.assert_allclose(mean, matrix @ [0.2, -0.1] + 0.01, rtol=0, atol=1e-10 * abs(stretch))
+    exact = matrix @ np.diag([0.25, 0.16]) @ matrix.T
+    # Sixty-odd cells are laid down in 32 pieces: a 32nd of their length is not spread over each.
+    np.testing.assert_allclose(covariance, exact, rtol=1e-9, atol=1e-9)
+    assert abs(state.mass.sum() + state.outside - 1.0) <= 1e-12
+    # Every cell holds what lies in it.
+    present = state.mass > 1e-9
+    m = state.moments[present]
+    offset = m[:, 1:3] / m[:, :1]
+    assert np.abs(offset).max() < 0.7
+    assert (m[:, [3, 5]] / m[:, :1] - offset**2).max() < 0.2
+
+
+@pytest.mark.parametrize("temperature", [0.02, 0.05, 0.1, 0.3, 1.0])
+def test_the_pit_against_walkers_whatever_the_temperature(temperature):
+    maps = sgd_maps(pit_gradients, temperature)
+    outputs = {0.02: 60, 0.05: 60, 0.1: 25, 0.3: 15, 1.0: 10}[temperature]
+    box = automatic_box(maps, (0.5, 0.0), (0.175, 0.175), outputs).box
+    operator = plane_operator(maps, box, 256)
+    state = normal_state(operator, (0.5, 0.0), (0.175, 0.175))
+    advance(operator, state, outputs)
+    rng = np.random.default_rng(8)
+    n = 40_000
+    w = np.array([[0.5], [0.0]]) + 0.175 * rng.standard_normal((2, n))
+    for _ in range(outputs):
+        w = maps(w)[rng.integers(0, 2, n), :, np.arange(n)].T
+    mean, covariance = mean_and_covariance(operator, state)
+    away = w - w.mean(axis=1, keepdims=True)
+    sd = np.sqrt(np.diag(covariance))
+    sd_error = np.sqrt((away**4).mean(axis=1) - w.var(axis=1) ** 2) / (2 * w.std(axis=1) * np.sqrt(n))
+    assert (np.abs(mean - w.mean(axis=1)) < 4.5 * w.std(axis=1) / np.sqrt(n)).all()
+    assert (np.abs(sd - w.std(axis=1)) < 4.5 * sd_error + 0.03 * sd).all()
+    assert state.outside < 1e-10
 
 
 def test_mass_and_positivity_over_ten_thousand_steps():

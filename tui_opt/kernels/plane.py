@@ -17,13 +17,14 @@ import numpy as np
 from scipy.special import ndtr
 
 from tui_opt.kernels.callables import Check, FloatArray, require_temperature, unchecked
-from tui_opt.kernels.plane_step import LANES, MOMENTS, RIM, step_bands
+from tui_opt.kernels.plane_step import BAND, LANES, MOMENTS, RIM, step_bands
 
 PlaneField: TypeAlias = Callable[[FloatArray], FloatArray]
 """w[axis, n] -> value[j, axis, n], one pair per datapoint: gradients g_j, or maps f_j."""
 
 LEAST_CELLS: Final = 4
 _BLOCK: Final = 1 << 16
+_CELLS_AT_ONCE: Final = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ def advance(
         state: of the operator's cells.
         steps: number of steps.
         threads: 1, or more for two.
-        check: called after every step.
+        check: called before every step, and within steps on many cells.
 
     Raises: ValueError when the state has other cells.
     """
@@ -215,25 +216,27 @@ def advance(
     flags[0] = 1
     outside = state.outside
 
-    def half_step(turn: int) -> float:
-        return float(
-            step_bands(operator.images, rows, columns, halves, flags, after[turn], flags_after[turn], turn)
-        )
+    at_once = max(1, _CELLS_AT_ONCE // (2 * BAND * columns)) * 2 * BAND
+
+    def half_step(turn: int, row: int) -> float:
+        target = after[turn], flags_after[turn], turn, row, row + at_once
+        return float(step_bands(operator.images, rows, columns, halves, flags, *target))
 
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(1)) if threads > 1 else None
         for _ in range(steps):
-            if pool is None:
-                outside += half_step(0) + half_step(1)
-            else:
-                other = pool.submit(half_step, 1)
-                outside += half_step(0) + other.result()
+            for row in range(0, full[0], at_once):
+                check()
+                if pool is None:
+                    outside += half_step(0, row) + half_step(1, row)
+                else:
+                    other = pool.submit(half_step, 1, row)
+                    outside += half_step(0, row) + other.result()
             halves, after, flags, flags_after = after, halves, flags_after, flags
-            check()
     whole = (halves[0] + halves[1]).reshape(full)
     state.moments[...] = whole[inner]
     whole[inner] = 0.0
-    state.outside = outside + float(whole[:, :, 0].sum())
+    state.outside = max(outside + float(whole[:, :, 0].sum()), 0.0)
 
 
 def density(operator: PlaneOperator, state: PlaneState) -> FloatArray:

@@ -1,12 +1,15 @@
-"""The probability current of two parameters, whether it circulates, and what would have to hold for it not to.
+"""The probability current of two parameters, and whether it circulates.
 
 A step from W to W' carries probability along the straight line between them; the sum over all steps is a current
 whose divergence is the change of the law. Where every step is undone as often as it is made (detailed balance) the
 current of the stationary law vanishes everywhere, and -ln P is an energy made of local terms; else it circulates.
 A chain with finite steps keeps eddies of relative order T |H| even where its diffusion limit has an energy.
 
-Reference: H. Risken, The Fokker-Planck Equation, 1989, section 6.4 (potential conditions); J. B. Weiss, "Coordinate
-invariance in stochastic dynamical systems", Tellus A 55, 2003 (turning of linear systems).
+For linear gradients with the Hessian H and constant noise the turning of the chain is T [C, H]_12 / 2 sqrt(det C) with
+the covariance C of its law, C = A C A' + T² S², A = 1 - T H, and it is zero exactly where H S² = S² H.
+
+Reference: J. B. Weiss, "Coordinate invariance in stochastic dynamical systems", Tellus A 55, 2003 (turning of linear
+systems).
 """
 
 from __future__ import annotations
@@ -17,18 +20,10 @@ from typing import Final
 import numba
 import numpy as np
 
-from tui_opt.kernels.callables import FloatArray, require_temperature
-from tui_opt.kernels.plane import (
-    PlaneField,
-    PlaneOperator,
-    PlaneState,
-    evaluate_pairs,
-    mean_and_covariance,
-)
+from tui_opt.kernels.callables import FloatArray
+from tui_opt.kernels.plane import PlaneOperator, PlaneState, mean_and_covariance
 from tui_opt.kernels.plane_step import FORGOTTEN, RIM
 
-SINGULAR: Final = 1e-9
-"""Smallest over largest eigenvalue of S2 below which it counts as singular."""
 FLAT: Final = 0.02
 """A law narrower than so many cells in some direction lies on a line or point: nothing can circulate."""
 _BORDER: Final = 2
@@ -40,30 +35,15 @@ class Circulation:
 
     Attributes:
         share: integral of |J| over the integral of |mean step| P, both in the norm of C^-1; 0 without circulation,
-            and 0 where the law lies on a point or a line.
+            NaN on a point. Steps of finite size leave eddies of relative order T |H|, cells some of their own.
         turning: mean angle [rad] by which W turns round the mean m per step, E[(W - m) x (W' - W)] / 2 sqrt(det C);
-            positive from axis 1 to axis 2. Opposite eddies cancel in it.
-        flat: the law lies on a point or a line.
+            positive from axis 1 to axis 2, NaN on a point. Opposite eddies cancel in it.
+        dimension: 2; or 1 and 0 where the law is narrower than FLAT cells across a line, or around a point.
     """
 
     share: float
     turning: float
-    flat: bool
-
-
-@dataclass(frozen=True)
-class PotentialCondition:
-    """Whether a diffusion with drift -T G and diffusivity T² S² / 2 can have a stationary law without current.
-
-    Such a law has grad ln P = -S^-2 (2 G / T + div S²), which must be free of curl.
-
-    Attributes:
-        curl: [row, column], of that field at the centres; NaN where S2 is singular.
-        rank: largest rank of S2 in the box; below 2 the condition cannot even be stated.
-    """
-
-    curl: FloatArray
-    rank: int
+    dimension: int
 
 
 def current(operator: PlaneOperator, state: PlaneState) -> FloatArray:
@@ -81,6 +61,20 @@ def current(operator: PlaneOperator, state: PlaneState) -> FloatArray:
     return np.asarray(inside / operator.sides[::-1, None, None])
 
 
+def stream_function(operator: PlaneOperator, state: PlaneState) -> FloatArray:
+    """The stream function of the current of the next step: [row, column], probability per step, at the centres.
+
+    A stationary current flows along its contours with the higher values to its left, as much per step as they differ;
+    a hill is an eddy that turns from axis 1 to axis 2. It is the mean of the integrals of the current from the lower
+    ends of either axis, which agree for a stationary law.
+    """
+    flux = current(operator, state)
+    sides = operator.sides
+    across = np.cumsum(flux[0], axis=1) - 0.5 * flux[0]
+    along = np.cumsum(flux[1], axis=0) - 0.5 * flux[1]
+    return np.asarray(0.5 * (across * sides[1] - along * sides[0]))
+
+
 def circulation(operator: PlaneOperator, state: PlaneState) -> Circulation:
     """Measure how much the current of the next step circulates; meant for a stationary law."""
     cells = _Rectangles(state)
@@ -88,8 +82,10 @@ def circulation(operator: PlaneOperator, state: PlaneState) -> Circulation:
     mean, covariance = mean_and_covariance(operator, state)
     sides = operator.sides
     in_cells = covariance / np.outer(sides, sides)
-    if not np.isfinite(in_cells).all() or np.linalg.eigvalsh(in_cells)[0] < FLAT**2:
-        return Circulation(0.0, 0.0, True)
+    dimension = int((np.linalg.eigvalsh(np.nan_to_num(in_cells)) >= FLAT**2).sum())
+    if dimension < 2:
+        nothing = 0.0 if dimension == 1 else np.nan  # a current along a line has nowhere to return
+        return Circulation(nothing, nothing, dimension)
     centre = (mean - np.array(operator.box.low)) / sides - 0.5
     row, column = cells.row - centre[0], cells.column - centre[1]
     step_row, step_column = np.zeros_like(row), np.zeros_like(column)
@@ -107,64 +103,7 @@ def circulation(operator: PlaneOperator, state: PlaneState) -> Circulation:
     steps = np.stack([step_row * sides[0], step_column * sides[1]])
     moved = (cells.mass * np.linalg.norm(np.einsum("ab,bij->aij", norm, steps), axis=0)).sum()
     angle = turned / total / (2.0 * np.sqrt(np.linalg.det(in_cells)))
-    return Circulation(float(carried / moved) if moved > 0 else 0.0, float(angle), False)
-
-
-def potential_condition(
-    gradients: PlaneField, temperature: float, operator: PlaneOperator
-) -> PotentialCondition:
-    """The curl of S^-2 (2 G / T + div S²) on the cells of an operator, by central differences.
-
-    Args:
-        gradients: g_j, w[axis, n] -> [j, axis, n].
-        temperature: T, positive.
-        operator: whose cells are used.
-    """
-    temperature = require_temperature(temperature)
-    shape = (operator.cells[0] + 4, operator.cells[1] + 4)
-    sides = operator.sides
-    axes = [operator.box.low[axis] + (np.arange(shape[axis]) - 1.5) * sides[axis] for axis in range(2)]
-    w = np.stack([np.repeat(axes[0], shape[1]), np.tile(axes[1], shape[0])])
-    values = evaluate_pairs(gradients, w)
-    with np.errstate(all="ignore"):
-        mean = values.mean(axis=0)
-        apart = values - mean
-        variance = np.einsum("jan,jbn->abn", apart, apart).reshape(2, 2, *shape) / values.shape[0]
-        mean = mean.reshape(2, *shape)
-        divergence = _difference(variance[0], 1, sides) + _difference(variance[1], 2, sides)
-        inner = variance[:, :, 1:-1, 1:-1]
-        ratio = _eigenvalue_ratio(inner)
-        singular = ~(ratio > SINGULAR)
-        determinant = inner[0, 0] * inner[1, 1] - inner[0, 1] ** 2
-        force = 2.0 * mean[:, 1:-1, 1:-1] / temperature + divergence
-        first = (inner[1, 1] * force[0] - inner[0, 1] * force[1]) / determinant
-        second = (inner[0, 0] * force[1] - inner[0, 1] * force[0]) / determinant
-        field = np.where(singular, np.nan, np.stack([first, second]))
-        curl = _difference(field[1], 0, sides)[:, 1:-1] - _difference(field[0], 1, sides)[1:-1]
-    some = inner[0, 0] + inner[1, 1] > 0
-    rank = 2 if (~singular).any() else int(bool(some.any()))
-    return PotentialCondition(curl, rank)
-
-
-def _difference(values: FloatArray, axis: int, sides: FloatArray) -> FloatArray:
-    """Central difference along axis 0 or 1 of values[row, column]; for values[a, row, column], axis 1 or 2 and
-    cut to the inner cells of both."""
-    if values.ndim == 2:
-        moved = values[2:] - values[:-2] if axis == 0 else values[:, 2:] - values[:, :-2]
-        return np.asarray(moved / (2.0 * sides[axis]))
-    along = (
-        values[:, 2:, 1:-1] - values[:, :-2, 1:-1]
-        if axis == 1
-        else values[:, 1:-1, 2:] - values[:, 1:-1, :-2]
-    )
-    return np.asarray(along / (2.0 * sides[axis - 1]))
-
-
-def _eigenvalue_ratio(matrix: FloatArray) -> FloatArray:
-    """Smallest over largest eigenvalue of symmetric matrix[2, 2, ...]."""
-    half = 0.5 * (matrix[0, 0] + matrix[1, 1])
-    apart = np.hypot(0.5 * (matrix[0, 0] - matrix[1, 1]), matrix[0, 1])
-    return np.asarray((half - apart) / (half + apart))
+    return Circulation(float(carried / moved) if moved > 0 else 0.0, float(angle), 2)
 
 
 class _Rectangles:

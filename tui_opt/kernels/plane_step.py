@@ -1,17 +1,18 @@
 """One step of the chain on cells that carry their moments: the compiled part of `tui_opt.kernels.plane`.
 
 A cell's mass is taken as spread evenly over a rectangle that has the cell's mean and covariance. Its image
-under a map, expanded to second order about the mean, is cut where the nearest border of the cell it lands in
-runs, across axis 1 and then across axis 2, and every piece adds its mass, first and second moments to the cell
-it lies in. So mass, mean and covariance are those of the image, and no variance is added however coarse the
-cells are: for affine maps the moments of the whole law are exact.
+under a map, expanded to second order about the mean, is cut where borders of cells run, across axis 1 and then
+across axis 2, and every piece adds its mass, first and second moments to the cell it lies in. So mass, mean and
+covariance are those of the image, and no variance is added however coarse the cells are: for affine maps the
+moments of the whole law are exact.
 
 Layout: state[(row * columns + column) * 6 + k] holds (mass, mass times offset 1 and 2, mass times the products
 11, 12 and 22 of the offsets), offsets from the centre of the cell in units of its sides. A rim of RIM cells
 around the box collects what leaves it; columns are filled up to a multiple of LANES.
 
 What makes it fast: LANES neighbouring cells are imaged and cut side by side in vector registers, without
-branches; only the last stage goes cell by cell, and adds a cell's six numbers as vectors. Blocks of cells that
+branches, at the nearest border, which is all that most images cross; the others are cut one by one. The last
+stage goes cell by cell, and adds a cell's six numbers as vectors. Blocks of cells that
 hold nothing are flagged and not looked at, and what has been read is cleared at once. Bands of rows write to
 one of two halves of the next state, one for each of two threads: neither waits for the other's additions, and
 results do not depend on the number of threads.
@@ -50,11 +51,17 @@ LIGHT: Final = 1e-11
 """The image of a cell with less mass is not cut, but added whole to the cell its mean lies in."""
 THINNEST: Final = 1e-24
 """Variances below, in squared sides of a cell, are taken as zero."""
+MOST_PIECES: Final = 32
+"""An image that is longer is laid down in so many pieces per axis, each at most one cell wide."""
+FARTHEST: Final = 1e15
+"""Images beyond, or wider, in cells, are lost."""
+OVERHANG: Final = 0.125
+"""How far a piece may reach beyond the far border of its cell; what would reach farther is cut there too."""
 
 _NEAREST: Final = 6755399441055744.0  # 1.5 * 2^52: adding and subtracting it rounds to the nearest integer
 
 # Rows of the work array: what was read, the rectangle (mass, mean, covariance), its image, what is forgotten, and
-# for each of the four pieces its six moments.
+# whether the cuts would not do, and for each of the four pieces its six moments.
 _RAW: Final = 0
 _MASS: Final = 6
 _D1: Final = 7
@@ -68,8 +75,9 @@ _W11: Final = 14
 _W12: Final = 15
 _W22: Final = 16
 _GONE: Final = 17
-_PIECES: Final = 18
-_WORK_ROWS: Final = 42
+_WIDE: Final = 18
+_PIECES: Final = 19
+_WORK_ROWS: Final = 43
 # Unsigned indices spare a test for negative ones, which would keep loops from being vectorised.
 _K: Final = tuple(np.uint64(k) for k in range(MOMENTS))
 _ROUND: Final = np.uint64(MOMENTS)
@@ -188,7 +196,7 @@ def _image(work: FloatArray, images: FloatArray, row: int, column: int) -> None:
 
 @_stage
 def _cut(work: FloatArray, targets: Any, rows: int, columns: int, light: float, stride: int) -> None:
-    """Cut every image into four pieces, and find the cells they belong to.
+    """Cut every image into four pieces, find the cells they belong to, and mark images that cross more borders.
 
     On each axis the frame is mirrored so that the nearest border lies at +1/2, at the distance `near` from the
     mean; a rectangle of half-width r = sqrt(3 variance) has the share (r - near) / 2r beyond it. Across the cut
@@ -198,7 +206,7 @@ def _cut(work: FloatArray, targets: Any, rows: int, columns: int, light: float, 
     for i in range(LANES):
         mass, mean1, mean2 = work[_MASS, i], work[_U1, i], work[_U2, i]
         inside = (mean1 >= -1.0) & (mean1 <= last_row) & (mean2 >= -1.0) & (mean2 <= last_column)
-        mean1 = mean1 if inside else -1.0  # what leaves, or is not finite, ends in a corner of the rim
+        mean1 = mean1 if inside else -1.0
         mean2 = mean2 if inside else -1.0
         w11 = work[_W11, i]
         thick = inside & (w11 > THINNEST)
@@ -222,6 +230,7 @@ def _cut(work: FloatArray, targets: Any, rows: int, columns: int, light: float, 
         outer = place + r - 0.5 if crosses else 0.0
         inner = 2.0 * r - outer
         mass_outer = mass * beyond
+        wide = (not inside) | (r > place + (0.5 + OVERHANG))
         for piece in range(2):
             if piece == 0:
                 part, width, centre, offset = mass - mass_outer, inner, place - r + 0.5 * inner, 0.0
@@ -251,6 +260,7 @@ def _cut(work: FloatArray, targets: Any, rows: int, columns: int, light: float, 
             slope2 = v12 * per_v22
             rest1 = v11 - slope2 * v12
             rest1 = rest1 if rest1 > 0.0 else 0.0
+            wide = wide | (r2 > place2 + (0.5 + OVERHANG))
             outer2 = place2 + r2 - 0.5 if crosses2 else 0.0
             inner2 = 2.0 * r2 - outer2
             part_outer = part * beyond2
@@ -273,13 +283,107 @@ def _cut(work: FloatArray, targets: Any, rows: int, columns: int, light: float, 
                 work[k + 4, i] = m * (y1 * y2 + y12)
                 work[k + 5, i] = m * (y2 * y2 + y22)
                 targets[2 * piece + half, i] = np.uint64(np.int64(cell + side2 * o))
+        work[_WIDE, i] = 1.0 if wide else 0.0
+
+
+@numba.njit(error_model="numpy", fastmath={"contract"})
+def _ends(mean: float, half_width: float, cells: int) -> Any:
+    """The part of [mean - half_width, mean + half_width] inside the box, how many pieces it is laid down in (none if
+    there is no such part), whether these are the cells, and the first cell."""
+    low, high = max(mean - half_width, -0.5), min(mean + half_width, cells - 0.5)
+    if low > high:
+        return low, high, 0, True, 0
+    first, last = min(int(np.floor(low + 0.5)), cells - 1), min(int(np.floor(high + 0.5)), cells - 1)
+    number = last - first + 1
+    return low, high, min(number, MOST_PIECES), number <= MOST_PIECES, first
+
+
+@numba.njit(error_model="numpy", fastmath={"contract"})
+def _spread(
+    mass: float,
+    mean1: float,
+    mean2: float,
+    w11: float,
+    w12: float,
+    w22: float,
+    target: FloatArray,
+    flags: FlagArray,
+    rows: int,
+    columns: int,
+    stride: int,
+) -> float:
+    """Cut an image at every border it crosses, add the pieces to their cells, and return the mass outside the box.
+
+    The cuts are those of `_cut`, first across axis 1 and then across axis 2.
+    """
+    if not ((abs(mean1) < FARTHEST) & (abs(mean2) < FARTHEST) & (w11 < FARTHEST**2) & (w22 < FARTHEST**2)):
+        return mass
+    thick = w11 > THINNEST
+    w11, w12 = (w11, w12) if thick else (0.0, 0.0)
+    slope = w12 / w11 if thick else 0.0
+    rest = max(w22 - slope * w12, 0.0)
+    r = math.sqrt(3.0 * w11)
+    low, high, pieces, by_cell, first = _ends(mean1, r, rows)
+    held = 0.0
+    for k in range(pieces):
+        if by_cell:
+            a, b = max(low, first + k - 0.5), min(high, first + k + 0.5)
+        else:
+            a, b = low + (high - low) * k / pieces, low + (high - low) * (k + 1) / pieces
+        centre, width = 0.5 * (a + b), b - a
+        part = mass * width / (2.0 * r) if thick else mass
+        row = first + k if by_cell else min(int(np.floor(centre + 0.5)), rows - 1)
+        width = min(width, 1.0)
+        v11 = width * width * (1.0 / 12.0)
+        v12 = slope * v11
+        v22 = rest + slope * v12
+        mean = mean2 + slope * (centre - mean1)
+        thick2 = v22 > THINNEST
+        v12, v22 = (v12, v22) if thick2 else (0.0, 0.0)
+        slope2 = v12 / v22 if thick2 else 0.0
+        rest1 = max(v11 - slope2 * v12, 0.0)
+        r2 = math.sqrt(3.0 * v22)
+        low2, high2, pieces2, by_cell2, first2 = _ends(mean, r2, columns)
+        for k2 in range(pieces2):
+            if by_cell2:
+                a, b = max(low2, first2 + k2 - 0.5), min(high2, first2 + k2 + 0.5)
+            else:
+                a, b = low2 + (high2 - low2) * k2 / pieces2, low2 + (high2 - low2) * (k2 + 1) / pieces2
+            centre2, width2 = 0.5 * (a + b), b - a
+            m = part * width2 / (2.0 * r2) if thick2 else part
+            column = first2 + k2 if by_cell2 else min(int(np.floor(centre2 + 0.5)), columns - 1)
+            width2 = min(width2, 1.0)
+            y22 = width2 * width2 * (1.0 / 12.0)
+            y12 = slope2 * y22
+            y11 = rest1 + slope2 * y12
+            y1, y2 = centre - row + slope2 * (centre2 - mean), centre2 - column
+            values = (m, m * y1, m * y2, m * (y1 * y1 + y11), m * (y1 * y2 + y12), m * (y2 * y2 + y22))
+            cell = np.uint64((row + RIM) * stride + column + RIM)
+            _add_moments(target, cell * _ROUND, values)
+            flags[cell >> _BLOCK_BITS] = 1
+            held += m
+    return mass - held
 
 
 @_stage
-def _add(work: FloatArray, targets: Any, target: FloatArray, flags: FlagArray) -> None:
+def _add(
+    work: FloatArray,
+    targets: Any,
+    target: FloatArray,
+    flags: FlagArray,
+    rows: int,
+    columns: int,
+    stride: int,
+) -> None:
     """Add the pieces to their cells, and flag the blocks these are in."""
     for i in range(LANES):
         if work[_MASS, i] > 0.0:
+            if work[_WIDE, i] != 0.0:
+                work[_GONE, i] += _spread(
+                    work[_MASS, i], work[_U1, i], work[_U2, i], work[_W11, i], work[_W12, i], work[_W22, i],
+                    target, flags, rows, columns, stride,
+                )  # fmt: skip
+                continue
             for piece in range(4):
                 k = _PIECES + piece * MOMENTS
                 values = (
@@ -298,23 +402,29 @@ def _add_whole(
     for i in range(LANES):
         mass, mean1, mean2 = work[_MASS, i], work[_U1, i], work[_U2, i]
         if mass > 0.0:
-            if (mean1 >= -1.0) & (mean1 <= rows) & (mean2 >= -1.0) & (mean2 <= columns):
-                row, column = _nearest(mean1), _nearest(mean2)
-                y1, y2 = mean1 - row, mean2 - column
-                y11, y12, y22 = work[_W11, i], work[_W12, i], work[_W22, i]
+            w11, w12, w22 = work[_W11, i], work[_W12, i], work[_W22, i]
+            inside = (mean1 >= -1.0) & (mean1 <= rows) & (mean2 >= -1.0) & (mean2 <= columns)
+            row, column = _nearest(mean1), _nearest(mean2)
+            y1, y2 = mean1 - row, mean2 - column
+            short = math.sqrt(3.0 * w11) <= abs(y1) + (0.5 + OVERHANG)
+            low = math.sqrt(3.0 * w22) <= abs(y2) + (0.5 + OVERHANG)
+            if inside & short & low:
                 values = (
                     mass, mass * y1, mass * y2,
-                    mass * (y1 * y1 + y11), mass * (y1 * y2 + y12), mass * (y2 * y2 + y22),
+                    mass * (y1 * y1 + w11), mass * (y1 * y2 + w12), mass * (y2 * y2 + w22),
                 )  # fmt: skip
                 cell = np.uint64(np.int64((row + RIM) * stride + column + RIM))
                 _add_moments(target, cell * _ROUND, values)
                 flags[cell >> _BLOCK_BITS] = 1
             else:
-                work[_GONE, i] += mass
+                work[_GONE, i] += _spread(
+                    mass, mean1, mean2, w11, w12, w22, target, flags, rows, columns, stride
+                )
 
 
 @numba.njit(
-    "float64(float64[:, :, :, ::1], int64, int64, float64[:, ::1], uint8[:, ::1], float64[::1], uint8[::1], int64)",
+    "float64(float64[:, :, :, ::1], int64, int64, float64[:, ::1], uint8[:, ::1], float64[::1], uint8[::1], int64,"
+    "int64, int64)",
     nogil=True,
     cache=True,
     error_model="numpy",
@@ -329,8 +439,10 @@ def step_bands(
     target: FloatArray,
     target_flags: FlagArray,
     turn: int,
+    first_row: int,
+    last_row: int,
 ) -> float:
-    """Move the mass of every second band of rows one step on.
+    """Move the mass of every second band of rows one step on, from `first_row` to before `last_row`.
 
     Args:
         images: [j, axis, rows + 2 RIM + 2, stride + 2], images of the centres of the cells of box, rim and one
@@ -341,6 +453,7 @@ def step_bands(
         target: [size], the half of the next state that this turn writes to.
         target_flags: [(rows + 2 RIM) blocks].
         turn: 0 or 1.
+        first_row, last_row: counted with the rim.
 
     Returns: mass that has left the box, or is forgotten.
     """
@@ -352,7 +465,7 @@ def step_bands(
     work = np.zeros((_WORK_ROWS, LANES))
     targets = np.zeros((4, LANES), np.uint64)
     lost = 0.0
-    for row in range(rows + 2 * RIM):
+    for row in range(first_row, min(last_row, rows + 2 * RIM)):
         if (row // BAND) % 2 != turn:
             continue
         for number in range(blocks):
@@ -385,7 +498,7 @@ def step_bands(
                     _add_whole(work, target, target_flags, rows, columns, stride)
                 else:
                     _cut(work, targets, rows, columns, light, stride)
-                    _add(work, targets, target, target_flags)
+                    _add(work, targets, target, target_flags, rows, columns, stride)
     for i in range(LANES):
         lost += work[_GONE, i]
     return lost
