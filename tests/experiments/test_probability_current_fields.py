@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 import tui_opt
+from tui_opt.experiments.datapoints import System
 from tui_opt.figure import resolve
 from tui_opt.result import Result
 
@@ -80,3 +83,24 @@ def test_no_zeros_of_the_variance_where_it_is_constant(gradients: list[str]) -> 
 def test_population_variance_does_not_grow_with_the_number_of_datapoints() -> None:
     pair = ["W+1", "W-1"]
     assert fields(gradients=pair * 8).findings["S2_max"].value == pytest.approx(1.0)
+
+
+def test_growth_of_the_variance_levels_off() -> None:
+    losses = [f"-exp(-(W-{2 + 0.3 * math.cos(7 * k):.6f})^2)" for k in range(16)]
+    result = fields(losses=losses)
+    means = result.arrays["S2_of_first"].values
+    assert means.shape == (16,)
+    assert means[0] == pytest.approx(0.0, abs=1e-30)
+    w = result.arrays["w"].values
+    by_hand = System.from_texts(losses[:8]).gradient_variance(w).mean()
+    assert means[7] == pytest.approx(by_hand, rel=1e-9)
+    assert result.findings["S2_growth"].value == pytest.approx(means[15] / means[7], rel=1e-12)
+    subsets = result.arrays["S2_of_subsets"].values
+    assert subsets[15] == means[15]
+    assert subsets[1] == pytest.approx(means[15] * 0.5 / (15 / 16))
+    assert "does not grow" in result.findings["S2_growth"].text
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_growth_needs_datapoints_to_compare(count: int) -> None:
+    assert "S2_growth" not in fields(gradients=[f"W+{k}" for k in range(count)]).findings

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from tui_opt.experiments.datapoints import System
+from tui_opt.experiments.datapoints import FloatArray, System
 from tui_opt.experiments.probability_current.params import FieldsParams
 from tui_opt.experiments.probability_current.setting import Setting, add_validity, system_of
 from tui_opt.figure import Axis, Figure, Line, Ref, Rule
 from tui_opt.kernels.agreement import agreements, variance_peak
 from tui_opt.kernels.stationary import StationaryPoint, stationary_points
+from tui_opt.kernels.subset_variance import average_over_subsets, variance_of_first
 from tui_opt.result import Cell, Result
 from tui_opt.runner.context import Context
 
 NO_NOISE = 1e-24
 """S² below this fraction of its largest value is no noise that any run could show."""
 MOST_RULES = 8
+LEAST_DATAPOINTS = 4
+"""Datapoints from which on half of them have a variance to compare with."""
+GROWTH_POINTS = 2000
+"""Places over which the growth with the number of datapoints is averaged."""
 
 
 def compute(params: FieldsParams, ctx: Context) -> Result:
@@ -40,6 +45,7 @@ def compute(params: FieldsParams, ctx: Context) -> Result:
     _add_peak(result, system, zeros)
     add_validity(result, Setting(system, params.temperature).validity(w), ())
     _add_figures(result, zeros, silent)
+    _add_growth(result, system, w)
     return result
 
 
@@ -81,6 +87,51 @@ def _add_peak(result: Result, system: System, zeros: list[StationaryPoint]) -> N
     if restless.size:
         text = "largest S² at a stable zero of G: descent rests there, SGD does not"
         result.add_finding("S2_at_restless", float(restless.max()), text, unit="(L/W)²")
+
+
+def _add_growth(result: Result, system: System, w: FloatArray) -> None:
+    """Whether S² grows with the number of datapoints: mean over the interval for the first n of them.
+
+    Subsets of n of the N datapoints drawn at random have S² (1 - 1/n) / (1 - 1/N) on average, whatever the
+    datapoints are: half of it for two of many, and then hardly any growth.
+    """
+    count = system.terms
+    if count < LEAST_DATAPOINTS:
+        return
+    variance = variance_of_first(system.gradients, w[:: -(-w.size // GROWTH_POINTS)])
+    finite = np.isfinite(variance).all(axis=0)
+    if not finite.any() or not variance[-1, finite].any():
+        return
+    means = variance[:, finite].mean(axis=1)
+    n = np.arange(1.0, count + 1)
+    expected = average_over_subsets(float(means[-1]), count)
+    result.add_array("datapoints", n, ("datapoints",), text="number of datapoints")
+    text = "mean of S² over the interval, of the first so many datapoints"
+    result.add_array("S2_of_first", means, ("datapoints",), unit="(L/W)²", text=text)
+    text = "the same on average over subsets of so many datapoints"
+    result.add_array("S2_of_subsets", expected, ("datapoints",), unit="(L/W)²", text=text)
+    half = (count + 1) // 2
+    with np.errstate(divide="ignore"):
+        growth = float(means[-1] / means[half - 1])
+    text = (
+        f"S² of all {count} datapoints over S² of the first {half}, means over the interval; {half} at random would "
+        f"give {expected[-1] / expected[half - 1]:.4g}, and 1 in the limit of many: S does not grow with their number"
+    )
+    result.add_finding("S2_growth", growth, text)
+    n_ref = Ref(array="datapoints")
+    layers = (
+        Line(x=n_ref, y=Ref(array="S2_of_first"), label="the first n"),
+        Line(x=n_ref, y=Ref(array="S2_of_subsets"), label="n of them, on average"),
+    )
+    result.add_figure(
+        Figure(
+            name="growth",
+            title="Mean gradient variance of n datapoints",
+            x=Axis(label="n"),
+            y=Axis(label="S²", unit="(L/W)²", low=0.0),
+            layers=layers,
+        )
+    )
 
 
 def _add_figures(result: Result, zeros: list[StationaryPoint], silent: list[float]) -> None:
