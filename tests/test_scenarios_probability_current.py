@@ -33,9 +33,23 @@ FIGURES_AND_CLAIMS = {
     "the original system falls apart": "original-t002",
     "high T": "original-t05",
     "several small steps on one datapoint": "remedy-hot",
+    "the third example in the end": "end-third-example",
+    "the equation of end states": "end-zero-current",
+    "where S² vanishes": "pit-rates",
+    "G and S² both zero": "end-at-rest",
+    "a minimum twice as wide": "wide-minimum",
+    "a preference for broad minima": "wide-minimum-deep",
+    "drawn to low gradient variance": "end-low-variance",
+    "S and the number of datapoints": "end-more-datapoints",
 }
 #: numbers that the source states wrongly, by the quantity they are said of.
-STATED = {"S2": {1.6}}
+STATED = {
+    "S2": {1.6},
+    "log_density_ratio_operator": {4.0},
+    "log_density_ratio_ito": {4.0},
+    "log_density_ratio_stratonovich": {4.0},
+    "log_density_ratio_fick": {4.0},
+}
 FAST = [
     "fields",
     "datapoint-gradients",
@@ -43,6 +57,11 @@ FAST = [
     "constant-noise-truncated",
     "third-example-cold",
     "remedy-ten-steps",
+    "end-third-example",
+    "end-zero-current",
+    "end-more-datapoints",
+    "pit-rates-cold",
+    "wide-minimum",
 ]
 
 
@@ -82,6 +101,8 @@ def test_walkers_agree_with_the_chain_within_limits_that_chance_allows() -> None
     compared = 0
     for path in PATHS:
         file = read_file(path)
+        if file.experiment.name != "evolve":
+            continue
         params = file.params.plain()
         for e in (e for e in said(file) if (e.finding or "").endswith("_z_operator")):
             outputs = len(range(0, params["steps"], params["output_every"])) + 1
@@ -89,6 +110,19 @@ def test_walkers_agree_with_the_chain_within_limits_that_chance_allows() -> None
             assert re.search(r"^seed = \d+$", path.read_text(encoding="utf-8"), flags=re.M), path.name
             compared += 1
     assert compared >= 8
+
+
+def test_walkers_of_end_states_agree_with_the_chain_within_four_standard_errors() -> None:
+    compared = 0
+    for path in PATHS:
+        file = read_file(path)
+        if file.experiment.name != "end-state":
+            continue
+        for e in (e for e in said(file) if (e.finding or "").endswith("_z_operator")):
+            assert (e.min, e.max, "the seed is fixed" in e.note) == (-4.0, 4.0, True), path.name
+            assert re.search(r"^seed = \d+$", path.read_text(encoding="utf-8"), flags=re.M), path.name
+            compared += 1
+    assert compared >= 10
 
 
 def test_every_experiment_has_files() -> None:

@@ -163,7 +163,7 @@ def test_atoms_keep_their_mean_and_variance() -> None:
 
 
 def test_intervals_with_gaps() -> None:
-    ends = np.array([[0.0, 1.0], [1.0, 1.5], [2.0, 4.0]])
+    ends = np.array([[0.0, 1.0], [1.0 + 1e-15, 1.5], [2.0, 4.0]])
     edges, density = density_of_intervals(ends, np.array([0.5, 0.25, 0.25]))
     np.testing.assert_array_equal(edges, [0, 1, 1.5, 2, 4])
     np.testing.assert_allclose(density, [0.5, 0.5, 0.0, 0.125])

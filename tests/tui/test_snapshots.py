@@ -36,13 +36,19 @@ def _plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 async def compare(d: Driver, name: str) -> None:
+    """The screen settles into the picture: what is debounced or drawn in a thread arrives late on a busy machine."""
     await d.pilot.pause(0.2)
-    svg = d.app.export_screenshot(title=name, simplify=True)
     path = SNAPSHOTS / f"{name}.svg"
+    svg = d.app.export_screenshot(title=name, simplify=True)
     if os.environ.get("UPDATE_SNAPSHOTS"):
         SNAPSHOTS.mkdir(exist_ok=True)
         path.write_text(svg, encoding="utf-8")
-    assert svg == path.read_text(encoding="utf-8"), f"{name} looks different: compare with {path}"
+    expected, attempts = path.read_text(encoding="utf-8"), 0
+    while svg != expected and attempts < 50:
+        attempts += 1
+        await d.pilot.pause(0.1)
+        svg = d.app.export_screenshot(title=name, simplify=True)
+    assert svg == expected, f"{name} looks different: compare with {path}"
 
 
 async def open_done_run(d: Driver) -> None:

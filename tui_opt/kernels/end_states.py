@@ -25,6 +25,8 @@ ROOM = 0.25
 OUTERMOST = 8
 LOOKING_CELLS = 400
 MOST_LOOKS = 30
+ROUNDING = 1e-12
+"""Part of the whole by which ends of intervals may differ and be one."""
 
 
 def chain_with_exit(
@@ -208,6 +210,10 @@ def density_of_intervals(ends: FloatArray, masses: FloatArray) -> tuple[FloatArr
 
     Returns: edges[m + 1] and density[m], 0 in gaps; intervals without a width are left out.
     """
+    ends = np.array(ends, dtype=np.float64)
+    # Neighbours that touch but for rounding share their end.
+    touching = np.abs(ends[1:, 0] - ends[:-1, 1]) <= ROUNDING * (ends[-1, 1] - ends[0, 0])
+    ends[1:, 0] = np.where(touching, ends[:-1, 1], ends[1:, 0])
     edges = np.unique(ends)
     middles = 0.5 * (edges[1:] + edges[:-1])
     at = np.clip(np.searchsorted(ends[:, 0], middles, side="right") - 1, 0, len(ends) - 1)

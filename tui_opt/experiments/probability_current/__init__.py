@@ -21,6 +21,7 @@ MODELS = ("operator", "ito", "stratonovich", "fick", "sme2")
 _SECONDS_PER_WALKER_STEP = 4e-9
 _SECONDS_PER_CELL_STEP = 1e-8
 _IMPLICIT_STEPS_PER_STEP = 20
+_SECONDS_PER_STEP_BY_STEP = 4e-8
 
 
 def _each(*patterns: str) -> tuple[str, ...]:
@@ -45,8 +46,10 @@ def _evolve(p: EvolveParams) -> Estimate:
 
 
 def _end_state(p: EndStateParams) -> Estimate:
-    seconds = 0.5 + 2e-4 * p.cells * len(p.models)
-    seconds += p.walkers * p.steps * 0.5 * (_terms(p) + 1) * _SECONDS_PER_WALKER_STEP
+    plain = p.substeps == 1 and p.walls == "open"
+    per_step = 0.5 * (_terms(p) + 1) * _SECONDS_PER_WALKER_STEP if plain else _SECONDS_PER_STEP_BY_STEP
+    seconds = 0.3 + 8e-5 * p.cells + p.walkers * p.steps * per_step * max(1, p.substeps / 10)
+    seconds += 1e-3 * p.cells if p.substeps == 0 else 0.0
     return Estimate(seconds, 50_000_000 + 5000 * p.cells + 100 * p.walkers)
 
 
@@ -76,9 +79,20 @@ FIELDS = Experiment(
         "S2_max",
         "S2_max_w",
         "S2_at_restless",
+        "S2_growth",
         "validity",
     ),
-    arrays=("w", "G", "S2", "S", "zero_gradient_w", "zero_variance_w"),
+    arrays=(
+        "w",
+        "G",
+        "S2",
+        "S",
+        "zero_gradient_w",
+        "zero_variance_w",
+        "datapoints",
+        "S2_of_first",
+        "S2_of_subsets",
+    ),
     headline=("stable_zeros", "rest_points", "S2_max", "validity"),
 )
 
@@ -131,7 +145,51 @@ END_STATE = Experiment(
     params=later(f"{_HERE}.params:EndStateParams"),
     compute=f"{_HERE}.end_state:compute",
     estimate=_end_state,
-    headline=("escape_rate_operator", "escape_rate_ito", "ks_ito", "ks_stratonovich"),
+    findings=(
+        *_each(
+            "escape_rate_*",
+            "log_escape_rate_*",
+            "log_rate_ratio_*",
+            "stationary_mean_*",
+            "stationary_sd_*",
+            "ks_*",
+            "distance_*",
+            "mean_gradient_*",
+            "variance_ratio_*",
+            "log_density_ratio_*",
+            "mass_error_*",
+            "grid_error_*",
+            "rate_error_*",
+        ),
+        "closest_ks",
+        "closest_rate",
+        "exact_mean",
+        "exact_sd",
+        "dimension",
+        "support_min",
+        "support_max",
+        "mean_monte_carlo",
+        "sd_monte_carlo",
+        "escape_rate_monte_carlo",
+        "mean_z_operator",
+        "sd_z_operator",
+        "rate_z_operator",
+        "ks_monte_carlo",
+        "unsettled",
+        "lost_walkers",
+        "validity",
+    ),
+    arrays=(
+        "w",
+        "w_edge",
+        *_each("density_*", "cdf_*", "compare_cdf_*"),
+        "cdf_exact",
+        "cdf_monte_carlo",
+        "compare",
+        "compare_cdf_exact",
+        *(f"{name}{level}" for level in (1, 2, 4, 8) for name in ("cascade_w_", "cascade_")),
+    ),
+    headline=("ks_ito", "ks_stratonovich", "log_rate_ratio_ito", "closest_ks"),
     warm={"cells": 200, "walkers": 1100, "steps": 10},
 )
 
@@ -193,5 +251,5 @@ PLANE = Experiment(
 SCENARIO = Scenario(
     name="probability-current",
     title="How a distribution of weights moves under SGD",
-    experiments=(FIELDS, EVOLVE, METRIC),
+    experiments=(FIELDS, EVOLVE, END_STATE, METRIC),
 )
