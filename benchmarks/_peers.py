@@ -29,10 +29,7 @@ def peer_python(name: str, *requirements: str) -> Path:
         print(f"  making the environment of {name} in {folder}", file=sys.stderr, flush=True)
         install = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements)
         for command in ((sys.executable, "-m", "venv", "--clear", folder), install):
-            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-            if done.returncode:
-                last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-                raise Unavailable(f"{name} could not be installed ({last}), so it was not measured.")
+            _said(f"{name} could not be installed", *command)
         complete.touch()
     return python
 
@@ -42,10 +39,29 @@ def run_peer(python: Path, script: Path, *words: str | Path) -> dict[str, Any]:
 
     Raises: Unavailable when it fails.
     """
-    command = (python, script, *words)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise Unavailable(f"{script.name} failed ({last}), so it was not measured.")
-    answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    said = _said(f"{script.name} failed", python, script, *words)
+    try:
+        answer: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        raise Unavailable(f"{script.name} printed no result, so it was not measured.") from None
     return answer
+
+
+def _said(failure: str, *command: str | Path) -> str:
+    """The standard output of a command.
+
+    Raises: Unavailable, beginning with `failure`, when it cannot be run, fails or takes longer than `PATIENCE`.
+    """
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        reason = f"not done after {PATIENCE:g} s"
+    except OSError as error:
+        reason = str(error)
+    else:
+        if done.returncode == 0:
+            return done.stdout
+        reason = (
+            done.stderr.strip().splitlines() or done.stdout.strip().splitlines() or ["no reason given"]
+        )[-1]
+    raise Unavailable(f"{failure} ({reason}), so it was not measured.")
