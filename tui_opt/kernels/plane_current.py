@@ -26,6 +26,8 @@ from tui_opt.kernels.plane_step import FORGOTTEN, RIM
 
 FLAT: Final = 0.02
 """A law narrower than so many cells in some direction lies on a line or point: nothing can circulate."""
+STILL: Final = 1e-9
+"""A mean step that is a smaller share of the steps of single datapoints is none."""
 _BORDER: Final = 2
 
 
@@ -35,7 +37,8 @@ class Circulation:
 
     Attributes:
         share: integral of |J| over the integral of |mean step| P, both in the norm of C^-1; 0 without circulation,
-            NaN on a point. Steps of finite size leave eddies of relative order T |H|, cells some of their own.
+            NaN on a point, and where there is no mean step. Steps of finite size leave eddies of relative order T |H|,
+            cells some of their own.
         turning: mean angle [rad] by which W turns round the mean m per step, E[(W - m) x (W' - W)] / 2 sqrt(det C);
             positive from axis 1 to axis 2, NaN on a point. Opposite eddies cancel in it.
         dimension: 2; or 1 and 0 where the law is narrower than FLAT cells across a line, or around a point.
@@ -89,21 +92,29 @@ def circulation(operator: PlaneOperator, state: PlaneState) -> Circulation:
     centre = (mean - np.array(operator.box.low)) / sides - 0.5
     row, column = cells.row - centre[0], cells.column - centre[1]
     step_row, step_column = np.zeros_like(row), np.zeros_like(column)
-    turned = 0.0
+    turned, single = 0.0, 0.0
+    norm = np.linalg.inv(np.linalg.cholesky(covariance))
     for j in range(operator.terms):
         image = _Images(operator, j, cells)
         moved_row, moved_column = image.row - cells.row, image.column - cells.column
         step_row += moved_row / operator.terms
         step_column += moved_column / operator.terms
+        each = np.stack([moved_row * sides[0], moved_column * sides[1]])
+        single += _length(norm, each, cells.mass) / operator.terms
         across = row * moved_column - column * moved_row + image.spread_turn
         turned += float((cells.mass * across).sum()) / operator.terms
     flux = current(operator, state) * sides.prod()
-    norm = np.linalg.inv(np.linalg.cholesky(covariance))
-    carried = np.linalg.norm(np.einsum("ab,bij->aij", norm, flux), axis=0).sum()
-    steps = np.stack([step_row * sides[0], step_column * sides[1]])
-    moved = (cells.mass * np.linalg.norm(np.einsum("ab,bij->aij", norm, steps), axis=0)).sum()
+    carried = _length(norm, flux, 1.0)
+    moved = _length(norm, np.stack([step_row * sides[0], step_column * sides[1]]), cells.mass)
     angle = turned / total / (2.0 * np.sqrt(np.linalg.det(in_cells)))
-    return Circulation(float(carried / moved) if moved > 0 else 0.0, float(angle), 2)
+    if moved <= STILL * single:
+        return Circulation(np.nan if single > 0 else 0.0, float(angle), 2)
+    return Circulation(carried / moved, float(angle), 2)
+
+
+def _length(norm: FloatArray, vectors: FloatArray, weights: FloatArray | float) -> float:
+    """Sum of the weighted lengths of vectors[axis, row, column], after `norm`."""
+    return float((weights * np.linalg.norm(np.einsum("ab,bij->aij", norm, vectors), axis=0)).sum())
 
 
 class _Rectangles:

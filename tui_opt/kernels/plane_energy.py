@@ -125,5 +125,7 @@ def _mean(values: FloatArray, mass: FloatArray, where: BoolArray) -> float:
 
 
 def _ratio(values: FloatArray, others: FloatArray, mass: FloatArray, where: BoolArray) -> float:
-    below = float((others[where] * mass[where]).sum())
-    return float((values[where] * mass[where]).sum()) / below if below > 0 else np.nan
+    above, below = (float((x[where] * mass[where]).sum()) for x in (values, others))
+    if below > 0:
+        return above / below
+    return 0.0 if where.any() else np.nan  # no force at all: a constant is an energy

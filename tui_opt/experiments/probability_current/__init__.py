@@ -22,6 +22,10 @@ _SECONDS_PER_WALKER_STEP = 4e-9
 _SECONDS_PER_CELL_STEP = 1e-8
 _IMPLICIT_STEPS_PER_STEP = 20
 _SECONDS_PER_STEP_BY_STEP = 4e-8
+_SECONDS_PER_PLANE_CELL_STEP = 3e-8
+_SECONDS_PER_PLANE_WALKER_STEP = 1e-8
+_MOST_FINER_CELLS = 1024
+_TRIAL_CELLS = 100
 
 
 def _each(*patterns: str) -> tuple[str, ...]:
@@ -59,8 +63,13 @@ def _metric(p: MetricParams) -> Estimate:
 
 def _plane(p: PlaneParams) -> Estimate:
     outputs = p.steps // p.output_every + 2
-    seconds = 1.0 + 2e-8 * p.cells**2 * p.steps + 1e-8 * p.walkers * p.steps
-    return Estimate(seconds, 50_000_000 + p.cells**2 * (300 + 8 * outputs) + 100 * p.walkers)
+    finer = 4 if 2 * p.cells <= _MOST_FINER_CELLS else 0
+    cells = p.cells**2 * (1.25 + finer) + 4 * _TRIAL_CELLS**2
+    seconds = 0.5 + 0.5 * len(p.losses) * p.steps * (
+        cells * _SECONDS_PER_PLANE_CELL_STEP + p.walkers * _SECONDS_PER_PLANE_WALKER_STEP
+    )
+    memory = p.cells**2 * (8 * outputs + 400 * max(1, finer)) + 100 * p.walkers
+    return Estimate(seconds, 100_000_000 + memory)
 
 
 FIELDS = Experiment(
@@ -243,6 +252,54 @@ PLANE = Experiment(
     params=later(f"{_HERE}.params:PlaneParams"),
     compute=f"{_HERE}.plane:compute",
     estimate=_plane,
+    findings=(
+        *(f"final_{name}_{axis}" for name in ("mean", "sd") for axis in (1, 2)),
+        "mean_error",
+        "mean_z",
+        "sd_error",
+        "sd_z",
+        "sd_relative_error",
+        "lost_walkers",
+        "circulation",
+        "circulation_share",
+        "circulation_error",
+        "settling_steps",
+        "noise_rank",
+        "energy_defect",
+        "mass_error",
+        "min_density",
+        "grid_error",
+        "sd_grid_error",
+        "cells_followed",
+        "outside",
+        "validity",
+    ),
+    arrays=(
+        "t",
+        "axis",
+        "w1",
+        "w2",
+        "density",
+        "density_w1",
+        "density_w2",
+        "mean",
+        "sd",
+        "mean_monte_carlo",
+        "mean_stderr",
+        "sd_monte_carlo",
+        "sd_stderr",
+        *(f"{name}_w{axis}" for name in ("histogram", "density_monte_carlo") for axis in (1, 2)),
+        "map",
+        "map_t",
+        "map_w1",
+        "map_w2",
+        "end_w1",
+        "end_w2",
+        "end_density",
+        "end_stream",
+        "end_density_map",
+        "end_stream_map",
+    ),
     headline=("mean_error", "sd_error", "circulation", "mass_error"),
     devices=("cuda", "cpu"),
     warm={"steps": 4, "output_every": 2, "cells": 32, "walkers": 1100},
@@ -251,5 +308,5 @@ PLANE = Experiment(
 SCENARIO = Scenario(
     name="probability-current",
     title="How a distribution of weights moves under SGD",
-    experiments=(FIELDS, EVOLVE, END_STATE, METRIC),
+    experiments=(FIELDS, EVOLVE, END_STATE, METRIC, PLANE),
 )

@@ -11,7 +11,13 @@ import numpy as np
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.datapoints import FloatArray
 from tui_opt.experiments.probability_current.params import PlaneParams
-from tui_opt.experiments.probability_current.plane_result import Answer, Motion, Walked, result_of
+from tui_opt.experiments.probability_current.plane_result import (
+    Answer,
+    Motion,
+    Walked,
+    relative_change,
+    result_of,
+)
 from tui_opt.experiments.probability_current.plane_system import PlaneSystem
 from tui_opt.kernels.ensembles import Record, joined, statistics
 from tui_opt.kernels.laws import TruncatedNormal
@@ -40,7 +46,10 @@ GROUP = 128 * BLOCK
 HISTOGRAM_CELLS = 120
 STIFFNESS_PLACES = 512
 """Places per axis at which curvatures are looked at."""
-STAGES = 4
+GRID_CHANGE = 1e-3
+"""Cells are divided by two per axis where doubling them changed a standard deviation by more, relative to it."""
+MOST_FINER_CELLS = 1024
+STAGES = 5
 
 Mover: TypeAlias = Callable[[PlaneOperator, PlaneState, int], None]
 """Advances a law by so many steps, in place."""
@@ -50,16 +59,32 @@ def compute(params: PlaneParams, ctx: Context) -> Result:
     """The law on cells, walkers beside it, and what the law settles to."""
     answer = _asked(params, ctx)
     move = _mover(ctx)
-    _follow(answer, answer.motion, params.cells, move, ctx, 0)
-    _follow(answer, answer.coarse, max(LEAST_CELLS, params.cells // 2), move, ctx, 1)
+    answer.motion.keep(answer.times.size)
+    _follow(answer, answer.motion, move, ctx, 0)
+    coarse = Motion(answer.box, max(LEAST_CELLS, params.cells // 2))
+    _follow(answer, coarse, move, ctx, 1)
+    answer.coarse = coarse
+    if _worth_finer_cells(answer):
+        finer = Motion(answer.box, params.cells, parts=2)
+        finer.keep(answer.times.size)
+        _follow(answer, finer, move, ctx, 2)
+        answer.motion, answer.coarse = finer, answer.motion
+        answer.coarse.density = finer.density[:0]
     if params.walkers:
-        _walk(answer, ctx, 2)
-    ctx.progress(3, STAGES, "stationary law")
+        _walk(answer, ctx, 3)
+    ctx.progress(4, STAGES, "stationary law")
     answer.settled = settled_law(
         answer.maps, answer.mean, answer.sd, _ends(params), min(params.cells, SETTLED_CELLS), SETTLING_STEPS,
         ctx.threads, ctx.check,
     )  # fmt: skip
     return result_of(answer, ctx.check)
+
+
+def _worth_finer_cells(answer: Answer) -> bool:
+    """Whether the cells change a standard deviation by more than is promised, and finer ones can be afforded."""
+    assert answer.coarse is not None
+    change = relative_change(answer.motion, answer.coarse)
+    return change > GRID_CHANGE and 2 * answer.params.cells <= MOST_FINER_CELLS
 
 
 def _asked(params: PlaneParams, ctx: Context) -> Answer:
@@ -108,8 +133,9 @@ def _mover(ctx: Context) -> Mover:
     return lambda operator, state, steps: advance(operator, state, steps, ctx.threads, ctx.check)
 
 
-def _follow(answer: Answer, motion: Motion, cells: int, move: Mover, ctx: Context, stage: int) -> None:
-    """Advance the initial law on so many cells per axis, and keep it at the output times."""
+def _follow(answer: Answer, motion: Motion, move: Mover, ctx: Context, stage: int) -> None:
+    """Advance the initial law on the cells of a motion, and keep it at the output times."""
+    cells = motion.cells * motion.parts
     operator = plane_operator(answer.maps, answer.box, cells, ctx.check)
     state = normal_state(operator, answer.mean, answer.sd)
     if state.outside > 0.5:
@@ -119,7 +145,6 @@ def _follow(answer: Answer, motion: Motion, cells: int, move: Mover, ctx: Contex
             f"{1 - state.outside:.3g} of the initial law. Widen w1_min, w1_max, w2_min and w2_max, or leave them on "
             "auto."
         )
-    motion.begin(operator, answer.times.size, keep=stage == 0)
     now = 0
     for then in answer.times:
         # One step at a time where one takes long, so that the progress moves.
@@ -131,7 +156,7 @@ def _follow(answer: Answer, motion: Motion, cells: int, move: Mover, ctx: Contex
         mean, covariance = mean_and_covariance(operator, state)
         motion.record(operator, state, mean, np.sqrt(np.diag(covariance)))
         ctx.check()
-        if stage == 0:
+        if motion is answer.motion:
             ctx.partial(lambda: result_of(answer, ctx.check))
 
 

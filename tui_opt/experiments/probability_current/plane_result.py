@@ -8,20 +8,15 @@ import numpy as np
 
 from tui_opt.experiments.datapoints import FloatArray
 from tui_opt.experiments.probability_current.params import PlaneParams
+from tui_opt.experiments.probability_current.plane_end import MASS_WORTH_A_WARNING, add_end
 from tui_opt.experiments.probability_current.plane_figures import add_figures
 from tui_opt.experiments.probability_current.plane_system import PlaneSystem
-from tui_opt.experiments.probability_current.setting import DIFFUSION_LIMIT
 from tui_opt.kernels.callables import Check
 from tui_opt.kernels.ensembles import Statistics
 from tui_opt.kernels.laws import sampling_errors
-from tui_opt.kernels.plane import Box, PlaneField, PlaneOperator, PlaneState, density, mean_and_covariance
-from tui_opt.kernels.plane_current import circulation, stream_function
-from tui_opt.kernels.plane_energy import EnergyCondition, energy_condition
+from tui_opt.kernels.plane import Box, PlaneField, PlaneOperator, PlaneState, density
 from tui_opt.kernels.plane_settling import Settled
 from tui_opt.result import FindingKind, Result
-
-MASS_WORTH_A_WARNING = 1e-6
-NO_NOISE, ALONG_ONE_DIRECTION = 0, 1
 
 
 @dataclass
@@ -29,31 +24,45 @@ class Motion:
     """A law on cells at the output times so far.
 
     Attributes:
-        density: [t, w1, w2]; empty where it is not kept.
+        box: what the cells cover.
+        cells: per axis, those on which the law is shown.
+        parts: into how many, per axis, each of them is divided for the steps.
+        density: [t, w1, w2] on the cells shown; empty where it is not kept.
         mean, sd: [axis] for each time.
         outside: for each time, mass that has left the cells.
         mass_error: largest deviation of the total, what has left included, from 1.
         least: the least density of any cell at any time.
-        operator: the step on these cells.
     """
 
+    box: Box
+    cells: int
+    parts: int = 1
     density: FloatArray = field(default_factory=lambda: np.empty((0, 0, 0)))
     mean: list[FloatArray] = field(default_factory=list)
     sd: list[FloatArray] = field(default_factory=list)
     outside: list[float] = field(default_factory=list)
     mass_error: float = 0.0
     least: float = np.inf
-    operator: PlaneOperator | None = None
 
-    def begin(self, operator: PlaneOperator, times: int, keep: bool) -> None:
-        """Make room for the densities at so many times, if they are to be kept."""
-        self.operator = operator
-        self.density = np.empty((times if keep else 0, *operator.cells))
+    @property
+    def sides(self) -> FloatArray:
+        """[axis], sides of the cells shown."""
+        sides: FloatArray = (np.array(self.box.high) - np.array(self.box.low)) / self.cells
+        return sides
+
+    def edges(self, axis: int) -> FloatArray:
+        """Borders of the cells shown along an axis (0 or 1)."""
+        return np.linspace(self.box.low[axis], self.box.high[axis], self.cells + 1)
+
+    def keep(self, times: int) -> None:
+        """Make room for the densities at so many times."""
+        self.density = np.empty((times, self.cells, self.cells))
 
     def record(self, operator: PlaneOperator, state: PlaneState, mean: FloatArray, sd: FloatArray) -> None:
         """Add the law at the next output time."""
         if len(self.density):
-            self.density[len(self.mean)] = density(operator, state)
+            fine = density(operator, state).reshape(self.cells, self.parts, self.cells, self.parts)
+            self.density[len(self.mean)] = fine.mean(axis=(1, 3))
         self.mean.append(mean)
         self.sd.append(sd)
         self.outside.append(state.outside)
@@ -82,22 +91,26 @@ class Answer:
     box: Box
     times: FloatArray
     stiffness: float = np.nan
-    motion: Motion = field(default_factory=Motion)
-    coarse: Motion = field(default_factory=Motion)
+    motion: Motion = field(init=False)
+    coarse: Motion | None = None
     walked: list[Walked] = field(default_factory=list)
     settled: Settled | None = None
+
+    def __post_init__(self) -> None:
+        self.motion = Motion(self.box, self.params.cells)
 
 
 def result_of(answer: Answer, check: Check) -> Result:
     """The result, or as much of it as there is."""
     result = Result()
     motion = answer.motion
-    assert motion.operator is not None
     known = len(motion.mean)
     result.add_array("t", answer.times[:known], ("t",), unit="steps", text="steps taken")
     for axis in range(2):
         name = f"w{axis + 1}"
-        result.add_array(name, motion.operator.centres(axis), (name,), unit="W", text="middles of the cells")
+        edges = motion.edges(axis)
+        middles = 0.5 * (edges[1:] + edges[:-1])
+        result.add_array(name, middles, (name,), unit="W", text="middles of the cells")
     result.add_array("axis", np.array([1.0, 2.0]), ("axis",), text="number of the parameter")
     dims = ("t", "w1", "w2")
     result.add_array("density", motion.density[:known], dims, unit="1/W²", text="density on the cells")
@@ -114,15 +127,14 @@ def result_of(answer: Answer, check: Check) -> Result:
             text = f"{words} of W{axis + 1} at the end"
             result.add_finding(f"final_{name}_{axis + 1}", float(values[-1][axis]), text, unit="W")
     if answer.settled is not None:
-        _add_end(result, answer, answer.settled, check)
+        add_end(result, answer.system, answer.params.temperature, answer.stiffness, answer.settled, check)
     _add_accuracy(result, answer)
     add_figures(result)
     return result
 
 
 def _add_marginals(result: Result, motion: Motion, known: int) -> None:
-    assert motion.operator is not None
-    sides = motion.operator.sides
+    sides = motion.sides
     for axis in range(2):
         values = motion.density[:known].sum(axis=2 - axis) * sides[1 - axis]
         text = f"density of W{axis + 1} alone"
@@ -149,15 +161,14 @@ def _add_walkers(result: Result, answer: Answer) -> None:
         )
     lost = float(statistics[0].lost[-1])
     if lost > 0:
-        text = "share of the walkers at no finite place at the end; mean and spread are those of the others"
+        text = f"{lost:.3g} of the walkers are at no finite place at the end; mean and spread are those of the others"
         result.add_finding("lost_walkers", lost, text, kind="warning")
 
 
 def _add_errors(result: Result, answer: Answer) -> None:
     """Worst deviations over time and axes of mean and spread from the walkers', by the law's own sampling errors."""
     motion = answer.motion
-    assert motion.operator is not None
-    edges = [np.linspace(answer.box.low[k], answer.box.high[k], answer.params.cells + 1) for k in range(2)]
+    edges = [motion.edges(k) for k in range(2)]
     marginals = [result.arrays[f"density_w{k + 1}"].values for k in range(2)]
     errors = np.array(
         [
@@ -165,16 +176,21 @@ def _add_errors(result: Result, answer: Answer) -> None:
             for t in range(len(motion.mean))
         ]
     )
+    # What has left the cells is no part of their mean, and of the walkers' until it is at no finite place.
+    whole = np.array(motion.outside) <= MASS_WORTH_A_WARNING
     for i, (name, ours) in enumerate((("mean", motion.mean), ("sd", motion.sd))):
         theirs = result.arrays[f"{name}_monte_carlo"].values
         words = "mean" if name == "mean" else "standard deviation"
-        away = np.abs(np.array(ours) - theirs)
+        away = np.where(whole[:, None], np.abs(np.array(ours) - theirs), np.nan)
         if not np.isfinite(away).any():
-            result.add_missing(f"{name}_error", f"no {words} is left to compare with Monte Carlo's", unit="W")
+            why = f"at no time both the cells and the walkers have a {words} of the whole law"
+            result.add_missing(f"{name}_error", why, unit="W")
             continue
         worst = np.unravel_index(int(np.nanargmax(away)), away.shape)
         text = f"largest deviation of a {words} from Monte Carlo's over time (W{worst[1] + 1}, t = "
         text += f"{answer.times[worst[0]]:.0f})"
+        if not whole.all():
+            text += f", as long as the cells hold all, to t = {answer.times[whole][-1]:.0f}"
         result.add_finding(
             f"{name}_error", float(away[worst]), text, unit="W", stderr=float(errors[(*worst, i)])
         )
@@ -188,7 +204,11 @@ def _add_errors(result: Result, answer: Answer) -> None:
                 ratio = away / theirs
             if np.isfinite(ratio).any():
                 text = "largest deviation of a standard deviation from Monte Carlo's, relative to it"
-                result.add_finding("sd_relative_error", float(np.nanmax(ratio)), text, kind="accuracy")
+                most = np.unravel_index(int(np.nanargmax(ratio)), ratio.shape)
+                error = float(errors[(*most, i)] / theirs[most])
+                result.add_finding(
+                    "sd_relative_error", float(ratio[most]), text, stderr=error, kind="accuracy"
+                )
 
 
 def _add_accuracy(result: Result, answer: Answer) -> None:
@@ -197,15 +217,19 @@ def _add_accuracy(result: Result, answer: Answer) -> None:
     result.add_finding("mass_error", motion.mass_error, text, kind="accuracy")
     text = "least density anywhere at any time"
     result.add_finding("min_density", motion.least, text, unit="1/W²", kind="accuracy")
-    if coarse.mean:
+    if coarse is not None and coarse.mean:
         number = len(coarse.mean)
-        changes = [
+        means, sds = (
             np.array(a[:number]) - np.array(b)
             for a, b in ((motion.mean, coarse.mean), (motion.sd, coarse.sd))
-        ]
+        )
         text = "largest change of a mean or standard deviation by cells of twice the size"
-        worst = float(np.nanmax(np.abs(changes), initial=0.0))
+        worst = float(np.nanmax(np.abs([means, sds]), initial=0.0))
         result.add_finding("grid_error", worst, text, unit="W", kind="accuracy")
+        text = "largest change of a standard deviation by cells of twice the size, relative to it"
+        result.add_finding("sd_grid_error", relative_change(motion, coarse), text, kind="accuracy")
+    text = "cells per axis on which the law was followed; `cells` of them are shown"
+    result.add_finding("cells_followed", motion.cells * motion.parts, text, kind="accuracy")
     outside = motion.outside[-1]
     kind: FindingKind = "warning" if outside > MASS_WORTH_A_WARNING else "accuracy"
     text = (
@@ -218,84 +242,10 @@ def _add_accuracy(result: Result, answer: Answer) -> None:
     result.add_finding("validity", answer.stiffness, text, kind="accuracy")
 
 
-# --- where it ends --------------------------------------------------------------------------------------------------
-
-
-def _add_end(result: Result, answer: Answer, settled: Settled, check: Check) -> None:
-    """The circulation of the law that is settled to, and whether there is an energy."""
-    if settled.gone:
-        why = f"after {settled.steps} steps nothing is left inside the cells, so there is no stationary law"
-        for name in ("circulation", "circulation_share", "energy_defect"):
-            result.add_missing(name, why)
-        result.warn(f"No stationary law: {why}.")
-        return
-    ours = circulation(settled.operator, settled.state)
-    theirs = circulation(settled.coarse_operator, settled.coarse_state)
-    mean = mean_and_covariance(settled.operator, settled.state)[0]
-    _add_settled_law(result, settled)
-    _warn_of_the_end(result, settled)
-    if ours.dimension == 0:
-        why = f"the law ends in the point ({mean[0]:.4g}, {mean[1]:.4g}), where there is nothing that could circulate"
-        for name in ("circulation", "circulation_share", "energy_defect"):
-            result.add_missing(name, why)
-        return
-    where = "of the stationary law" if settled.settled else "of the law that it has come to"
-    if ours.dimension == 1:
-        where += ", which lies on a line, where nothing can circulate"
-    text = f"mean angle by which W turns round its mean per step, from W1 to W2, {where}; 0 where there is an energy"
-    result.add_finding("circulation", ours.turning, text, unit="rad")
-    text = f"the current's share in the motion {where}; without circulation it is of the order of T max|H|"
-    result.add_finding("circulation_share", ours.share, text)
-    if np.isfinite(theirs.turning):
-        text = "change of the circulation by cells of twice the size"
-        error = abs(ours.turning - theirs.turning)
-        result.add_finding("circulation_error", error, text, unit="rad", kind="accuracy")
-    check()
-    condition = energy_condition(
-        answer.system.gradients, answer.params.temperature, settled.operator, settled.state, check
-    )
-    _add_condition(result, condition, answer.stiffness)
-
-
-def _add_settled_law(result: Result, settled: Settled) -> None:
-    operator, state = settled.operator, settled.state
-    for axis in range(2):
-        name = f"end_w{axis + 1}"
-        result.add_array(
-            name, operator.centres(axis), (name,), unit="W", text="cells of the law that is settled to"
-        )
-    dims = ("end_w1", "end_w2")
-    result.add_array(
-        "end_density", density(operator, state), dims, unit="1/W²", text="density that the law settles to"
-    )
-    text = "stream function of its current, which flows along the contours with higher values to its left"
-    result.add_array("end_stream", stream_function(operator, state), dims, unit="1/step", text=text)
-    text = "steps after which mean and spread have settled"
-    result.add_finding("settling_steps", settled.steps, text, unit="steps", kind="accuracy")
-
-
-def _warn_of_the_end(result: Result, settled: Settled) -> None:
-    if not settled.settled:
-        result.warn(
-            f"The law has not settled after {settled.steps} steps: its mean and spread still move by "
-            f"{settled.change:.2g} of the spread per step. The circulation is that of the law then."
-        )
-    if settled.left > MASS_WORTH_A_WARNING:
-        result.warn(
-            f"By the time the law settles, {settled.left:.3g} of it has left the cells: the circulation is that of "
-            "what stays inside."
-        )
-
-
-def _add_condition(result: Result, condition: EnergyCondition, stiffness: float) -> None:
-    text = "rank of the noise S² where the stationary law has most of its mass"
-    result.add_finding("noise_rank", condition.rank, text)
-    if condition.rank == NO_NOISE:
-        result.add_missing("energy_defect", "there is no noise where the law has most of its mass")
-        return
-    text = "mean of |curl S⁻²(2G/T + div S²)| times √det of the law's covariance; 0 where there is an energy"
-    if condition.rank == ALONG_ONE_DIRECTION:
-        text = "share of 2G/T + div S² across the noise, which has one direction only; 0 where there is an energy"
-    if stiffness > DIFFUSION_LIMIT:
-        text += f" (T max|H| is {stiffness:.3g}, beyond the diffusion limit in which this holds)"
-    result.add_finding("energy_defect", condition.defect, text)
+def relative_change(fine: Motion, coarse: Motion) -> float:
+    """Largest change of a standard deviation by the cells, relative to it; 0 where none is known."""
+    number = min(len(fine.sd), len(coarse.sd))
+    ours, theirs = np.array(fine.sd[:number]), np.array(coarse.sd[:number])
+    with np.errstate(all="ignore"):
+        change = np.abs(ours / theirs - 1.0)
+    return float(change[np.isfinite(change)].max(initial=0.0))
