@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,12 +13,21 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.forking import Forks, serving
 from tui_opt import scenario
 
 TESTS = Path(__file__).parent
 PLUGIN = TESTS / "example_plugin"
 PROCESS_TIMEOUT = 120
 sys.path.insert(0, str(PLUGIN))  # so that tests can import the example when they are collected
+
+# Every process of a session keeps compiled kernels beside their modules: what one compiled, no other compiles again.
+# It must be said before the first test module imports numba.
+os.environ.setdefault("NUMBA_CACHE_DIR", "")
+
+# A job in the background ignores SIGINT, and so would all it starts: Ctrl-C could not be tested.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says nothing about whether it is right.
 settings.register_profile("optexplore", deadline=None)
@@ -46,14 +56,13 @@ def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _isolated(tmp_path_factory: pytest.TempPathFactory, plugin_path: list[str]) -> Iterator[None]:
-    """No test sees the user's runs; kernels are compiled once for the whole session and all its processes."""
-    # The processes of pytest-xdist have neighbouring folders, and share what they compile.
+    """No test sees the user's runs; kernels are specialised once for the whole session and all its processes."""
+    # The processes of pytest-xdist have neighbouring folders, and share what they specialise.
     base = tmp_path_factory.getbasetemp()
     cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPTEXPLORE_RUNS_DIR", str(tmp_path_factory.mktemp("runs")))
         patch.setenv("OPTEXPLORE_CACHE_DIR", str(cache))
-        patch.setenv("NUMBA_CACHE_DIR", str(cache / "numba"))
         patch.setenv("NO_COLOR", "1")
         for folder in reversed(plugin_path):
             patch.syspath_prepend(folder)
@@ -74,8 +83,11 @@ Completed = subprocess.CompletedProcess[str]
 Cli = Callable[..., Completed]
 
 
-@pytest.fixture
-def environment(plugin_path: list[str]) -> Callable[..., dict[str, str]]:
+Environment = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(scope="session")
+def environment(plugin_path: list[str]) -> Environment:
     """The environment of a process that sees the package, the example plugin, and the test's own store."""
 
     def make(**changes: str) -> dict[str, str]:
@@ -85,9 +97,35 @@ def environment(plugin_path: list[str]) -> Callable[..., dict[str, str]]:
     return make
 
 
+@pytest.fixture(scope="session")
+def forks(
+    tmp_path_factory: pytest.TempPathFactory, environment: Environment, _isolated: None
+) -> Iterator[Forks]:
+    """Forked processes of `optexplore`, which see the example plugin."""
+    with serving(tmp_path_factory.mktemp("forks"), environment()) as made:
+        yield made
+
+
 @pytest.fixture
-def cli(environment: Callable[..., dict[str, str]], runs: Path, tmp_path: Path) -> Cli:
-    """`optexplore` as a process of its own: `cli("runs", "list")` returns it completed."""
+def cli(forks: Forks, environment: Environment, runs: Path, tmp_path: Path) -> Cli:
+    """`optexplore` as a process of its own: `cli("runs", "list")` returns it completed.
+
+    It is forked from one that has imported everything, which costs a fiftieth of a new one. Where starting itself is
+    looked at, `new_cli` starts one.
+    """
+
+    def call(*words: str | Path, **changes: str) -> Completed:
+        process = forks.start(*words, environment=environment(**changes), folder=tmp_path)
+        code = process.wait(PROCESS_TIMEOUT)
+        out, err = process.out.read_text("utf-8"), process.err.read_text("utf-8")
+        return Completed(["optexplore", *map(str, words)], code, out, err)
+
+    return call
+
+
+@pytest.fixture
+def new_cli(environment: Environment, runs: Path, tmp_path: Path) -> Cli:
+    """The same with a process that is really started."""
 
     def call(*words: str | Path, **changes: str) -> Completed:
         return subprocess.run(

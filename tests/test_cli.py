@@ -371,7 +371,7 @@ def test_usage_errors_of_a_batch_name_the_option(cli):
     for word, usage in (("--batch", "--batch"), ("batch", "batch")):
         done = cli(word, "--nonsense")
         assert done.returncode == 2
-        assert f"tui_opt {usage} [OPTIONS] FILES" in done.stderr
+        assert f"optexplore {usage} [OPTIONS] FILES" in done.stderr
 
 
 def test_an_unknown_state_is_a_usage_error(cli):
@@ -443,10 +443,13 @@ def test_a_long_run_says_so_before_it_begins(environment, write, tmp_path, runs)
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=tmp_path, env=environment()
     )
-    assert process.stderr is not None
-    first = process.stderr.readline()
-    assert re.search(r"takes about (\d+:\d\d:\d\d|\d+ days)", first)
-    process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=60)
+    try:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        assert re.search(r"takes about (\d+:\d\d:\d\d|\d+ days)", first)
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "Traceback" not in rest

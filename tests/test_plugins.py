@@ -139,9 +139,9 @@ def test_a_plugin_is_listed_shown_and_run_like_any_other(cli: Cli, write: Callab
     assert document["findings"][0]["name"] == "rest_time"
 
 
-def test_a_broken_plugin_is_said_on_stderr_and_the_rest_goes_on(cli: Cli, tmp_path: Path) -> None:
+def test_a_broken_plugin_is_said_on_stderr_and_the_rest_goes_on(new_cli: Cli, tmp_path: Path) -> None:
     write_plugin_metadata(tmp_path, {"wobble": "nowhere_to_be_found:SCENARIO"})
-    done = cli("list", PYTHONPATH=str(tmp_path))
+    done = new_cli("list", PYTHONPATH=str(tmp_path))
     assert done.returncode == 0
     assert "toy-sgd" in done.stdout
     assert "wobble" not in done.stdout

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import DROP
-from tests.faults.conftest import Forks
+from tests.forking import Forks
 from tui_opt.index import INDEX
 from tui_opt.runner import run_directory
 from tui_opt.runner.run_directory import RunDirectory

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import DROP, SCATTER
-from tests.faults.conftest import Forks
+from tests.forking import Forks
 from tui_opt.runner import files
 from tui_opt.runner.run_directory import NEW_MARK, RunDirectory
 

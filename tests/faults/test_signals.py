@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import DROP, SCATTER, write_plugin_metadata
-from tests.faults.conftest import PATIENCE, Forks, Process
+from tests.forking import PATIENCE, Forks, Process
 from tui_opt.runner import files
 from tui_opt.runner.run_directory import RunDirectory
 
@@ -128,17 +128,23 @@ def test_a_second_signal_does_not_wait_for_a_computation_that_never_looks(
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
     ) as process:
-        deadline = time.monotonic() + PATIENCE
-        found: list[Path] = []
-        while not (found and RunDirectory(found[0]).status()["progress"] > 0) and time.monotonic() < deadline:
-            assert process.poll() is None
-            found = list(runs.glob("2*"))
-            time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.5)
-        assert process.poll() is None  # it is given its chance
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=PATIENCE)
+        try:
+            deadline = time.monotonic() + PATIENCE
+            found: list[Path] = []
+            while (
+                not (found and RunDirectory(found[0]).status()["progress"] > 0)
+                and time.monotonic() < deadline
+            ):
+                assert process.poll() is None
+                found = list(runs.glob("2*"))
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.5)
+            assert process.poll() is None  # it is given its chance
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()  # it would never end by itself
     assert process.returncode == 130
     assert "Traceback" not in err
     run = RunDirectory(found[0])

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from tests.conftest import DROP, SCATTER
-from tests.faults.conftest import Forks
 from tests.faults.test_crowds import fill
+from tests.forking import Forks
 from tests.workers.conftest import planned, state, wait_for
 from tui_opt.errors import UsageError
 from tui_opt.runner.lock import is_locked

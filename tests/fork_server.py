@@ -1,8 +1,9 @@
 """A process that has imported everything and forks an `optexplore` on request, so that hundreds of them cost little.
 
-Reads a JSON object a line: {"start": {"words", "out", "err", "ignore", "worker"}} answers {"pid"}, {"poll": pid}
-answers {"code"}, null while it runs, and minus the signal's number where one ended it. A worker leads a session of its
-own, as real ones do, and its app is gone from the start: it drains what it can claim.
+Reads a JSON object a line: {"start": {"words", "out", "err", "ignore", "worker", "environment", "folder",
+"checkpoints"}} answers {"pid"}, {"poll": pid} answers {"code"}, null while it runs, and minus the signal's number where
+one ended it. A worker leads a session of its own, as real ones do, and its app is gone from the start: it drains what
+it can claim.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import json
 import os
 import signal
 import sys
+import warnings
 from typing import Any
 
 
 def prepare() -> None:
-    """Import what a run needs, and make checkpoints frequent, so that kills meet them half-written."""
+    """Import what a run needs."""
     import bouncing_ball.compute  # noqa: F401
     import numba.core.event  # noqa: F401
 
@@ -24,19 +26,30 @@ def prepare() -> None:
     import tui_opt.cli.runs
     import tui_opt.runner.sweeping
     import tui_opt.runner.worker  # noqa: F401
-    from tui_opt.runner import context
     from tui_opt.runner.machine import provenance
     from tui_opt.scenario import registry
 
     registry()
     provenance("cpu", "float64", 1)
-    context.Checkpoint.__init__.__defaults__ = (0.02,)
     gc.freeze()
 
 
-def child(words: list[str], out: str, err: str, ignore: list[int], worker: bool) -> None:
-    """Become `optexplore`, or a worker, with these words; never returns."""
+def child(
+    words: list[str],
+    out: str,
+    err: str,
+    ignore: list[int],
+    worker: bool,
+    environment: dict[str, str] | None,
+    folder: str | None,
+    checkpoints: float | None,
+) -> None:
+    """Become `optexplore`, or a worker, with these words; never returns.
+
+    Checkpoints that are written every few hundredths of a second are often met half-written by a kill.
+    """
     from tui_opt.cli import main
+    from tui_opt.runner import context
     from tui_opt.runner import worker as worker_module
 
     code = 70
@@ -45,6 +58,13 @@ def child(words: list[str], out: str, err: str, ignore: list[int], worker: bool)
             signal.signal(number, signal.SIG_IGN)
         for path, stream in ((out, 1), (err, 2), (os.devnull, 0)):
             os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644), stream)
+        if environment is not None:
+            os.environ.clear()
+            os.environ.update(environment)
+        if folder is not None:
+            os.chdir(folder)
+        if checkpoints is not None:
+            context.Checkpoint.__init__.__defaults__ = (checkpoints,)
         if worker:
             os.setsid()
             sys.exit(worker_module.main(words))
@@ -68,6 +88,13 @@ def poll(pid: int, ended: dict[int, int]) -> int | None:
     return ended[pid]
 
 
+def fork() -> int:
+    """Fork; the threads of number libraries, which later Pythons warn of, are idle here and not missed there."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
 def serve() -> None:
     """Answer requests until stdin ends."""
     prepare()
@@ -76,7 +103,7 @@ def serve() -> None:
     for line in sys.stdin:
         request: dict[str, Any] = json.loads(line)
         if "start" in request:
-            pid = os.fork()
+            pid = fork()
             if pid == 0:
                 child(**request["start"])
             print(json.dumps({"pid": pid}), flush=True)
