@@ -245,11 +245,15 @@ def test_every_figure_draws_arrays_that_are_there() -> None:
     [
         ({"w_min": 2.0, "w_max": 3.0}, "hold"),
         ({"w_min": 20.0}, "w_min must be below w_max"),
+        (
+            {"gradients": ["log(W)", "W"], "initial_min": "none", "initial_sd": 0.5, "models": ["ito"]},
+            "ito cannot be set up",
+        ),
     ],
 )
 def test_impossible_cells_are_a_sentence(params: dict[str, Any], words: str) -> None:
     with pytest.raises(ExperimentError, match=words):
-        evolve(models=["operator"], **params)
+        evolve(**{"models": ["operator"], **params})
 
 
 def test_diverging_walkers_are_cut_off_and_said() -> None:

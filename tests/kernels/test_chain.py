@@ -202,6 +202,13 @@ def test_the_interval_of_a_random_walk_grows_like_its_spread():
         assert reach.low == pytest.approx(-reach.high, rel=0.05)
 
 
+def test_steady_steps_from_a_narrow_start_do_not_count_as_diverging():
+    steps = 10_000
+    reach = reachable(updated(plus_minus, 0.1), TruncatedNormal(0, 1e-5), steps)
+    assert not reach.clipped
+    assert 6.3 * 0.1 * np.sqrt(steps) < reach.high < 7.4 * 0.1 * np.sqrt(steps)
+
+
 def test_diverging_walkers_clip_the_interval():
     reach = reachable(updated(lambda w: np.stack([-w, -2 * w]), 0.5), INITIAL, 200)
     assert reach.clipped

@@ -127,8 +127,17 @@ def test_a_law_outside_the_cells_is_refused():
         TruncatedNormal(0.0, 0.0, 1.0)
 
 
-def test_moments_of_nothing_are_not_a_number():
-    assert np.isnan(moments(np.linspace(0, 1, 9), np.zeros(8))).all()
+def test_a_law_far_narrower_than_doubles_resolve_is_a_point():
+    edges = np.linspace(0, 1, 11)
+    for sd in (1e-20, 1e-200):
+        masses, _ = masses_of(TruncatedNormal(0.32, sd), edges)
+        assert masses[[2, 3]] == pytest.approx([0.3, 0.7])
+
+
+def test_moments_and_distribution_of_nothing_are_not_a_number():
+    edges, nothing = np.linspace(0, 1, 9), np.zeros(8)
+    assert np.isnan(moments(edges, nothing)).all()
+    assert np.isnan(cdf_on_cells(edges, nothing, edges)).all()
 
 
 def test_distances_between_laws_on_cells():

@@ -26,6 +26,8 @@ from tui_opt.kernels.philox import philox
 _UNIT: Final = 2.0**-53
 _ROOT2: Final = float(np.sqrt(2.0))
 _ROOT2_OVER_PI: Final = float(np.sqrt(2.0 / np.pi))
+_FARTHEST: Final = 1e150
+"""Distances, in standard deviations, whose squares do not overflow."""
 _FAR_CUT: Final = 30.0
 """A cut farther out, in standard deviations, leaves nearly an exponential law, which is expanded in 1 / cut^2."""
 
@@ -194,8 +196,10 @@ def sampling_errors(edges: FloatArray, masses: FloatArray, walkers: int) -> tupl
 
 
 def cdf_on_cells(edges: FloatArray, masses: FloatArray, w: FloatArray) -> FloatArray:
-    """P(W <= w) of a law on cells, [n], as a share of its mass."""
+    """P(W <= w) of a law on cells, [n], as a share of its mass; NaN where there is none."""
     sums = np.append(0.0, np.cumsum(masses))
+    if not sums[-1] > 0:
+        return np.full(np.shape(w), np.nan)
     return np.asarray(np.interp(w, edges, sums / sums[-1]))
 
 
@@ -283,7 +287,8 @@ _Parts: TypeAlias = tuple[float, float, FloatArray, FloatArray, FloatArray]
 
 
 def _normal_parts(law: TruncatedNormal, edges: FloatArray) -> _Parts:
-    z = (np.maximum(edges, law.least) - law.mean) / law.sd
+    with np.errstate(over="ignore"):
+        z = np.clip((np.maximum(edges, law.least) - law.mean) / law.sd, -_FARTHEST, _FARTHEST)
     low, high = z[:-1], z[1:]
     # The smaller of the two tails, so that far cells keep their digits.
     mass = np.where(low > 0, special.ndtr(-low) - special.ndtr(-high), special.ndtr(high) - special.ndtr(low))

@@ -15,7 +15,8 @@ CELLS = 1500
 WIDEN = 0.5
 """Part of the width by which a side is moved out when more leaves there."""
 MAX_WIDTH = 1000.0
-"""In units of the initial width: a law that grows wider counts as diverging."""
+"""In units of the initial width: a law that grows wider counts as diverging, unless steps no longer than its first
+ones could have carried it there."""
 CLIPPED_WIDTH = 30.0
 """Width, in the same units, that is shown of a law that diverges."""
 MAX_LOOKS = 4000
@@ -34,13 +35,16 @@ def reachable(maps: TermField, law: TruncatedNormal, steps: int, check: Check = 
         steps: number of steps, 0 or more.
         check: called every few tens of milliseconds.
 
-    Returns: the interval; `clipped` where the law grows to more than a thousand times its width. What lies in
-        an interval of 30 times the width is then kept, and the rest leaves it.
+    Returns: the interval; `clipped` where the law grows to more than a thousand times its width, and farther than
+        as many steps as long as the longest first one could reach. What lies in an interval of 30 times the width
+        is then kept, and the rest leaves it.
     """
-    low, high = _first_interval(maps, law)
+    low, high, longest_move = _first_interval(maps, law)
     first_width = high - low
     centre = 0.5 * (low + high)
-    while high - low <= MAX_WIDTH * first_width:
+    # The last widening may overshoot what is needed by half.
+    most = max(MAX_WIDTH * first_width, min(4 * steps * longest_move, FARTHEST))
+    while high - low <= most:
         chain = chain_on_edges(maps, np.linspace(low, high, CELLS + 1), check)
         below, above, inside = _follow(chain, law, steps, check)
         if inside is not None:
@@ -75,7 +79,8 @@ def monotone_hull(
     return float(ends[0]), float(ends[1])
 
 
-def _first_interval(maps: TermField, law: TruncatedNormal) -> tuple[float, float]:
+def _first_interval(maps: TermField, law: TruncatedNormal) -> tuple[float, float, float]:
+    """Ends of an interval with room around the law, and the longest first step that is finite."""
     low, high = law.interval()
     ends = np.linspace(low, high, 65) if high > low else np.array([low])
     images = evaluate_terms(maps, ends)
@@ -83,7 +88,7 @@ def _first_interval(maps: TermField, law: TruncatedNormal) -> tuple[float, float
     move = float(moves[np.isfinite(moves)].max(initial=0.0))
     # A law at a point, or a narrow one, gets room for its first step.
     room = max(high - low, min(move, 1.0), 1e-3 * max(1.0, abs(low), abs(high))) / 16
-    return low - room, high + room
+    return low - room, high + room, move
 
 
 def _follow(

@@ -134,10 +134,17 @@ def _interval(
         for model in params.models:
             if model != OPERATOR and not clipped:
                 equation = setting.equation(model)
-                low, high = interval_of_diffusion(equation, law, params.steps, low, high, ctx.check)
+                try:
+                    low, high = interval_of_diffusion(equation, law, params.steps, low, high, ctx.check)
+                except ValueError as error:
+                    raise _not_set_up(model, error) from None
     low = low if params.w_min == "auto" else float(params.w_min)
     high = high if params.w_max == "auto" else float(params.w_max)
     return low, high, clipped
+
+
+def _not_set_up(model: str, error: ValueError) -> ExperimentError:
+    return ExperimentError(f"The model {model} cannot be set up on these cells: {error}")
 
 
 def _half_as_many(edges: FloatArray) -> FloatArray:
@@ -190,7 +197,7 @@ def _by_diffusion(answer: Answer, model: str, edges: FloatArray, ctx: Context) -
         fine = refined_edges(edges, equation)
         generator = generator_on_edges(equation, fine)
     except ValueError as error:
-        raise ExperimentError(f"The model {model} cannot be set up on these cells: {error}") from None
+        raise _not_set_up(model, error) from None
     initial = _initial(answer, fine)
     scheme = Scheme(answer.params.scheme)
     dt = step_size(equation, generator, initial, float(answer.times[-1]), scheme, ctx.check)
