@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import math
 import types
 from collections.abc import Iterable
@@ -11,16 +12,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from tui_opt.expressions import ExpressionError, parse
+from tui_opt.expressions.functions import FUNCTIONS
+from tui_opt.param_values import SIGN, as_lists
 from tui_opt.problems import Problem, shown
 
 ParamKind = Literal["real", "integer", "flag", "choice", "text", "expression"]
-
-
-def as_lists(value: Any) -> Any:
-    """A value with its tuples as the lists that TOML and JSON have."""
-    if isinstance(value, tuple | list):
-        return [as_lists(v) for v in value]
-    return value
+#: what the entries of a list are: single values, names with a value each, or lists themselves.
+ParamForm = Literal["values", "pairs", "rows"]
 
 
 class NonEmpty:
@@ -32,7 +30,8 @@ class ParamSpec:
     """A parameter as a form sees it.
 
     `one` and `many` say whether a single value and a list are allowed; `words` are texts allowed in place of a number
-    (such as `auto`); bounds hold for every entry of a list, which has at least `least` of them.
+    (such as `auto`); bounds hold for every entry of a list, which has at least `least` of them. `form` says what the
+    entries are; with `is_pair` the value is a name with a value of this kind.
     """
 
     name: str
@@ -54,14 +53,26 @@ class ParamSpec:
     group: str = ""
     variables: tuple[str, ...] = ()
     least: int = 0
+    form: ParamForm = "values"
+    is_pair: bool = False
 
     @property
     def allowed(self) -> str:
         """What may be given, in words."""
+        if self.form == "pairs":
+            value = self.of_entry().of_pair()
+            if self.kind == "expression":
+                value = replace(value, variables=("the names", *self.variables))
+            return f"a table of names, each with {value.allowed}"
+        if self.form == "rows":
+            entries = self.of_entry().allowed.removeprefix("a list of ")
+            return f"a list of rows of equal length, each a list of {entries}"
+        if self.is_pair:
+            return f"a name {SIGN} {self.of_pair().allowed.removeprefix('a ').removeprefix('an ')}"
         if self.kind == "choice":
             base = "one of " + ", ".join(map(repr, self.choices))
         elif self.kind == "expression":
-            base = "an expression in " + ", ".join(self.variables)
+            base = f"an expression in {', '.join(self.variables)}" if self.variables else "an expression"
         elif self.kind == "flag":
             base = "true or false"
         elif self.kind == "text":
@@ -86,9 +97,21 @@ class ParamSpec:
         return base
 
     @property
+    def has_entries(self) -> bool:
+        """Whether the entries are edited each by itself, a line an entry."""
+        return self.many and (self.kind == "expression" or self.form != "values")
+
+    @property
+    def entry_noun(self) -> str:
+        """What an entry is called."""
+        if self.form != "values":
+            return {"pairs": "name", "rows": "row"}[self.form]
+        return {"expression": "expression", "choice": "choice"}.get(self.kind, "value")
+
+    @property
     def too_few(self) -> str:
         """What is said of a list that is too short."""
-        noun = {"expression": "expression", "choice": "choice"}.get(self.kind, "value")
+        noun = self.entry_noun
         return f"needs at least {self.least} {noun}{'s' if self.least > 1 else ''}."
 
     @property
@@ -111,10 +134,28 @@ class ParamSpec:
 
     def of_entry(self) -> ParamSpec:
         """The declaration as it holds for one entry of a list."""
+        if self.form == "pairs":
+            return replace(self, form="values", one=True, many=False, least=0, is_pair=True)
+        if self.form == "rows":
+            return replace(self, form="values", one=False, many=True, least=1)
         return replace(self, one=True, many=False, least=0)
+
+    def of_pair(self) -> ParamSpec:
+        """The declaration as it holds for the value of a pair."""
+        return replace(self, is_pair=False)
+
+    def among(self, names: Iterable[str]) -> ParamSpec:
+        """The declaration where the names of a table of expressions are variables of each of them."""
+        if self.kind != "expression" or not (self.form == "pairs" or self.is_pair):
+            return self
+        return replace(self, variables=tuple(dict.fromkeys([*filter(is_name, names), *self.variables])))
 
     def problems(self, key: str, value: Any) -> list[Problem]:
         """What the declaration's bounds and expressions have against a single value of the right type."""
+        if self.is_pair:
+            return self._name_problems(key, value[0]) or self.of_pair().problems(key, value[1])
+        if self.many and isinstance(value, tuple):
+            return [p for entry in value for p in self.of_entry().problems(key, entry)][:1]
         if self.kind == "expression" and isinstance(value, str):
             try:
                 parse(value, self.variables)
@@ -124,9 +165,25 @@ class ParamSpec:
             return [Problem(key, f"must be {self.allowed}, not {shown(value)}.", value)]
         return []
 
+    def _name_problems(self, key: str, name: str) -> list[Problem]:
+        if self.kind == "expression":
+            if is_name(name):
+                return []
+            what = "is a function" if name in FUNCTIONS else "cannot be a name in expressions"
+            text = f"{shown(name)} {what}; a name has letters, digits and _, and begins with a letter."
+            return [Problem(key, text, name)]
+        if not name.strip() or SIGN in name:
+            return [Problem(key, f"a name is not empty and has no {SIGN}, unlike {shown(name)}.", name)]
+        return []
+
     def is_plain_number(self, value: Any) -> bool:
         """Whether a value is a number that is certainly allowed by itself: a quick look, for long lists of them."""
-        if self.kind not in ("real", "integer") or not self.one or type(value) not in (int, float):
+        if (
+            self.kind not in ("real", "integer")
+            or not self.one
+            or self.is_pair
+            or type(value) not in (int, float)
+        ):
             return False
         if not -(2.0**62) < value < 2.0**62 or self._outside(value):
             return False
@@ -141,6 +198,11 @@ class ParamSpec:
             or (self.above is not None and entry <= self.above)
             or (self.below is not None and entry >= self.below)
         )
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of a variable in expressions; constants such as `e` may be hidden by one."""
+    return text.isidentifier() and not keyword.iskeyword(text) and text not in FUNCTIONS
 
 
 def _flatten(annotation: Any) -> list[Any]:
@@ -170,7 +232,8 @@ def read_spec(name: str, info: FieldInfo) -> ParamSpec:
     optional = type(None) in leaves
     singles = [x for x in leaves if x is not type(None) and get_origin(x) is not tuple]
     lists = [x for x in leaves if get_origin(x) is tuple]
-    scalars = singles + [leaf for x in lists for leaf in _flatten(get_args(x)[0])]
+    form: ParamForm = extra.get("form", "values")
+    scalars = singles + [leaf for x in lists for leaf in _flatten(_entry_type(x, form))]
     words = tuple(w for x in scalars if get_origin(x) is Literal for w in get_args(x))
     kinds = [x for x in scalars if get_origin(x) is not Literal]
     kind: ParamKind
@@ -207,4 +270,13 @@ def read_spec(name: str, info: FieldInfo) -> ParamSpec:
         group=extra.get("group", ""),
         variables=tuple(extra.get("variables", ())),
         least=extra.get("least", _least(info.annotation, info.metadata)),
+        form=form,
     )
+
+
+def _entry_type(annotation: Any, form: ParamForm) -> Any:
+    """The type of the values in a list: of its entries, in its pairs, or in its rows."""
+    entry = get_args(annotation)[0]
+    if form == "values":
+        return entry
+    return get_args(_flatten(entry)[0])[1 if form == "pairs" else 0]

@@ -16,7 +16,8 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from tui_opt.param_spec import NonEmpty, ParamSpec, as_lists, read_spec
+from tui_opt.param_spec import NonEmpty, ParamSpec, read_spec
+from tui_opt.param_values import Table, as_lists, as_table, as_tuples
 from tui_opt.problems import MOST_HINTS, ParameterErrors, Problem, near_match, shown
 
 # --- declaring ----------------------------------------------------------------------------------------------
@@ -90,6 +91,51 @@ def expressions(
     return Field(tuple(default), description=help, json_schema_extra=extra)
 
 
+def table(
+    default: Mapping[str, Any],
+    *,
+    variables: Sequence[str] | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    least: int = 1,
+    unit: str = "",
+    group: str = "",
+    help: str,
+) -> Any:
+    """Names with a value each, such as `nodes = {room = "room - gain*heat", heat = "room - 25"}`; a `Table`.
+
+    Args:
+        default: its default.
+        variables: the values are expressions in all the names of the table, and in these.
+        low: smallest allowed value, where the values are numbers.
+        high: largest allowed value.
+        least: the fewest names.
+        unit: unit of the values.
+        group: heading it stands under.
+        help: a sentence.
+    """
+    bounds = {k: v for k, v in {"ge": low, "le": high}.items() if v is not None}
+    extra = _extra(unit=unit, group=group, bounds=bounds) | {"form": "pairs", "least": least}
+    if variables is not None:
+        extra["variables"] = list(variables)
+    return Field(as_table(default), description=help, json_schema_extra=extra)
+
+
+def matrix(
+    default: Sequence[Sequence[float]],
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    unit: str = "",
+    group: str = "",
+    help: str,
+) -> Any:
+    """Rows of numbers, all of one length; arguments as in `real`."""
+    bounds = {k: v for k, v in {"ge": low, "le": high}.items() if v is not None}
+    extra = _extra(unit=unit, group=group, bounds=bounds) | {"form": "rows", "least": 1}
+    return Field(as_tuples(default), description=help, json_schema_extra=extra)
+
+
 def _float(value: Any) -> Any:
     """Whole numbers are numbers, of whatever library; truth values and texts are not."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
@@ -129,6 +175,26 @@ def _distinct_nonempty(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 Many = Annotated[tuple[Real, ...], AfterValidator(_distinct_nonempty), NonEmpty()]
 ManyWhole = Annotated[tuple[Whole, ...], AfterValidator(_distinct_nonempty), NonEmpty()]
+
+
+def _is_table(value: Any) -> Any:
+    if not isinstance(value, Table):
+        raise ValueError("must be a table")
+    return value
+
+
+def _equal_rows(rows: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
+    if len({len(row) for row in rows}) > 1:
+        raise ValueError(f"has rows of different lengths ({', '.join(str(len(row)) for row in rows)})")
+    return rows
+
+
+#: Names with a text each, or with an expression each; declared by `table`.
+Texts = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_is_table), AfterValidator(Table)]
+#: Names with a number each; declared by `table`.
+Numbers = Annotated[tuple[tuple[str, Real], ...], BeforeValidator(_is_table), AfterValidator(Table)]
+#: Rows of numbers; declared by `matrix`.
+Matrix = Annotated[tuple[Many, ...], AfterValidator(_distinct_nonempty), AfterValidator(_equal_rows)]
 OneOrMany = Real | Many
 OneOrManyWhole = Whole | ManyWhole
 
@@ -191,7 +257,11 @@ class Params(BaseModel):
                 text = f"there is no such parameter; there are {', '.join(specs)}."
                 hint = near_match(name, specs) if len(problems) < MOST_HINTS else ""
                 problems.append(Problem(f"{prefix}{name}", text, given[name], hint))
-        values = {name: _tuples(given[name]) for name in specs if name in given}
+        values = {
+            name: as_table(given[name]) if spec.form == "pairs" else as_tuples(given[name])
+            for name, spec in specs.items()
+            if name in given
+        }
         made: Self | None = None
         complaints: dict[Any, list[Any]] = {}
         try:
@@ -251,13 +321,6 @@ def _rule_problems(
     return found
 
 
-def _tuples(value: Any) -> Any:
-    """Lists as tuples; arrays and scalars of array libraries as the plain values they hold."""
-    if not isinstance(value, type) and callable(getattr(value, "tolist", None)):
-        value = value.tolist()
-    return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value
-
-
 def _worded(key: str, spec: ParamSpec, given: Any, complaints: Sequence[Any]) -> list[Problem]:
     """What is wrong with a value: a sentence for every bad entry of a list, and otherwise one for the whole.
 
@@ -269,6 +332,8 @@ def _worded(key: str, spec: ParamSpec, given: Any, complaints: Sequence[Any]) ->
     """
     if not isinstance(given, tuple) or not spec.many:
         return [_sentence(key, spec, given, complaints)] if complaints else spec.problems(key, given)
+    if spec.form == "pairs" and not isinstance(given, Table):
+        return [_sentence(key, spec, given, complaints)]
     by_entry: dict[int, list[Any]] = {}
     for complaint in complaints:
         entry = next((part for part in complaint["loc"][1:] if isinstance(part, int)), None)
@@ -276,12 +341,13 @@ def _worded(key: str, spec: ParamSpec, given: Any, complaints: Sequence[Any]) ->
             by_entry.setdefault(entry, []).append(complaint)
     if complaints and not by_entry:
         return [_sentence(key, spec, given, complaints)]
-    one = spec.of_entry()
+    one = spec.among(given.names()).of_entry() if isinstance(given, Table) else spec.of_entry()
     found = []
     for i, value in enumerate(given):
-        place = f"{key}[{i}]"
+        place = f"{key}.{value[0]}" if isinstance(given, Table) else f"{key}[{i}]"
         if i in by_entry:
-            found.append(_sentence(place, one, value, by_entry[i]))
+            wrong, of = (value[1], one.of_pair()) if isinstance(given, Table) else (value, one)
+            found.append(_sentence(place, of, wrong, by_entry[i]))
         else:
             found.extend(one.problems(place, value))
         if len(found) > MOST_HINTS:

@@ -13,7 +13,7 @@ import tomli_w
 
 from tui_opt.errors import UsageError
 from tui_opt.expectations import Expectation, point_problems, read_expectations
-from tui_opt.param_spec import as_lists
+from tui_opt.param_values import as_lists
 from tui_opt.params import Params
 from tui_opt.problems import MOST_HINTS, ParameterErrors, Problem, near_match, shown
 from tui_opt.scenario import Experiment, Scenario, registry
@@ -98,8 +98,9 @@ class ScenarioFile:
             if value == spec.default or value is None:
                 continue
             text = shown(value) if isinstance(value, int | float) else str(value)
-            if isinstance(value, list):
-                text = shown(value[0]) if len(value) == 1 else f"× {len(value)}"
+            if isinstance(value, list | dict):
+                alone = isinstance(value, list) and len(value) == 1 and not isinstance(value[0], list)
+                text = shown(value[0]) if alone else f"× {len(value)}"
             found.append(f"{spec.symbol or name} {text[:LONGEST_IN_LABEL]}")
         return found + ([f"seed {self.seed}"] if self.seed else [])
 

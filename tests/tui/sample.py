@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from tui_opt.params import OneOrMany, Params, Real, Whole, choice, expressions, real, whole
+from tui_opt.params import (
+    Matrix,
+    Numbers,
+    OneOrMany,
+    Params,
+    Real,
+    Texts,
+    Whole,
+    choice,
+    expressions,
+    matrix,
+    real,
+    table,
+    whole,
+)
 from tui_opt.problems import Problem
 from tui_opt.scenario import Estimate, Experiment, Registry, Scenario
 
@@ -29,6 +43,12 @@ class EveryKind(Params):
         ("coarse", "fine"), least=1, group="question", help="Models."
     )
     held_until: Real | None = real(None, low=0, help="May be left out.")
+    nodes: Texts = table(
+        {"room": "room - heat", "heat": "room - t"}, variables=("t",), group="tables", help="Nodes."
+    )
+    moves: Texts = table({"high, hot": "off, hot"}, least=0, group="tables", help="Moves.")
+    weights: Numbers = table({"a": 1}, low=0, group="tables", help="Weights.")
+    joint: Matrix = matrix(((0.5, 0), (0, 0.5)), low=0, high=1, group="tables", help="Joint law.")
 
 
 def left_of(params: EveryKind) -> Iterable[Problem]:

@@ -98,7 +98,7 @@ async def type_text(pilot: Pilot[None], text: str) -> None:
 def test_rows_stand_by_group_then_seed_and_device_then_the_sweep() -> None:
     rows = rows_of(Draft.from_file(read_text(SWEPT)), groups=True)
     assert [row.name for row in rows if row.kind == "group"] == [
-        "system", "question", "range", "parameters", "run", "sweep",
+        "system", "question", "range", "parameters", "tables", "run", "sweep",
     ]  # fmt: skip
     assert [row.name for row in rows[:5]] == ["system", "losses", "losses", "losses", "temperature"]
     assert [row.name for row in rows[-5:]] == ["seed", "device", "sweep", "temperature", "seed"]
@@ -231,13 +231,15 @@ def test_keys_that_arrive_in_one_go_lose_nothing() -> None:
 def test_the_cursor_goes_through_all_rows_and_to_what_is_wrong() -> None:
     async def scene(pilot: Pilot[None], app: Harness) -> None:
         names = []
-        for _ in range(13):
+        for _ in range(19):
             assert app.form.current is not None
             names.append(app.form.current.name)
             await pilot.press("down")
         assert names[:4] == ["losses", "losses", "temperature", "steps"]
         assert names[4:9] == ["start", "method", "models", "left", "right"]
-        assert names[9:] == ["verbose", "held_until", "seed", "device"]
+        assert names[9:11] == ["verbose", "held_until"]
+        assert names[11:17] == ["nodes", "nodes", "moves", "weights", "joint", "joint"]
+        assert names[17:] == ["seed", "device"]
         assert app.form.current == Row("value", "device")
         assert not app.form.go_to_problem()
         app.form.show(app.draft.typed("right", "-3"))
@@ -245,6 +247,40 @@ def test_the_cursor_goes_through_all_rows_and_to_what_is_wrong() -> None:
         assert app.form.current == Row("value", "left")
 
     play(scene)
+
+
+def test_names_and_rows_are_edited_added_and_removed_one_by_one() -> None:
+    async def scene(pilot: Pilot[None], app: Harness) -> None:
+        app.form.go_to("nodes", 1)
+        assert "room - t" in app.line("1 heat")
+        await pilot.press("enter")
+        await type_text(pilot, "+c")
+        assert any("'c' is not known" in line for line in app.lines())
+        await pilot.press("backspace")
+        await type_text(pilot, "heat")
+        await pilot.press("enter")
+        assert app.draft.check().params.plain()["nodes"]["heat"] == "room - t+heat"
+        await pilot.press("plus")
+        await type_text(pilot, "third = heat/2")
+        await pilot.press("enter")
+        assert app.form.current == Row("entry", "nodes", 2)
+        assert app.draft.check().params.plain()["nodes"]["third"] == "heat/2"
+        await pilot.press("plus")
+        await type_text(pilot, "nonsense")
+        assert any("A name, then = and its value" in line for line in app.lines())
+        await pilot.press("escape")
+        assert app.form.current == Row("entry", "nodes", 2)
+        await pilot.press("minus")
+        assert list(app.draft.check().params.plain()["nodes"]) == ["room", "heat"]
+        app.form.go_to("joint", 0)
+        await pilot.press("enter")
+        await type_text(pilot, "0.25, 0.25")
+        await pilot.press("enter")
+        assert app.draft.check().params.plain()["joint"] == [[0.25, 0.25], [0.0, 0.5]]
+        await pilot.press("backspace")
+        assert app.draft.is_default("joint", 0)
+
+    play(scene, size=(60, 44))
 
 
 def test_what_is_wrong_is_said_while_typing_and_stays_marked() -> None:

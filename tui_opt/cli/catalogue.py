@@ -162,6 +162,9 @@ def template(scenario: Scenario, experiment: Experiment) -> str:
         lines += [f"# {line}" for line in textwrap.wrap(f"{spec.help}{unit} {spec.allowed_sentence}", 98)]
         if spec.default is None:
             lines.append(f"# {name} =")
+        elif isinstance(spec.default, dict):
+            pairs = (tomli_w.dumps({key: value}).rstrip() for key, value in spec.default.items())
+            lines += [f"{name}.{pair}" for pair in pairs]
         else:
             lines.append(tomli_w.dumps({name: spec.default}).rstrip())
     lines += [

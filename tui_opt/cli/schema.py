@@ -118,6 +118,13 @@ def _property(spec: ParamSpec) -> dict[str, Any]:
 
 def _forms(spec: ParamSpec) -> list[dict[str, Any]]:
     """What one value of a parameter may be: a single thing, a list of them, a word."""
+    if spec.form == "pairs":
+        value = _forms(spec.of_entry().of_pair())
+        values = value[0] if len(value) == 1 else {"anyOf": value}
+        return [{"type": "object", "additionalProperties": values, "minProperties": spec.least}]
+    if spec.form == "rows":
+        rows = _forms(spec.of_entry())[0]
+        return [{"type": "array", "items": rows, "minItems": spec.least}]
     one: dict[str, Any] = {"enum": list(spec.choices)} if spec.choices else {"type": _JSON_TYPES[spec.kind]}
     bounds = {
         "minimum": spec.low,
@@ -136,8 +143,8 @@ def _forms(spec: ParamSpec) -> list[dict[str, Any]]:
 
 def sweep_schema(experiment: Experiment) -> dict[str, Any]:
     """JSON schema of `[sweep]`: for each parameter, and the seed, a list of values or a range of numbers."""
-    axes = {name: _axis(_forms(spec), spec.kind) for name, spec in experiment.params.specs().items()}
-    axes["seed"] = _axis([SEED], "integer")
+    axes = {name: _axis(_forms(spec), _has_ranges(spec)) for name, spec in experiment.params.specs().items()}
+    axes["seed"] = _axis([SEED], ranges=True)
     return {
         "type": "object",
         "description": "Parameters to vary; every combination is computed, the first axis slowest.",
@@ -146,10 +153,14 @@ def sweep_schema(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def _axis(forms: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+def _has_ranges(spec: ParamSpec) -> bool:
+    return spec.kind in ("real", "integer") and spec.form == "values"
+
+
+def _axis(forms: list[dict[str, Any]], ranges: bool) -> dict[str, Any]:
     items = forms[0] if len(forms) == 1 else {"anyOf": forms}
     values = {"type": "array", "items": items, "minItems": 1, "maxItems": MOST_POINTS}
-    return {"anyOf": [values, RANGE]} if kind in ("real", "integer") else values
+    return {"anyOf": [values, RANGE]} if ranges else values
 
 
 def expectation_schema(experiment: Experiment) -> dict[str, Any]:

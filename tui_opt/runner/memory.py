@@ -60,7 +60,7 @@ def advice(file: ScenarioFile, params: Params) -> str:
     gains: list[tuple[int, str]] = []
     for name, spec in params.specs().items():
         value = getattr(params, name)
-        if spec.kind not in ("real", "integer") or isinstance(value, str | None):
+        if spec.kind not in ("real", "integer") or spec.form != "values" or isinstance(value, str | None):
             continue
         try:
             halved = params.check({**params.plain(), name: _halved(value)})

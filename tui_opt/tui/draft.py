@@ -11,7 +11,8 @@ from functools import cache, cached_property
 from typing import Any
 
 from tui_opt.expressions import ExpressionError, parse
-from tui_opt.param_spec import ParamSpec, as_lists
+from tui_opt.param_spec import ParamSpec
+from tui_opt.param_values import SIGN, Table, as_lists, as_table, as_tuples
 from tui_opt.params import Params
 from tui_opt.problems import ParameterErrors, Problem, shown
 from tui_opt.scenario import Experiment, Scenario
@@ -59,8 +60,12 @@ def _defaults(params: type[Params], devices: tuple[str, ...]) -> Mapping[str, An
 
 def _normal(spec: ParamSpec, value: Any) -> Any:
     """A value as a draft holds it: tuples for lists, and a real number is a float however it was written."""
-    if isinstance(value, list | tuple):
-        return tuple(_normal(spec, entry) for entry in value)
+    value = as_table(value) if spec.form == "pairs" else as_tuples(value)
+    if isinstance(value, tuple):
+        if spec.is_pair:
+            return (value[0], _normal(spec.of_pair(), value[1]))
+        entries = (_normal(spec.of_entry(), entry) for entry in value)
+        return Table(entries) if spec.form == "pairs" else tuple(entries)
     return float(value) if spec.kind == "real" and type(value) is int else value
 
 
@@ -105,12 +110,17 @@ class Draft:
     def spec(self, name: str, entry: int | None = None) -> ParamSpec:
         """The declaration of a value, or of one entry of a list."""
         spec = self.specs[name]
-        return spec if entry is None else spec.of_entry()
+        if entry is None:
+            return spec
+        return spec.of_entry().among(self._names(name)) if spec.form == "pairs" else spec.of_entry()
 
     def has_entries(self, name: str) -> bool:
-        """Whether a value is a list of expressions, each of which is edited by itself."""
-        spec = self.specs[name]
-        return spec.kind == "expression" and spec.many
+        """Whether the entries of a value are edited each by itself."""
+        return self.specs[name].has_entries
+
+    def _names(self, name: str) -> list[str]:
+        """The names in a table, of those pairs that can be read."""
+        return [pair[0] for pair in self.values[name] if not isinstance(pair, Unread)]
 
     def value(self, name: str, entry: int | None = None) -> Any:
         """A value, or one entry of it."""
@@ -152,8 +162,7 @@ class Draft:
         if entry is not None:
             entries = self.values[name]
             value = (*entries[:entry], value, *entries[entry + 1 :])
-        else:
-            value = _normal(self.specs[name], value)
+        value = _normal(self.specs[name], value)
         return replace(self, values={**self.values, name: value})
 
     def typed(self, name: str, text: str, entry: int | None = None) -> Draft:
@@ -166,12 +175,13 @@ class Draft:
         return self.put(name, value, entry)
 
     def add_entry(self, name: str, entry: int, text: str = "") -> Draft:
-        """The draft with a further expression before the one at `entry`."""
+        """The draft with a further entry before the one at `entry`."""
         entries = self.values[name]
-        return self.put(name, (*entries[:entry], text, *entries[entry:]))
+        longer = self.put(name, (*entries[:entry], Unread(text, ""), *entries[entry:]))
+        return longer.typed(name, text, entry)
 
     def remove_entry(self, name: str, entry: int) -> Draft:
-        """The draft without an expression; the same draft where fewer are not allowed."""
+        """The draft without an entry; the same draft where fewer are not allowed."""
         entries = self.values[name]
         if len(entries) <= self.specs[name].least:
             return self
@@ -217,10 +227,21 @@ class Draft:
 
     @cached_property
     def _checked(self) -> tuple[ScenarioFile | None, tuple[Problem, ...]]:
+        unread = [
+            Problem(f"{name}[{i}]", entry.sentence, entry.text)
+            for name in filter(self.has_entries, self.specs)
+            for i, entry in enumerate(self.values[name])
+            if isinstance(entry, Unread)
+        ]
+        twice = [p for name, spec in self.specs.items() if spec.form == "pairs" for p in self._twice(name)]
         try:
             file = check_document(self._document(), "form")
         except ScenarioFileError as error:
-            return None, tuple(map(self._as_typed, error.problems))
+            found = [self._as_typed(problem) for problem in error.problems]
+            said = {problem.key for problem in (*unread, *twice)}
+            return None, (*unread, *twice, *(problem for problem in found if problem.key not in said))
+        if unread or twice:
+            return None, (*unread, *twice)
         if self.origin is not None and self.is_as_loaded:
             file = replace(
                 file,
@@ -231,7 +252,7 @@ class Draft:
         return file, ()
 
     def _document(self) -> dict[str, Any]:
-        plain = {n: v.text if isinstance(v, Unread) else as_lists(v) for n, v in self.values.items()}
+        plain = {n: _plain(v) for n, v in self.values.items()}
         seed, device = plain.pop(SEED), plain.pop(DEVICE)
         document: dict[str, Any] = {
             "scenario": self.scenario.name,
@@ -251,15 +272,31 @@ class Draft:
     def _as_typed(self, problem: Problem) -> Problem:
         """A problem under the name the form has for the value; what cannot be read is said in the reader's words."""
         name = problem.key.removeprefix("params.")
+        table, dot, inside = name.partition(".")
+        if dot and table in self.specs and self.specs[table].form == "pairs":
+            pairs = enumerate(self.values[table])
+            entry = next((i for i, pair in pairs if not isinstance(pair, Unread) and pair[0] == inside), None)
+            return replace(problem, key=table if entry is None else f"{table}[{entry}]")
         value = self.values.get(name)
         if isinstance(value, Unread):
             return Problem(name, value.sentence, value.text)
         return replace(problem, key=name)
 
+    def _twice(self, name: str) -> list[Problem]:
+        """Names of a table that are given more than once."""
+        found, seen = [], set[str]()
+        for i, pair in enumerate(self.values[name]):
+            if isinstance(pair, Unread):
+                continue
+            if pair[0] in seen:
+                found.append(Problem(f"{name}[{i}]", f"the name {shown(pair[0])} is there twice.", pair[0]))
+            seen.add(pair[0])
+        return found
+
     # --- what to say ---------------------------------------------------------------------------------------
 
     def has_problem(self, name: str, entry: int | None = None) -> bool:
-        """Whether anything is wrong with a value; with a list of expressions as such, where no entry is named."""
+        """Whether anything is wrong with a value; with a list of entries as such, where no entry is named."""
         return self._problem(name, entry) is not None
 
     def complaint(self, name: str, entry: int | None = None) -> Feedback | None:
@@ -278,8 +315,9 @@ class Draft:
         if own is not None:
             return own
         before = {problem.key for problem in replace(self, sweep=None).problems}
+        key = name if entry is None else f"{name}[{entry}]"
         for problem in replace(self.typed(name, text, entry), sweep=None).problems:
-            if problem.key == name:
+            if problem.key in (name, key):
                 return Feedback(_sentence(problem))
             if problem.key not in before:
                 return Feedback(f"{problem.key} {_first_line(problem)}")
@@ -297,6 +335,8 @@ class Draft:
             value = read_value(spec, text)
         except UnreadableError as error:
             return Feedback(str(error))
+        if spec.is_pair:
+            return self._pair_feedback(name, entry, text, value)
         if spec.kind == "expression":
             return _expression_feedback(spec, value)
         for one in value if isinstance(value, tuple) else (value,):
@@ -307,9 +347,51 @@ class Draft:
             return next(
                 (Feedback(_sentence(p)) for p in self.put(name, value).problems if p.key == name), None
             )
-        given = (value,) if entry is not None else value
+        given = (value,) if entry is not None and spec.form == "values" and not spec.many else value
+        if entry is not None and spec.many:  # one row of several
+            given = (value,)
         found = self.experiment.params.value_problems(name, given, name) if given is not None else ()
         return next((Feedback(_sentence(p)) for p in found), None)
+
+    def _pair_feedback(
+        self, name: str, entry: int | None, text: str, pair: tuple[str, Any]
+    ) -> Feedback | None:
+        """What is wrong with a pair; the place of an error is one in the whole text."""
+        others = [n for i, n in enumerate(self.values[name]) if i != entry and not isinstance(n, Unread)]
+        spec = self.specs[name].of_entry().among([pair[0], *(n for n, _ in others)])
+        if pair[0] in dict(others):
+            return Feedback(f"The name {shown(pair[0])} is there twice.")
+        found = spec.problems(name, pair)
+        own = _expression_feedback(spec.of_pair(), pair[1]) if spec.kind == "expression" else None
+        if own is not None and (not found or found[0].given != pair[0]):
+            before = len(text) - len(text.partition(SIGN)[2].lstrip())
+            start, end = (None if place is None else place + before for place in (own.start, own.end))
+            return Feedback(own.sentence, start, end)
+        return Feedback(_sentence(found[0])) if found else None
+
+    def note(self, name: str, text: str, entry: int | None = None) -> str:
+        """What a text that nothing is wrong with is understood as."""
+        spec = self.spec(name, entry)
+        if spec.kind != "expression":
+            return f"ok: {spec.allowed}"
+        if not spec.is_pair:
+            return expression_note(spec, text)
+        try:
+            own, value = read_value(spec, text)
+        except UnreadableError:
+            return ""
+        return expression_note(spec.among([own, *self._names(name)]).of_pair(), value)
+
+
+def _plain(value: Any) -> Any:
+    """A value as a document has it; of what cannot be read its text, and of a table what can be read."""
+    if isinstance(value, Unread):
+        return value.text
+    if isinstance(value, Table):
+        return as_lists(Table(pair for pair in value if not isinstance(pair, Unread)))
+    if isinstance(value, tuple):
+        return [_plain(entry) for entry in value]
+    return value
 
 
 def _expression_feedback(spec: ParamSpec, text: str) -> Feedback | None:

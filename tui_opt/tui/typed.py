@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from tui_opt.param_spec import ParamSpec
+from tui_opt.param_values import SIGN, Table
 from tui_opt.problems import near_match
 from tui_opt.render.numbers import THIN_SPACE, format_number, group_thousands
 from tui_opt.tui.ranges import MOST_VALUES, Range, as_range
@@ -42,12 +43,21 @@ def read_value(spec: ParamSpec, text: str) -> Any:
     """
     if spec.optional and not text.strip():
         return None
+    if spec.is_pair:
+        return _read_pair(spec, text)
     if spec.kind == "text" and not spec.many:
         return text
     stripped = text.strip()
     if spec.many and spec.kind != "expression":
         return _read_one_or_many(spec, stripped)
     return _read_one(spec, stripped)
+
+
+def _read_pair(spec: ParamSpec, text: str) -> tuple[str, Any]:
+    name, sign, value = text.partition(SIGN)
+    if not sign or not name.strip():
+        raise UnreadableError(f"A name, then {SIGN} and its value are needed.")
+    return name.strip(), read_value(spec.of_pair(), value.strip())
 
 
 def _read_one_or_many(spec: ParamSpec, text: str) -> Any:
@@ -169,6 +179,8 @@ def write_value(spec: ParamSpec, value: Any) -> str:
     """The text to edit: it reads back as exactly the same value."""
     if value is None:
         return ""
+    if spec.is_pair:
+        return f"{value[0]} {SIGN} {write_value(spec.of_pair(), value[1])}"
     if isinstance(value, tuple | list):
         return _write_list(spec, tuple(value))
     if isinstance(value, str) and spec.many and spec.kind in ("choice", "text"):
@@ -208,6 +220,11 @@ def show_value(spec: ParamSpec, value: Any, width: int) -> str:
     """A value as a row of `width` columns shows it: in full if it fits, else in brief; never cut inside a number."""
     if value is None:
         return "none"
+    if spec.is_pair and isinstance(value, tuple):
+        head = f"{value[0]} {SIGN} "
+        return clip(head + show_value(spec.of_pair(), value[1], max(width - len(head), 1)), width)
+    if isinstance(value, Table):
+        return _first_that_fits(_list_shown(tuple(f"{n} {SIGN} {v}" for n, v in value)), width)
     if isinstance(value, tuple | list):
         return _first_that_fits(_list_shown(tuple(value)), width)
     if isinstance(value, bool | str):

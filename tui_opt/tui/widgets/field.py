@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len
 from textual.widgets import Input
 
-from tui_opt.tui.draft import Draft, expression_note
+from tui_opt.tui.draft import Draft
 from tui_opt.tui.widgets.form_rows import Row, fitted
 
 Note = tuple[str, str]
@@ -85,7 +85,7 @@ def note_about(
             (f" {line}", "error") for line in fitted(f"! {feedback.sentence}", width - 1, lines - len(found))
         ]
     else:
-        said = expression_note(spec, text) if expression else f"ok: {spec.allowed}"
+        said = draft.note(row.name, text, row.entry)
         found += [(f" {line}", "note") for line in fitted(said, width - 1, lines - len(found))]
     return found + [("", "note")] * (lines - len(found))
 

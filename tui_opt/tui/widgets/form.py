@@ -55,8 +55,8 @@ class Form(Container):
         Binding("shift+left", "step(False, True)", "a decade down", id="form.leap-down", show=False),
         Binding("enter,f2", "edit", "edit", id="form.edit"),
         Binding("escape", "cancel_edit", "leave the value as it was", id="form.cancel", show=False),
-        Binding("plus,insert", "add", "add an expression", id="form.add", show=False),
-        Binding("minus,delete", "remove", "remove an expression or a sweep", id="form.remove", show=False),
+        Binding("plus,insert", "add", "add an entry to a list", id="form.add", show=False),
+        Binding("minus,delete", "remove", "remove an entry or a sweep", id="form.remove", show=False),
         Binding("backspace", "reset_value", "default of this row", id="form.reset-value", show=False),
         Binding("u,ctrl+z", "undo", "undo", id="form.undo", show=False),
     ]
@@ -259,15 +259,15 @@ class Form(Container):
 
     def action_cancel_edit(self) -> None:
         """Leave the value as it was."""
-        before = self._before_adding
+        before, row = self._before_adding, self._editing
         self._stop_editing()
-        if before is not None:
+        if before is not None and row is not None:
             self._draft = before
-            self._view.show(before, self.current)
+            self._view.show(before, Row("entry", row.name, max((row.entry or 0) - 1, 0)))
         self._say()
 
     def action_add(self) -> None:
-        """Type a further expression, below the current one."""
+        """Type a further entry of a list, below the current one."""
         row = self.current
         if self._draft is None or row is None or not self._draft.has_entries(row.name):
             return
@@ -278,7 +278,7 @@ class Form(Container):
         self._edit(added)
 
     def action_remove(self) -> None:
-        """Remove the current expression, or the sweep over the current parameter."""
+        """Remove the current entry of a list, or the sweep over the current parameter."""
         row = self.current
         if self._draft is None or row is None:
             return

@@ -24,7 +24,10 @@ Piece = tuple[str, Role]
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the form. `entry` is the place in a list of expressions; groups and heads of lists are not selected."""
+    """A line of the form; the cursor does not stop at groups and heads of lists.
+
+    `entry` is the place in a list whose entries have a row each.
+    """
 
     kind: Kind
     name: str
