@@ -273,7 +273,7 @@ def test_names_and_rows_are_edited_added_and_removed_one_by_one() -> None:
         await pilot.press("minus")
         assert list(app.draft.check().params.plain()["nodes"]) == ["room", "heat"]
         app.form.go_to("joint", 0)
-        await pilot.press("enter")
+        await pilot.press("enter", "ctrl+u")
         await type_text(pilot, "0.25, 0.25")
         await pilot.press("enter")
         assert app.draft.check().params.plain()["joint"] == [[0.25, 0.25], [0.0, 0.5]]
