@@ -48,5 +48,9 @@ class TooLargeError(OptexploreError):
     """The run would not fit this machine; the text gives the numbers."""
 
 
+class DataError(OptexploreError):
+    """A data set is not there, or its files are not what they should be."""
+
+
 class CancelledError(Exception):
     """Raised inside a computation by `ctx.check()` when somebody asked it to stop."""

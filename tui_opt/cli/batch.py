@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from tui_opt.cli.data_dir import data_dir_option
 from tui_opt.cli.detaching import (
     SYSTEMD,
     DetachableCommand,
@@ -156,6 +157,7 @@ def read_all(paths: tuple[Path, ...], overrides: tuple[str, ...]) -> list[Scenar
     "--threads", type=click.IntRange(1, 4096), help="Threads to use. [default: the cores there are]"
 )
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@data_dir_option
 @workers_option
 @detach_option
 def batch_command(

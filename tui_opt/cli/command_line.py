@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from tui_opt.cli.data_dir import data_dir_option
 from tui_opt.cli.interrupting import end_in_order, leave_at_once
 from tui_opt.cli.opening import in_terminal, open_app
 from tui_opt.cli.streams import discard_stdout, guard_stdout
@@ -25,6 +26,7 @@ COMMANDS = {
     "runs": ("runs", "List, show, attach, resume, cancel, move and remove runs."),
     "export": ("export", "Write a run's arrays, tables, findings and figures as files."),
     "verify": ("verify", "Run scenario files and check what they claim."),
+    "data": ("data", "Say which data sets there are, and fetch them."),
     "doctor": ("doctor", "Say what this machine offers, and what to do about problems."),
 }  # fmt: skip
 
@@ -120,6 +122,7 @@ def _version(ctx: click.Context, parameter: click.Parameter, value: bool) -> Non
     metavar="N",
     help="Processes that share a sweep of the app's.",
 )
+@data_dir_option
 @click.pass_context
 def command_line(ctx: click.Context, files: str | None, out: Path | None, workers: int) -> None:
     """Explore the dynamics of optimization.

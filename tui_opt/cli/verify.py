@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from tui_opt.cli.batch import read_all, run_one
+from tui_opt.cli.data_dir import data_dir_option
 from tui_opt.cli.screen import results, unicode, width
 from tui_opt.errors import ExitCode, UsageError
 from tui_opt.locations import shipped_scenarios
@@ -35,6 +36,7 @@ MOST_COLUMNS = 160
     "--threads", type=click.IntRange(1, 4096), help="Threads to use. [default: the cores there are]"
 )
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@data_dir_option
 def verify_command(
     files: tuple[Path, ...],
     as_json: bool,
