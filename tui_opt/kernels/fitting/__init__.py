@@ -1,0 +1,1 @@
+"""Fitting of nonlinear models: loss curves, basins, descent, frequency scans."""
