@@ -20,6 +20,7 @@ from click.testing import CliRunner
 
 from tui_opt import device, scenario
 from tui_opt.cli import doctor as command
+from tui_opt.datasets.mnist import FILES
 from tui_opt.doctor import data, examine, machine, promises, software, storage, survival, terminal
 from tui_opt.doctor.check import Check, Examiner, size_text
 from tui_opt.doctor.warm import warm
@@ -370,14 +371,14 @@ def test_mnist(tmp_path: Path) -> None:
     check = one(data.mnist([near, far]), "mnist")
     assert check.state == "note"
     assert str(near / "mnist") in check.advice
-    assert all(name in check.advice for name in data.MNIST)
+    assert all(file.name in check.advice for file in FILES)
     (far / "mnist").mkdir(parents=True)
-    for i, (name, magic) in enumerate(data.MNIST.items()):
-        content = magic.to_bytes(4, "big") + b"rest"
+    for i, file in enumerate(FILES):
+        content = file.header + b"rest"
         if i % 2:
-            (far / "mnist" / f"{name}.gz").write_bytes(gzip.compress(content))
+            (far / "mnist" / f"{file.name}.gz").write_bytes(gzip.compress(content))
         else:
-            (far / "mnist" / name).write_bytes(content)
+            (far / "mnist" / file.name).write_bytes(content)
     assert one(data.mnist([near, far]), "mnist").state == "ok"
     (far / "mnist" / "train-images-idx3-ubyte").write_bytes(b"<html>")
     assert "problem" in [check.state for check in data.mnist([near, far])]

@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tui_opt.datasets.idx import read_idx
 from tui_opt.datasets.mnist import PARTS, find
 from tui_opt.errors import DataError
 from tui_opt.locations import data_dirs
 from tui_opt.problems import near_match
+
+if TYPE_CHECKING:  # where the data sets are is also asked without reading them
+    import numpy as np
+    from numpy.typing import NDArray
 
 NAMES: Final = ("digits", "mnist")
 
@@ -70,6 +70,7 @@ def load(name: str, *, test: bool = False) -> Dataset:
 def _digits() -> Dataset:
     import hashlib
 
+    import numpy as np
     from sklearn.datasets import load_digits
 
     source = load_digits()
@@ -81,6 +82,8 @@ def _digits() -> Dataset:
 
 @lru_cache(maxsize=2)
 def _mnist(part: str, folders: tuple[Path, ...]) -> Dataset:
+    from tui_opt.datasets.idx import read_idx
+
     images_of, labels_of = PARTS[part]
     paths = {file: find(file, folders) for file in (images_of, labels_of)}
     missing = [file.name for file, path in paths.items() if path is None]

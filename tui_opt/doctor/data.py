@@ -7,18 +7,12 @@ import importlib.util
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tui_opt.datasets.mnist import FILES, FOLDER, find
 from tui_opt.doctor.check import Check, Examiner
 from tui_opt.locations import data_dirs
 
 GROUP = "data sets"
 DIGITS = 1797
-#: MNIST's files with the number each begins with: images and labels.
-MNIST = {
-    "train-images-idx3-ubyte": 2051,
-    "train-labels-idx1-ubyte": 2049,
-    "t10k-images-idx3-ubyte": 2051,
-    "t10k-labels-idx1-ubyte": 2049,
-}
 
 
 def examiners() -> list[Examiner]:
@@ -69,34 +63,27 @@ def digits(package: Path | None) -> Iterator[Check]:
 
 
 def mnist(folders: Sequence[Path]) -> Iterator[Check]:
-    """The 28 x 28 digits of MNIST, as IDX files in a folder `mnist` of one of the data folders."""
-    best: dict[str, Path] = {}
-    place = folders[0] / "mnist"
-    for folder in folders:
-        found = {name: path for name in MNIST if (path := _file(folder / "mnist", name)) is not None}
-        if len(found) > len(best):
-            best, place = found, folder / "mnist"
-    missing = [name for name in MNIST if name not in best]
-    for name, path in best.items():
-        if _magic(path) != MNIST[name]:
-            advice = "Get the file again; it must be the IDX file, plain or compressed by gzip."
-            yield Check(GROUP, "mnist", "problem", f"{path} is not the IDX file its name says", advice)
+    """The 28 x 28 digits of MNIST, as IDX files in one of the data folders; their beginnings are looked at."""
+    found = {file: path for file in FILES if (path := find(file, folders)) is not None}
+    missing = [file.name for file in FILES if file not in found]
+    for file, path in found.items():
+        if _beginning(path, len(file.header)) != file.header:
+            text = f"{path} is not the IDX file its name says"
+            advice = "Remove it and run `optexplore data fetch mnist`."
+            yield Check(GROUP, "mnist", "problem", text, advice)
+    place = next((path.parent for path in found.values()), folders[0] / FOLDER)
     if missing:
-        text = 'not found, so only dataset = "digits" can be used' if not best else f"incomplete in {place}"
-        advice = f"Put {', '.join(missing)} (as they are or as .gz) into {place}."
+        text = 'not found, so only dataset = "digits" can be used' if not found else f"incomplete in {place}"
+        advice = f"`optexplore data fetch mnist`, or put {', '.join(missing)} (as they are or as .gz) into {place}."
         yield Check(GROUP, "mnist", "note", text, advice, {"missing": missing, "folder": str(place)})
     else:
         yield Check(GROUP, "mnist", "ok", f"four files in {place}", values={"folder": str(place)})
 
 
-def _file(folder: Path, name: str) -> Path | None:
-    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
-
-
-def _magic(path: Path) -> int | None:
-    """The number a file begins with, None where it cannot be read."""
+def _beginning(path: Path, number: int) -> bytes:
+    """The first bytes of a file, unpacked; none where it cannot be read."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            return int.from_bytes(file.read(4), "big")
+            return file.read(number)
     except (OSError, EOFError):
-        return None
+        return b""
