@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from tui_opt.kernels.fitting.basins import sample_basin
+from tui_opt.kernels.fitting.basins import Basin, sample_basin
 from tui_opt.kernels.fitting.loss_curve import loss_and_slope, loss_curve
 from tui_opt.kernels.fitting.population import (
     Law,
@@ -130,6 +130,10 @@ def drawn(s: float, n: int = 3000, noise: float = 0.0, seed: int = 3) -> tuple[n
     return x, np.cos(B * x) + noise * rng.standard_normal(n)
 
 
+def basin(x: np.ndarray, y: np.ndarray, low: float, high: float) -> Basin:
+    return sample_basin(lambda t: loss_and_slope("cos", x, y, t), float(np.abs(x).max()), B, low, high)
+
+
 @pytest.mark.parametrize(("s", "count"), [(0.5, 700), (5.0, 257), (500.0, 64)])
 def test_a_sample_s_curve_is_the_mean_of_its_squares(s: float, count: int) -> None:
     x, y = drawn(s, 1001, noise=0.1)
@@ -194,7 +198,7 @@ def test_the_curve_does_not_depend_on_how_it_is_cut() -> None:
 @pytest.mark.parametrize("s", [0.5, 5.0, 500.0])
 def test_the_basin_is_where_a_fine_grid_sees_it(s: float) -> None:
     x, y = drawn(s)
-    found = sample_basin("cos", x, y, B, 0.0, B + 40 / s)
+    found = basin(x, y, 0.0, B + 40 / s)
     fine = np.linspace(B, B + 14 / s, 40_001)
     losses = loss_curve("cos", x, y, fine).mse
     turns = fine[1:-1][np.diff(np.sign(np.diff(losses))) != 0]
@@ -211,19 +215,19 @@ def test_the_basin_is_where_a_fine_grid_sees_it(s: float) -> None:
 
 def test_noise_moves_the_bottom_to_the_least_squares_estimate() -> None:
     x, y = drawn(5.0, noise=0.5)
-    found = sample_basin("cos", x, y, B, 0.0, 10.0)
+    found = basin(x, y, 0.0, 10.0)
     assert abs(loss_and_slope("cos", x, y, np.array([found.bottom]))[1][0]) < 1e-10
     expected_error = 0.5 / math.sqrt(np.sum(x**2 * np.sin(B * x) ** 2))
     assert 0 < abs(found.bottom - B) < 4 * expected_error
     with pytest.raises(ValueError, match="does not depend"):
-        sample_basin("cos", np.zeros(5), np.ones(5), B, 0.0, 10.0)
+        basin(np.zeros(5), np.ones(5), 0.0, 10.0)
 
 
 def test_ridges_of_many_draws_scatter_about_the_estimate() -> None:
     """Where noise in the slope undoes it: at 10,000 samples 3.35/s is where ridges become possible, 4/s their mean."""
     estimate = ridge_estimate(Law("normal", 500.0), 10_000) * 500.0
     assert estimate == pytest.approx(3.35, abs=0.01)
-    ridges = [sample_basin("cos", *drawn(500.0, 10_000, seed=k), B, 0.0, 2.0).high for k in range(6)]
+    ridges = [basin(*drawn(500.0, 10_000, seed=k), 0.0, 2.0).high for k in range(6)]
     widths = (np.array(ridges) - B) * 500.0
     assert 0.9 * estimate < widths.mean() < 1.5 * estimate
     assert math.isnan(ridge_estimate(Law("normal", 5.0), 3))

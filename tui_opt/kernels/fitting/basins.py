@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
+from scipy.optimize import brentq
 
 from tui_opt.kernels.callables import Check, unchecked
-from tui_opt.kernels.fitting.loss_curve import loss_and_slope
 from tui_opt.kernels.fitting.parts import FloatArray
+
+LossAndSlope: TypeAlias = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
+"""theta[n] -> (loss[n], its derivative[n])."""
 
 STEPS_PER_PHASE: Final = 4.0
 """Places that are looked at while theta times the largest |x| changes by 1: no turn between two is overlooked."""
-MARCHED: Final = 64
+MARCHED: Final = 16
 """Places per call."""
 MOST_PLACES: Final = 20_000
-_HALVINGS: Final = 45
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,18 @@ class Basin:
 
 
 def sample_basin(
-    part: str, x: FloatArray, y: FloatArray, near: float, low: float, high: float, check: Check = unchecked
+    loss: LossAndSlope,
+    reach: float,
+    near: float,
+    low: float = -np.inf,
+    high: float = np.inf,
+    check: Check = unchecked,
 ) -> Basin:
     """The basin of the minimum next to `near`.
 
     Args:
-        part: the part h of the model, as in `loss_curve`.
-        x, y: [samples].
+        loss: theta[n] -> (loss[n], its derivative[n]).
+        reach: the fastest that phases change with theta; for cos(theta x) the largest |x|.
         near: where to begin, such as the true parameter.
         low, high: limits of the search. A cosine's loss is even: 0 is the natural lower limit, and a ridge there.
         check: called between groups of places.
@@ -56,28 +64,25 @@ def sample_basin(
     Returns: the basin.
     Raises: ValueError where no minimum lies within the limits, as where all x are zero.
     """
-    reach = float(np.max(np.abs(x)))
-    if reach == 0.0 or not low < near < high:
+    if not (reach > 0.0 and low < near < high):
         raise ValueError("The loss does not depend on the parameter, or the start lies outside the limits.")
     step = 1.0 / (STEPS_PER_PHASE * reach)
 
-    def turn(begin: float, direction: int, rising: bool, limit: float) -> float | None:
-        return _turn(part, x, y, begin, direction * step, rising, limit, check)
+    def turn(begin: float, direction: int, rising: bool) -> float | None:
+        return _turn(loss, begin, direction * step, rising, low if direction < 0 else high, check)
 
-    slope = float(loss_and_slope(part, x, y, np.array([near]))[1][0])
+    slope = float(loss(np.array([near]))[1][0])
     direction = -1 if slope > 0 else 1
     # From a little before, so that a start within rounding of the minimum finds it.
-    begin = near - 3.0 * direction * step
-    bottom = (
-        near if slope == 0 else turn(begin, direction, rising=False, limit=low if direction < 0 else high)
-    )
+    bottom = near if slope == 0 else turn(near - 3.0 * direction * step, direction, rising=False)
     if bottom is None:
         raise ValueError("The loss has no minimum within the limits.")
-    upper = turn(bottom, 1, rising=True, limit=high)
-    lower = turn(bottom, -1, rising=True, limit=low)
-    beyond = None if upper is None else turn(upper, 1, rising=False, limit=high)
-    places = np.array([bottom, bottom if upper is None else upper, bottom if beyond is None else beyond])
-    losses = loss_and_slope(part, x, y, places)[0]
+    upper = turn(bottom, 1, rising=True)
+    lower = turn(bottom, -1, rising=True)
+    beyond = None if upper is None else turn(upper, 1, rising=False)
+    losses = loss(
+        np.array([bottom, bottom if upper is None else upper, bottom if beyond is None else beyond])
+    )[0]
     return Basin(
         bottom,
         float(losses[0]),
@@ -90,14 +95,7 @@ def sample_basin(
 
 
 def _turn(
-    part: str,
-    x: FloatArray,
-    y: FloatArray,
-    begin: float,
-    step: float,
-    rising: bool,
-    limit: float,
-    check: Check,
+    loss: LossAndSlope, begin: float, step: float, rising: bool, limit: float, check: Check
 ) -> float | None:
     """The first place from `begin` on where the loss stops rising (or falling) along the way; None up to the limit.
 
@@ -112,39 +110,23 @@ def _turn(
         places = places[inside]
         if places.size == 0:
             return None
-        slopes = way * loss_and_slope(part, x, y, places)[1]
+        slopes = way * loss(places)[1]
         turned = np.flatnonzero(slopes < 0)
         if turned.size:
             k = int(turned[0])
-            return _halved(part, x, y, last if k == 0 else float(places[k - 1]), float(places[k]), way)
+            return _bisected(loss, last if k == 0 else float(places[k - 1]), float(places[k]), way)
         if not inside.all():
             return None
         last = float(places[-1])
     return None
 
 
-def _halved(part: str, x: FloatArray, y: FloatArray, near: float, far: float, way: float) -> float:
-    """The place between two where the slope times `way` becomes negative, by regula falsi with halving."""
-    ends = way * loss_and_slope(part, x, y, np.array([near, far]))[1]
-    if ends[0] <= 0:
+def _bisected(loss: LossAndSlope, near: float, far: float, way: float) -> float:
+    """The place between two where the slope times `way` becomes negative."""
+
+    def slope(theta: float) -> float:
+        return float(way * loss(np.array([theta]))[1][0])
+
+    if slope(near) <= 0.0:
         return near
-    f_near, f_far = float(ends[0]), float(ends[1])
-    side = 0
-    for _ in range(_HALVINGS):
-        middle = (near * f_far - far * f_near) / (f_far - f_near)
-        if not min(near, far) < middle < max(near, far):
-            break
-        value = float(way * loss_and_slope(part, x, y, np.array([middle]))[1][0])
-        if value > 0:
-            near, f_near = middle, value
-            f_far *= 0.5 if side == 1 else 1.0
-            side = 1
-        elif value < 0:
-            far, f_far = middle, value
-            f_near *= 0.5 if side == -1 else 1.0
-            side = -1
-        else:
-            return middle
-        if abs(far - near) <= 4e-16 * max(abs(near), abs(far)) or value == 0:
-            break
-    return 0.5 * (near + far) if abs(far - near) < 1e-9 * abs(far) else (near if f_near < -f_far else far)
+    return float(brentq(slope, near, far, xtol=1e-15 * max(1.0, abs(far)), rtol=9e-16))

@@ -1,0 +1,86 @@
+"""What the experiments about loss and descent declare: loss-curve, fit, basin-map, overparameterised."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui_opt.scenario import Estimate, Experiment, later
+
+if TYPE_CHECKING:
+    from tui_opt.experiments.cos_fit.loss_curve_params import LossCurveParams
+
+_HERE = "tui_opt.experiments.cos_fit"
+# Costs on the reference machine, one core.
+_SECONDS_PER_ROTATED = 2e-9
+_SECONDS_PER_EVALUATED = 8e-9
+_SECONDS_PER_OWN_MODEL = 1e-7
+_PLACES_OF_A_BASIN = 250
+_NEAR_POINTS = 801
+_SHOWN_CURVES = 4
+
+
+def _loss_curve(p: LossCurveParams) -> Estimate:
+    named = p.model in ("cos+exp", "cos", "exp", "exp+exp", "sqrt+exp")
+    curves = p.points + _SHOWN_CURVES * _NEAR_POINTS
+    each, basin = (_SECONDS_PER_ROTATED, _SECONDS_PER_EVALUATED) if named else (_SECONDS_PER_OWN_MODEL,) * 2
+    seconds = 0.1 + p.samples * (curves * each + p.draws * _PLACES_OF_A_BASIN * basin)
+    return Estimate(seconds, 100_000_000 + 200 * p.samples + 200 * p.points)
+
+
+LOSS_CURVE = Experiment(
+    name="loss-curve",
+    title="Mean squared error against one parameter",
+    summary="Of samples and in closed form over the law of x; how wide the basin is, and what is one sample's ripple.",
+    params=later(f"{_HERE}.loss_curve_params:LossCurveParams"),
+    compute=f"{_HERE}.loss_curve:compute",
+    estimate=_loss_curve,
+    findings=(
+        "basin_low",
+        "basin_high",
+        "basin_half_width",
+        "basin_half_width_scaled",
+        "basin_half_width_rule",
+        "basin_half_width_estimate",
+        "basin_low_exact",
+        "basin_high_exact",
+        "minimum",
+        "minimum_loss",
+        *(
+            f"{name}_{what}"
+            for name in ("ridge", "ridge_low", "next_minimum")
+            for what in ("mean", "sd", "least", "most")
+        ),
+        "next_minimum_share",
+        "ripple_depth",
+        "plateau",
+        "plateau_sd",
+        "deviation_max",
+        "deviation_rms",
+        "loss_at_start",
+        "loss_at_start_exact",
+        "slope_at_start",
+        "slope_at_start_exact",
+        "start_in_basin",
+    ),
+    arrays=(
+        "alpha",
+        "mse",
+        "mse_stderr",
+        "mse_exact",
+        "mse_sd",
+        "mse_low",
+        "mse_high",
+        "near_alpha",
+        "near_mse",
+        "near_exact",
+        "near_low",
+        "near_high",
+        "ridge",
+        "ridge_low",
+        "ridge_loss",
+        "next_minimum",
+        "next_loss",
+    ),
+    headline=("basin_low", "basin_high", "basin_half_width_rule", "start_in_basin"),
+    warm={"points": 64, "samples": 300, "draws": 2},
+)
