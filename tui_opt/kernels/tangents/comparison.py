@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from tui_opt.kernels.tangents.system import FloatArray
+from tui_opt.kernels.tangents.system import FloatArray, SignArray
 
 UNDONE: Final = "undone"
 INFINITE: Final = "infinite"
@@ -38,12 +38,15 @@ class Comparison:
     sign: FloatArray
 
 
-def compare(log_x: FloatArray, sign_x: FloatArray, log_y: FloatArray, sign_y: FloatArray) -> Comparison:
+def compare(
+    log_x: FloatArray, sign_x: FloatArray | SignArray, log_y: FloatArray, sign_y: FloatArray | SignArray
+) -> Comparison:
     """Op and the sign of Comp from the logarithms and signs of v_m and u_m."""
     with np.errstate(invalid="ignore"):
         op = log_y - log_x  # inf - inf of two zeros is NaN
-    sign = np.where(sign_y == 0.0, np.nan, sign_x * sign_y)
-    return Comparison(op, sign)
+        sign = np.multiply(sign_x, sign_y, dtype=np.float64)
+    unknown = np.isnan(log_x) | ~np.isfinite(log_y)
+    return Comparison(op, np.where(unknown, np.nan, sign))
 
 
 def case(log_x: float, log_y: float) -> str:

@@ -8,9 +8,9 @@ from typing import Any, Final
 import numba
 import numpy as np
 
-from tui_opt.kernels.lanes import bits_of, from_bits
+from tui_opt.kernels.lanes import bits_of, from_bits, log
 from tui_opt.kernels.tangents.scalar import execute_one
-from tui_opt.kernels.tangents.system import FloatArray, IntArray, Question, TapeSystem
+from tui_opt.kernels.tangents.system import FloatArray, IntArray, Question, SignArray, TapeSystem
 
 SLICE_SECONDS: Final = 0.05
 _LN2: Final = 0.6931471805599453
@@ -20,7 +20,9 @@ _HALF: Final = np.uint64(1022 << 52)
 _LEAST_NORMAL: Final = 2.0**-1022
 _NEGLIGIBLE: Final = -200
 """Binary orders of magnitude below which a term changes no sum of doubles."""
-_NOTHING: Final = -(2**62)
+_LEAST_PLAIN: Final = 2.0**-500
+"""A sum below this may have lost terms that were too small for doubles."""
+_NOTHING: Final = -(2**61)
 
 _TYPES: Final = (
     "int64(int64[:, ::1], float64[::1], int64[::1], int64, int64,"  # the program
@@ -30,7 +32,7 @@ _TYPES: Final = (
     "int64, int64, int64,"  # steps: from, to, all
     "int64,"  # every
     "float64[::1], float64[::1], int64[::1], float64[::1], int64[::1],"  # w, v, u
-    "float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])"
+    "float64[:, ::1], float64[:, ::1], int8[:, ::1], float64[:, ::1], int8[:, ::1])"
 )
 
 
@@ -71,7 +73,7 @@ class Run:
         self._slice = max(1, int(SLICE_SECONDS / per_step))
 
     def advance(
-        self, state: FloatArray, log_x: FloatArray, sign_x: FloatArray, log_y: FloatArray, sign_y: FloatArray
+        self, state: FloatArray, log_x: FloatArray, sign_x: SignArray, log_y: FloatArray, sign_y: SignArray
     ) -> None:
         """Make the steps of one slice and write the outputs on the way, each array [output, n]."""
         last = min(self._question.steps, self.done + self._slice)
@@ -105,62 +107,88 @@ def _power_of_two(exponent: int) -> Any:
     return from_bits(np.uint64(exponent + 1023) << _EXPONENT_SHIFT)
 
 
+@numba.njit(error_model="numpy")
+def _sum_apart(columns: FloatArray, i: int, mantissa: FloatArray, exponent: IntArray) -> Any:
+    """A component of the product, term by term: mantissa, which is not finite if a term is not, and exponent."""
+    highest, total, broken = _NOTHING, 0.0, 0.0
+    for j in range(mantissa.size):
+        if mantissa[j] == 0.0:
+            continue
+        product = columns[j, i] * mantissa[j]
+        if product == 0.0:
+            continue
+        if not math.isfinite(product):
+            broken += product
+            continue
+        m, e = _split(product)
+        e += exponent[j]
+        if e > highest:
+            total = total * _power_of_two(highest - e) if highest - e > _NEGLIGIBLE else 0.0
+            highest = e
+        if e - highest > _NEGLIGIBLE:
+            total += m * _power_of_two(e - highest)
+    if broken != 0.0:
+        return broken, 0
+    if total == 0.0:
+        return 0.0, 0
+    m, e = _split(total)
+    return m, highest + e
+
+
 @numba.njit(
-    "boolean(float64[:, ::1], float64[::1], int64[::1], float64[::1], int64[::1])",
+    "boolean(float64[:, ::1], float64[::1], int64[::1], float64[:, ::1], int64[::1])",
     nogil=True,
     cache=True,
     error_model="numpy",
 )
 def apply_columns(
-    columns: FloatArray, mantissa: FloatArray, exponent: IntArray, part: FloatArray, power: IntArray
+    columns: FloatArray, mantissa: FloatArray, exponent: IntArray, room: FloatArray, power: IntArray
 ) -> bool:
     """Replace a wide vector by the product with a matrix[j, i] of its columns; False where it is no number any more.
 
-    `part` and `power` are room for as many numbers.
+    `room` and `power` hold what is computed on the way: [2, n] and [n]. Where the exponents are close, as they mostly
+    are, terms are summed under the highest of them.
     """
     n = mantissa.size
+    highest, lowest = _NOTHING, -_NOTHING
+    for j in range(n):
+        if mantissa[j] != 0.0:
+            highest, lowest = max(highest, exponent[j]), min(lowest, exponent[j])
+    close = highest - lowest < -_NEGLIGIBLE
+    if close:
+        for j in range(n):
+            room[1, j] = mantissa[j] * _power_of_two(exponent[j] - highest) if mantissa[j] != 0.0 else 0.0
     known = True
     for i in range(n):
-        highest, total, broken = _NOTHING, 0.0, 0.0
-        for j in range(n):
-            if mantissa[j] == 0.0:
-                continue
-            product = columns[j, i] * mantissa[j]
-            if product == 0.0:
-                continue
-            if not math.isfinite(product):
-                broken += product
-                continue
-            m, e = _split(product)
-            e += exponent[j]
-            if e > highest:
-                total = total * _power_of_two(highest - e) if highest - e > _NEGLIGIBLE else 0.0
-                highest = e
-            if e - highest > _NEGLIGIBLE:
-                total += m * _power_of_two(e - highest)
-        part[i], power[i] = 0.0, 0
-        if broken != 0.0:
-            part[i], known = broken, False
-        elif total != 0.0:
+        total = 0.0
+        if close:
+            for j in range(n):
+                if room[1, j] != 0.0:
+                    total += columns[j, i] * room[1, j]
+        if _LEAST_PLAIN < abs(total) < math.inf:
             m, e = _split(total)
-            part[i], power[i] = m, highest + e
+            room[0, i], power[i] = m, highest + e
+        else:
+            m, e = _sum_apart(columns, i, mantissa, exponent)
+            room[0, i], power[i] = m, e
+            known = known and math.isfinite(m)
     for i in range(n):
-        mantissa[i], exponent[i] = part[i], power[i]
+        mantissa[i], exponent[i] = room[0, i], power[i]
     return known
 
 
 @numba.njit(inline="always", error_model="numpy")
 def _record(
-    k: int, mantissa: FloatArray, exponent: IntArray, logs: FloatArray, signs: FloatArray, known: bool
+    k: int, mantissa: FloatArray, exponent: IntArray, logs: FloatArray, signs: SignArray, known: bool
 ) -> None:
     for i in range(mantissa.size):
         if not known:
-            logs[k, i], signs[k, i] = math.nan, math.nan
+            logs[k, i], signs[k, i] = math.nan, 0
         elif mantissa[i] == 0.0:
-            logs[k, i], signs[k, i] = -math.inf, 0.0
+            logs[k, i], signs[k, i] = -math.inf, 0
         else:
-            logs[k, i] = math.log(abs(mantissa[i])) + exponent[i] * _LN2
-            signs[k, i] = 1.0 if mantissa[i] > 0.0 else -1.0
+            logs[k, i] = log(abs(mantissa[i])) + exponent[i] * _LN2
+            signs[k, i] = 1 if mantissa[i] > 0.0 else -1
 
 
 @numba.njit(inline="always", error_model="numpy")
@@ -193,6 +221,26 @@ def _multiply(
             totals[j, i] += weight * slopes[j, i]
 
 
+@numba.njit(inline="always", error_model="numpy")
+def _clear(slopes: FloatArray, totals: FloatArray, wanted: FloatArray) -> None:
+    n = wanted.size
+    for j in range(n):
+        if wanted[j] != 0.0:
+            for i in range(n):
+                slopes[j, i], totals[j, i] = 0.0, 0.0
+
+
+@numba.njit(inline="always", error_model="numpy")
+def _finish(totals: FloatArray, wanted: FloatArray, dt: float) -> None:
+    """1 + dt totals, the columns of the derivative of a step."""
+    n = wanted.size
+    for j in range(n):
+        if wanted[j] != 0.0:
+            for i in range(n):
+                totals[j, i] *= dt
+            totals[j, j] += 1.0
+
+
 @numba.njit(_TYPES, nogil=True, cache=True, error_model="numpy")
 def _advance(
     code: IntArray,
@@ -221,9 +269,9 @@ def _advance(
     u_exponent: IntArray,
     state: FloatArray,
     log_x: FloatArray,
-    sign_x: FloatArray,
+    sign_x: SignArray,
     log_y: FloatArray,
-    sign_y: FloatArray,
+    sign_y: SignArray,
 ) -> int:
     """Steps first+1 .. last. Returns 0, or the step after which w is not finite, or minus that of a tangent."""
     n = w.size
@@ -232,8 +280,8 @@ def _advance(
         operands[n_variables + k] = constants[k]
     values, entries = outputs[:n], outputs[n:]
     ones = np.ones(n)
-    slope, total, place, power = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, np.int64)
-    moving = np.zeros(n)
+    slope, total, place, moving = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
+    room, power = np.zeros((2, n)), np.zeros(n, np.int64)
     free_slopes, free = np.zeros((n, n)), np.zeros((n, n))
     held_slopes, held = np.zeros((n, n)), np.zeros((n, n))
     known = True
@@ -251,11 +299,9 @@ def _advance(
         for i in range(n):
             slope[i], total[i] = 0.0, 0.0
             moving[i] = 1.0 if v[i] != 0.0 or (u[i] != 0.0 and not apart) else 0.0
-        free_slopes[:, :] = 0.0
-        free[:, :] = 0.0
+        _clear(free_slopes, free, moving)
         if apart:
-            held_slopes[:, :] = 0.0
-            held[:, :] = 0.0
+            _clear(held_slopes, held, u)
         for s in range(times.size):
             for i in range(n):
                 operands[i] = w[i] + reach[s] * dt * slope[i]
@@ -281,14 +327,11 @@ def _advance(
             return answer
         if known:
             if not is_map:
-                for j in range(n):
-                    for i in range(n):
-                        free[j, i] *= dt
-                        held[j, i] *= dt
-                    free[j, j] += 1.0
-                    held[j, j] += 1.0
-            known = apply_columns(free, v, v_exponent, place, power)
-            known = apply_columns(held if apart else free, u, u_exponent, place, power) and known
+                _finish(free, moving, dt)
+                if apart:
+                    _finish(held, u, dt)
+            known = apply_columns(free, v, v_exponent, room, power)
+            known = apply_columns(held if apart else free, u, u_exponent, room, power) and known
             if holds:
                 for i in range(n):
                     if mask[i] == 0.0:

@@ -18,7 +18,7 @@ import numpy as np
 
 from tui_opt.kernels.callables import Check, unchecked
 from tui_opt.kernels.tangents.compiled import Run
-from tui_opt.kernels.tangents.system import FloatArray, Question, System, TapeSystem, check_fit
+from tui_opt.kernels.tangents.system import FloatArray, Question, SignArray, System, TapeSystem, check_fit
 from tui_opt.kernels.tangents.wide import applied, logarithm, wide
 
 Told: TypeAlias = Callable[[int], None]
@@ -37,7 +37,7 @@ class Tangents:
         t: [k], times (steps of a map).
         state: [k, n], or [k, n, lane] where many trajectories were asked for; so have all that follow.
         log_x, log_y: ln|v_i| and ln|u_i| for a perturbation of size 1; -inf where the component is exactly 0.
-        sign_x, sign_y: -1, 0 or 1.
+        sign_x, sign_y: int8, -1 or 1; 0 where the component is 0 or unknown.
         state_lost: the first step after which W is not finite, None where it always is.
         tangent_lost: likewise for the tangents; the derivative does not exist there, or is infinite.
     """
@@ -45,9 +45,9 @@ class Tangents:
     t: FloatArray
     state: FloatArray
     log_x: FloatArray
-    sign_x: FloatArray
+    sign_x: SignArray
     log_y: FloatArray
-    sign_y: FloatArray
+    sign_y: SignArray
     state_lost: int | None = None
     tangent_lost: int | None = None
 
@@ -55,7 +55,8 @@ class Tangents:
 def blank(question: Question) -> Tangents:
     """Room for the answer to a question: times, and NaN everywhere else."""
     shape = (question.outputs.size, *question.initial.shape)
-    state, log_x, sign_x, log_y, sign_y = (np.full(shape, np.nan) for _ in range(5))
+    state, log_x, log_y = (np.full(shape, np.nan) for _ in range(3))
+    sign_x, sign_y = np.zeros(shape, np.int8), np.zeros(shape, np.int8)
     return Tangents(question.times, state, log_x, sign_x, log_y, sign_y)
 
 
@@ -142,7 +143,7 @@ def _record(answer: Tangents, k: int, state: FloatArray, x: tuple, y: tuple) -> 
     ):
         gone = lost | ~np.all(np.isfinite(mantissa), axis=0)
         logs[k] = np.where(gone, np.nan, logarithm(mantissa, exponent))
-        signs[k] = np.where(gone, np.nan, np.sign(mantissa))
+        signs[k] = np.where(gone, 0.0, np.sign(mantissa))
 
 
 def step_and_derivative(

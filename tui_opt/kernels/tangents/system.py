@@ -19,6 +19,7 @@ from tui_opt.kernels.tape import Program
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
+SignArray: TypeAlias = NDArray[np.int8]
 Value: TypeAlias = Callable[[float, FloatArray], FloatArray]
 """f(t, s): s[n] or s[n, lane] -> the same shape."""
 Product: TypeAlias = Callable[[float, FloatArray, FloatArray], FloatArray]
