@@ -187,6 +187,22 @@ def test_what_nothing_passes_is_never_escaped():
     assert quasi_stationary_law(generator, 0.9).log_rate > -np.inf
 
 
+def test_without_an_exit_mass_ends_where_the_start_leads():
+    edges = np.linspace(0, 1, 6)
+    still = Equation(lambda w: 0 * w, lambda w: 0 * w, lambda w: 0 * w, 0.5)
+    law = quasi_stationary_law(generator_on_edges(still, edges, Barrier.RIGHT), 0.5)
+    np.testing.assert_array_equal(law.mass, [0, 0, 1, 0, 0])
+    # Drift to the left, then to the right, then to the left: two wells at 0 and 3/5, and a start between them.
+    equation = Equation(
+        lambda w: np.where((w > 0.3) & (w < 0.7), 1.0, -1.0), lambda w: 0 * w, lambda w: 0 * w, 0.5
+    )
+    for barrier in (Barrier.RIGHT, Barrier.LEFT):
+        shut = generator_on_edges(equation, edges, barrier)
+        law = quasi_stationary_law(shut, 0.5)
+        assert law.log_rate == -np.inf
+        np.testing.assert_array_equal(law.mass, [0, 0, 0, 1, 0])
+
+
 def test_questions_without_an_answer_are_refused():
     closed, opened = contracting(ITO, np.linspace(0, 5, 20)), pit(ITO, 0.01, 20)
     with pytest.raises(ValueError, match="all mass escapes"):

@@ -92,10 +92,13 @@ def quasi_stationary_law(
     with np.errstate(invalid="ignore"):
         drop = back - onward
     if not passable[at:].all():
-        # The first face that nothing passes outward closes off everything behind it.
+        # The first face that nothing passes outward closes off everything behind it, the first one that nothing
+        # passes inward what lies farther in: between them is all that can be reached.
         last = at + int(np.flatnonzero(~passable[at:])[0])
+        shut = np.flatnonzero(back[:at] == -np.inf)
+        lowest = int(shut[-1]) + 1 if shut.size else 0
         mass = np.zeros(generator.cells)
-        mass[: last + 1] = _closed_law(-drop[:last])
+        mass[lowest : last + 1] = _closed_law(-drop[lowest:last])
         return EscapingLaw(mass[flip], -np.inf, 0, True)
     # What cannot come back to the barrier is out of the game: the chain begins behind the last face like that.
     first = int(np.flatnonzero(~passable[:at])[-1]) + 1 if not passable[:at].all() else 0
@@ -116,7 +119,8 @@ def quasi_stationary_law(
         law = grown - total
         settled = abs(log_rate - before) <= tolerance and change <= tolerance
     mass = np.concatenate([np.zeros(first), np.exp(law)])
-    return EscapingLaw(mass[flip], float(log_rate), iteration, settled)
+    # The logarithms may be large, and what was subtracted from them is known to their rounding only.
+    return EscapingLaw(mass[flip] / mass.sum(), float(log_rate), iteration, settled)
 
 
 def log_passage_times(generator: Generator) -> FloatArray:
