@@ -1,0 +1,149 @@
+"""localize: its numbers against each other, the theorem of constant inputs, and what cannot be learnt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tui_opt.datasets import load
+from tui_opt.errors import ExperimentError
+from tui_opt.experiments.ocr_localization.lesson import Lesson
+from tui_opt.experiments.ocr_localization.localize import compute
+from tui_opt.experiments.ocr_localization.params import LocalizeParams
+from tui_opt.figure import resolve
+from tui_opt.problems import ParameterErrors
+from tui_opt.result import Result
+from tui_opt.runner.context import Context
+
+SMALL: dict[str, Any] = {"hidden": 20, "seeds": 3, "epochs": 1}
+
+
+def localize(threads: int = 1, seed: int = 0, **params: Any) -> Result:
+    return compute(LocalizeParams.check({**SMALL, **params}), Context("localize", seed=seed, threads=threads))
+
+
+@pytest.fixture(scope="module")
+def small() -> Result:
+    return localize(activation="relu", learning_rate=0.03)
+
+
+def value(result: Result, name: str) -> float:
+    return result.findings[name].value
+
+
+def test_findings_are_those_of_the_arrays(small: Result) -> None:
+    x, y = (small.arrays[f"{kind}_share_weights"].values for kind in ("update", "change"))
+    assert x.shape == y.shape == (3, 20, 64)
+    r = []
+    for a, b in zip(x, y, strict=True):
+        both = np.isfinite(a) & np.isfinite(b)
+        r.append(np.corrcoef(a[both], b[both])[0, 1])
+    assert value(small, "r_weights") == pytest.approx(np.mean(r), abs=1e-12)
+    assert value(small, "r2_weights") == pytest.approx(np.mean(np.square(r)), abs=1e-12)
+    stderr = small.findings["r_weights"].stderr
+    assert stderr == pytest.approx(np.std(r, ddof=1) / np.sqrt(3), abs=1e-12)
+    fraction = np.mean(np.isfinite(x) & np.isfinite(y))
+    assert value(small, "finite_fraction") == pytest.approx(fraction, abs=1e-15)
+
+
+def test_pixels_that_are_never_drawn_on_have_the_correlation_of_the_biases(small: Result) -> None:
+    lesson = Lesson.of(LocalizeParams.check(SMALL))
+    data = load("digits")
+    chosen = np.isin(data.labels, [1, 7, 6, 8])
+    assert np.array_equal(lesson.constant_pixels, data.images[chosen].max(axis=0) == 0)
+    assert value(small, "border_error") < 1e-9
+    x, y = (small.arrays[f"{kind}_share_biases"].values for kind in ("update", "change"))
+    by_seed = []
+    for a, b in zip(x, y, strict=True):
+        both = np.isfinite(a) & np.isfinite(b)
+        by_seed.append(np.corrcoef(a[both], b[both])[0, 1])
+    corner = small.arrays["pixel_correlation"].values[0, 0]
+    assert corner == pytest.approx(np.mean(by_seed), abs=1e-9)
+    assert value(small, "r_biases") == pytest.approx(corner, abs=1e-9)
+
+
+def test_results_do_not_depend_on_threads_and_do_on_the_seed() -> None:
+    one, two = localize(), localize(threads=2)
+    for name, finding in one.findings.items():
+        assert two.findings[name].value == finding.value or np.isnan(finding.value)
+    assert value(localize(seed=1), "r_weights") != value(one, "r_weights")
+
+
+def test_both_parts_of_phase_one_can_be_counted(small: Result) -> None:
+    full = localize(activation="relu", learning_rate=0.03, tally="full")
+    assert value(full, "loss_phase_one") > value(small, "loss_phase_one")
+    assert value(full, "r_data_only") != value(small, "r_data_only")
+
+
+def test_groups_may_be_larger_and_other_digits() -> None:
+    result = localize(group_a=[0, 2, 3], group_b=[4, 9], seeds=2)
+    assert np.isfinite(value(result, "r_weights"))
+    lesson = Lesson.of(LocalizeParams.check({**SMALL, "group_a": [0, 2, 3], "group_b": [4, 9]}))
+    taught = [sorted({lesson.digits[c] for c in fork.classes}) for fork in lesson.forks]
+    assert taught == [[0, 4, 9], [2, 4, 9], [3, 4, 9], [0, 2, 3, 4], [0, 2, 3, 9]]
+    assert [set(fork.targets[fork.classes < 3]) | {0} for fork in lesson.forks] == [{0}] * 5
+
+
+def test_networks_that_diverge_are_counted_and_said() -> None:
+    result = localize(learning_rate=50.0, activation="relu", seeds=2)
+    assert value(result, "finite_fraction") < 0.5
+    assert "mostly_undefined" in result.findings
+    assert any("learning_rate" in warning for warning in result.warnings)
+
+
+def test_one_unit_and_one_seed_have_no_null_and_no_spread() -> None:
+    result = localize(hidden=1, seeds=1)
+    assert np.isnan(value(result, "z_within_pixel"))
+    assert np.isnan(value(result, "r_cross_seed"))
+    assert result.findings["r_weights"].stderr is None
+
+
+def test_every_figure_draws_arrays_that_are_there(small: Result) -> None:
+    values = small.values()
+    assert [figure.name for figure in small.figures] == ["weights", "biases", "pixels", "seeds"]
+    for figure in small.figures:
+        for layer in figure.layers:
+            if layer.kind in ("heatmap", "density"):
+                sizes = resolve(layer.y, values).size, resolve(layer.x, values).size
+                edges = int(layer.kind == "density")
+                assert resolve(layer.z if layer.kind == "heatmap" else layer.counts, values).shape == (
+                    sizes[0] - edges,
+                    sizes[1] - edges,
+                )
+            elif layer.kind == "scatter":
+                assert resolve(layer.x, values).shape == resolve(layer.y, values).shape
+
+
+@pytest.mark.parametrize(
+    ("params", "key"),
+    [
+        ({"group_a": [1, 1]}, "group_a"),
+        ({"group_a": [1]}, "group_a"),
+        ({"group_b": [1, 8]}, "group_b"),
+        ({"group_a": [1, 10]}, "group_a[1]"),
+        ({"phase_one": 1797}, "phase_one"),
+        ({"activation": "softmax"}, "activation"),
+    ],
+)
+def test_what_cannot_be_learnt_is_said(params: dict[str, Any], key: str) -> None:
+    with pytest.raises(ParameterErrors) as caught:
+        LocalizeParams.check(params)
+    assert [problem.key for problem in caught.value.problems] == [f"params.{key}"]
+
+
+def test_a_phase_without_a_digit_is_a_sentence() -> None:
+    with pytest.raises(
+        ExperimentError, match="There is no 7 and no 6 and no 8 among the images of phase one"
+    ):
+        localize(phase_one=4)
+
+
+@pytest.mark.slow
+def test_digits_reproduce_the_reference() -> None:
+    """Twenty networks scatter by 0.05 about their mean; two hundred by 0.014."""
+    result = compute(LocalizeParams.check({"seeds": 200}), Context("localize", seed=0, threads=2))
+    assert value(result, "r_weights") == pytest.approx(0.33, abs=0.05)
+    assert value(result, "r_within_pixel") == pytest.approx(0.27, abs=0.05)
+    assert value(result, "r_placebo_biases") < -0.2

@@ -1,0 +1,88 @@
+"""ocr-localization: where in a small network the knowledge of a digit is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui_opt.scenario import Estimate, Experiment, Scenario, later
+
+if TYPE_CHECKING:
+    from tui_opt.experiments.ocr_localization.params import LessonParams, LocalizeParams
+
+_HERE = "tui_opt.experiments.ocr_localization"
+# Costs on the reference machine, one core: a unit's part of a step, by data set, and images that are learnt.
+_SECONDS_PER_UNIT_STEP = {"digits": 3e-8, "mnist": 1e-7}
+_STEPS = {"digits": (450, 1350), "mnist": (4965, 59_433)}
+_BYTES_OF_DATA = {"digits": 20_000_000, "mnist": 300_000_000}
+
+
+def seconds_of_a_network(p: LessonParams) -> float:
+    """Phase one and all forks, one network on one core."""
+    one, forks = _STEPS[p.dataset]
+    return 0.01 + (one + forks) * p.passes * p.hidden * _SECONDS_PER_UNIT_STEP[p.dataset]
+
+
+def bytes_of_a_network(p: LessonParams) -> int:
+    """A network of the hidden layer's weights in doubles."""
+    from tui_opt.experiments.ocr_localization.params import PIXELS
+
+    return 8 * PIXELS[p.dataset] * p.hidden
+
+
+def bytes_of_data(p: LessonParams) -> int:
+    """The images, with and without their zeros."""
+    return _BYTES_OF_DATA[p.dataset]
+
+
+def _localize(p: LocalizeParams) -> Estimate:
+    digits = len(p.group_a) + len(p.group_b)
+    at_once = 20 * digits * bytes_of_a_network(p)
+    kept = 4 * p.seeds * bytes_of_a_network(p)
+    return Estimate(0.2 + p.seeds * seconds_of_a_network(p), bytes_of_data(p) + at_once + kept)
+
+
+LOCALIZE = Experiment(
+    name="localize",
+    title="Do parameters change most with what updated them most?",
+    summary="Update shares against change shares of a small network's weights and biases, with every control.",
+    params=later(f"{_HERE}.params:LocalizeParams"),
+    compute=f"{_HERE}.localize:compute",
+    estimate=_localize,
+    findings=(
+        "r_weights",
+        "r2_weights",
+        "r_biases",
+        "r2_biases",
+        "r_within_pixel",
+        "r_unit_shuffle",
+        "r_cross_seed",
+        "r_data_only",
+        "r_pixel_shuffle",
+        "r_placebo",
+        "r_placebo_within",
+        "r_placebo_biases",
+        "null_within_pixel",
+        "z_within_pixel",
+        "loss_phase_one",
+        "finite_fraction",
+        "no_update",
+        "no_change",
+        "border_error",
+    ),
+    arrays=(
+        "seed",
+        "update_share_weights",
+        "change_share_weights",
+        "update_share_biases",
+        "change_share_biases",
+        "pixel_correlation",
+        "row",
+        "col",
+    ),
+    headline=("r_weights", "r_unit_shuffle", "r_within_pixel", "r_biases"),
+    warm={"seeds": 1, "epochs": 1},
+)
+
+SCENARIO = Scenario(
+    name="ocr-localization", title="Where a network keeps what it learnt", experiments=(LOCALIZE,)
+)

@@ -1,0 +1,194 @@
+"""What localize says: arrays, findings with their spread over seeds, the controls beside them, and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_opt.experiments.ocr_localization.lesson import Lesson
+from tui_opt.experiments.ocr_localization.localize_figures import add_figures
+from tui_opt.experiments.ocr_localization.one_seed import Agreement, Seed
+from tui_opt.experiments.ocr_localization.params import LocalizeParams
+from tui_opt.kernels.localization.shares import contrast_of_data, correlation, shares_of_data
+from tui_opt.result import Result
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+SIGNIFICANT: Final = 3.0
+"""Standard deviations of the null law beyond which a correlation is more than chance."""
+
+_MEANINGS: Final = {
+    "r_weights": "Correlation of update share and change share over all weights of the hidden layer.",
+    "r_biases": "The same of the hidden layer's biases.",
+    "r_within_pixel": "Of the weights, without each pixel's mean: what is left without all that pixels alone explain.",
+    "r_unit_shuffle": "Of the weights with the hidden units permuted, mean over permutations: what pixels alone give.",
+    "r_cross_seed": "Update shares of one network against change shares of another: again what pixels alone give.",
+    "r_pixel_shuffle": "Of the weights with each unit's pixels permuted: what units alone give.",
+    "r_data_only": "The same two shares from the images alone, without any network.",
+    "r_placebo": "For a grouping that mixes the two groups, against the same forks: it should not be positive.",
+    "r_placebo_within": "The same without each pixel's mean.",
+    "r_placebo_biases": "The same of the biases.",
+}
+
+
+def report(params: LocalizeParams, lesson: Lesson, done: list[Seed]) -> Result:
+    """The result of the seeds that are done."""
+    result = Result()
+    _add_arrays(result, lesson, done)
+    kept = [seed.agreement for seed in done]
+    for name in ("r_weights", "r_biases"):
+        _add(result, name, [getattr(a, name) for a in kept], _MEANINGS[name])
+        squares = [getattr(a, name) ** 2 for a in kept]
+        _add(result, name.replace("r_", "r2_"), squares, f"Square of {name}, mean over seeds.")
+    for name in ("r_within_pixel", "r_unit_shuffle"):
+        _add(result, name, [getattr(a, name) for a in kept], _MEANINGS[name])
+    _add(result, "r_cross_seed", _across_seeds(done), _MEANINGS["r_cross_seed"])
+    data_only = _data_only(lesson, params.tally)
+    result.add_finding("r_data_only", data_only, _MEANINGS["r_data_only"])
+    for name in ("r_pixel_shuffle", "r_placebo", "r_placebo_within", "r_placebo_biases"):
+        _add(result, name, [getattr(a, name) for a in kept], _MEANINGS[name])
+    null = _add(
+        result,
+        "null_within_pixel",
+        [a.null_within_pixel for a in kept],
+        "Standard deviation of r_within_pixel when hidden units are permuted, which leaves nothing to find.",
+        kind="accuracy",
+    )
+    _add_verdict(result, params, null)
+    _add_accuracy(result, lesson, kept)
+    _add_table(result)
+    result.headline = ["r_weights", "r_unit_shuffle", "r_within_pixel", "r_biases"]
+    add_figures(result, lesson, done)
+    return result
+
+
+def _add_arrays(result: Result, lesson: Lesson, done: list[Seed]) -> None:
+    def stacked(read: Callable[[Seed], FloatArray]) -> FloatArray:
+        return np.stack([read(seed) for seed in done])
+
+    result.add_array(
+        "seed", np.arange(len(done), dtype=float), ("seed",), text="number of the initial network"
+    )
+    dims = ("seed", "unit", "pixel")
+    updates = stacked(lambda seed: seed.shares.update_weights.T)
+    result.add_array(
+        "update_share_weights", updates, dims, text="share of group_a in the sums of absolute updates"
+    )
+    changes = stacked(lambda seed: seed.shares.change_weights.T)
+    result.add_array(
+        "change_share_weights", changes, dims, text="share of group_a in the differences of forks"
+    )
+    biases = stacked(lambda seed: seed.shares.update_biases)
+    result.add_array("update_share_biases", biases, ("seed", "unit"), text="the same of the biases")
+    biases = stacked(lambda seed: seed.shares.change_biases)
+    result.add_array("change_share_biases", biases, ("seed", "unit"), text="the same of the biases")
+    side = lesson.data.side
+    by_pixel = stacked(lambda seed: seed.pixel_correlation)
+    known = np.isfinite(by_pixel)
+    with np.errstate(invalid="ignore"):
+        mean = np.where(known, by_pixel, 0.0).sum(axis=0) / known.sum(axis=0)
+    text = "correlation of both shares over the weights of a pixel, mean over seeds"
+    result.add_array("pixel_correlation", mean.reshape(side, side), ("row", "col"), text=text)
+    result.add_array("row", np.arange(side, dtype=float), ("row",), text="from the top")
+    result.add_array("col", np.arange(side, dtype=float), ("col",), text="from the left")
+
+
+def _add(
+    result: Result, name: str, values: list[float], text: str, *, kind: str = "finding"
+) -> tuple[float, float]:
+    """Add the mean over seeds with its standard error; seeds without a value are left out."""
+    known = np.array([v for v in values if np.isfinite(v)])
+    if not known.size:
+        result.add_missing(
+            name, f"{text} It does not exist here: no pair has both shares, or one does not vary."
+        )
+        return float("nan"), float("nan")
+    mean = float(known.mean())
+    stderr = float(known.std(ddof=1) / np.sqrt(known.size)) if known.size > 1 else None
+    result.add_finding(name, mean, text, stderr=stderr, kind="accuracy" if kind == "accuracy" else "finding")
+    return mean, float("nan") if stderr is None else stderr
+
+
+def _across_seeds(done: list[Seed]) -> list[float]:
+    if len(done) < 2:
+        return []
+    pairs = zip(done, [*done[1:], done[0]], strict=True)
+    return [correlation(a.shares.update_weights.ravel(), b.shares.change_weights.ravel()) for a, b in pairs]
+
+
+def _data_only(lesson: Lesson, tally: str) -> float:
+    counted = lesson.phase_one.part(lesson.tally_begins(tally))
+    update = shares_of_data(lesson.inputs(counted), counted.classes, lesson.group)
+    later = lesson.data.labels.copy()[lesson.phase_one_images :]
+    images = (lesson.data.images[lesson.phase_one_images :].astype(float) + 1) / lesson.data.levels
+    means = np.stack([images[later == digit].mean(axis=0) for digit in lesson.digits])
+    return correlation(update, contrast_of_data(means, lesson.group))
+
+
+def _add_verdict(result: Result, params: LocalizeParams, null: tuple[float, float]) -> None:
+    """How far above its null law the part that belongs to units is, and in words what that means."""
+    inside, whole = result.findings["r_within_pixel"].value, result.findings["r_weights"].value
+    pixels = result.findings["r_unit_shuffle"].value
+    if not (np.isfinite(inside) and null[0] > 0):
+        result.add_missing(
+            "z_within_pixel", "No null law: there are fewer than two hidden units with both shares."
+        )
+        return
+    z = inside / null[0]
+    if z > SIGNIFICANT:
+        words = f"units that one group updated more do change more with it, {z:.1f} standard deviations beyond chance"
+    elif z < -SIGNIFICANT:
+        words = f"units that one group updated more change less with it, {-z:.1f} standard deviations beyond chance"
+    else:
+        words = "that is no more than chance"
+    text = (
+        f"Of the correlation {whole:.3f} of all weights, permuted units keep {pixels:.3f}: that part says which pixels "
+        f"are drawn on, not where a network keeps what it learnt. Within pixels {inside:.3f} is left; {words}."
+    )
+    result.add_finding("z_within_pixel", z, text)
+
+
+def _add_accuracy(result: Result, lesson: Lesson, kept: list[Agreement]) -> None:
+    _add(
+        result,
+        "loss_phase_one",
+        [a.loss_phase_one for a in kept],
+        "Mean loss over the counted part of phase one.",
+    )
+    fraction = float(np.mean([a.finite_fraction for a in kept]))
+    text = "Of the weights of all seeds, those that have both shares; the others are in no correlation."
+    result.add_finding("finite_fraction", fraction, text, kind="accuracy")
+    for name, words in (
+        ("no_update", "never updated while updates were counted"),
+        ("no_change", "changed by no fork"),
+    ):
+        number = float(sum(getattr(a, name) for a in kept))
+        result.add_finding(name, number, f"Weights {words}, over all seeds: 0/0, dropped.", kind="accuracy")
+    if lesson.constant_pixels.any():
+        known = [a.border_error for a in kept if np.isfinite(a.border_error)]
+        text = (
+            "Largest distance between the correlation of a pixel that nothing is ever drawn on and that of the biases. "
+            "They are equal: a constant input's weights take its multiple of every update of the bias."
+        )
+        if known:
+            result.add_finding("border_error", max(known), text, kind="accuracy")
+        else:
+            result.add_missing("border_error", text)
+    if fraction < 0.5:
+        result.add_finding(
+            "mostly_undefined",
+            1 - fraction,
+            f"{1 - fraction:.0%} of the weights have no share: units died, or networks diverged. Lower learning_rate.",
+            kind="warning",
+        )
+
+
+def _add_table(result: Result) -> None:
+    rows = []
+    for name, meaning in _MEANINGS.items():
+        finding = result.findings[name]
+        rows.append((name, finding.value, finding.stderr, meaning))
+    result.add_table("controls", ("correlation", "value", "stderr", "of what"), rows)

@@ -1,0 +1,1 @@
+"""Where a small network keeps what it learnt: training with tallies of its updates, and what is read from them."""

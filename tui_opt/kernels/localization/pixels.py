@@ -1,0 +1,57 @@
+"""Images as a network sees them: a constant that every pixel has, and the few pixels that have more.
+
+With values v from 0 to L - 1 an input is x = (v + 1) / L, between 1/L and 1 as the source has it. So x = 1/L + x', and
+x' is zero wherever nothing was drawn, which is most of an image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Images row by row without their zeros (compressed sparse rows).
+
+    Args:
+        starts: [image + 1], where each image begins in the next two.
+        columns: [nonzero], int32, the pixel.
+        values: [nonzero], x' of the pixel.
+        sums: [image], sum of x' over the image.
+        constant: 1/L, what every pixel has.
+        size: pixels of an image.
+    """
+
+    starts: IntArray
+    columns: NDArray[np.int32]
+    values: FloatArray
+    sums: FloatArray
+    constant: float
+    size: int
+
+
+def sparse(images: NDArray[np.uint8], levels: int) -> Pixels:
+    """Images without their zeros.
+
+    Args:
+        images: [image, pixel], from 0 to levels - 1.
+        levels: L, the number of grey values.
+    """
+    rows, columns = np.nonzero(images)
+    starts = np.zeros(images.shape[0] + 1, dtype=np.int64)
+    np.cumsum(np.bincount(rows, minlength=images.shape[0]), out=starts[1:])
+    values = images[rows, columns] / float(levels)
+    sums = images.sum(axis=1, dtype=np.int64) / float(levels)
+    return Pixels(starts, columns.astype(np.int32), values, sums, 1.0 / levels, images.shape[1])
+
+
+def dense(images: NDArray[np.uint8], levels: int) -> FloatArray:
+    """The inputs themselves, x = (v + 1) / L, [image, pixel]."""
+    return (images.astype(np.float64) + 1.0) / levels

@@ -1,0 +1,111 @@
+"""From sums of updates and from forks to shares, and how far two kinds of share agree.
+
+A share is a / (a + b): how much of a parameter's updating came from one group of classes, or how much of its change
+came with exchanging one class for another of the same group. Where both are zero there is none (NaN), and pairs with a
+NaN are left out of every mean and counted.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+PERMUTATIONS: Final = 100
+"""How many are drawn where their law is not known in closed form."""
+
+
+def share(a: FloatArray, b: FloatArray) -> FloatArray:
+    """a / (a + b), elementwise; NaN where both are zero or one is not finite."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.asarray(a / (a + b))
+
+
+def spread_of_forks(forks: FloatArray) -> FloatArray:
+    """Mean absolute difference between pairs of forks of one group, [fork, ...] -> [...]; zero for a single one."""
+    number = forks.shape[0]
+    total = np.zeros(forks.shape[1:])
+    for i in range(number):
+        for j in range(i + 1, number):
+            total += np.abs(forks[i] - forks[j])
+    return np.asarray(total / max(number * (number - 1) // 2, 1))
+
+
+def correlation(x: FloatArray, y: FloatArray) -> float:
+    """Pearson's correlation of all pairs that have both; NaN where fewer than two do, or one does not vary."""
+    both = np.isfinite(x) & np.isfinite(y)
+    if int(both.sum()) < 2:
+        return float("nan")
+    x, y = x[both], y[both]
+    x, y = x - x.mean(), y - y.mean()
+    norm = np.sqrt((x @ x) * (y @ y))
+    return float((x @ y) / norm) if norm > 0 else float("nan")
+
+
+def correlation_along(x: FloatArray, y: FloatArray) -> FloatArray:
+    """The correlation over the last axis, for every place in the others."""
+    both = np.isfinite(x) & np.isfinite(y)
+    number = both.sum(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        x, y = _centred(x, both, number), _centred(y, both, number)
+        found = (x * y).sum(axis=-1) / np.sqrt((x * x).sum(axis=-1) * (y * y).sum(axis=-1))
+    return np.where(number >= 2, found, np.nan)
+
+
+def within(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Both without their means over the last axis; only pairs that have both are left."""
+    both = np.isfinite(x) & np.isfinite(y)
+    number = both.sum(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        x, y = _centred(x, both, number), _centred(y, both, number)
+    return np.where(both, x, np.nan), np.where(both, y, np.nan)
+
+
+def _centred(x: FloatArray, both: NDArray[np.bool_], number: NDArray[np.intp]) -> FloatArray:
+    x = np.where(both, x, 0.0)
+    mean = x.sum(axis=-1) / number
+    return np.asarray(np.where(both, x - mean[..., None], 0.0))
+
+
+def under_unit_permutations(x: FloatArray, y: FloatArray, rng: np.random.Generator) -> tuple[float, float]:
+    """Mean and standard deviation of the correlation when the units of x are permuted, over all permutations.
+
+    With x and y centred and G = x'y, [unit, unit], a permutation's covariance is the sum of one entry per row and
+    column of G, whose mean is sum(G) / H and whose variance is |G without the means of rows and columns|^2 / (H - 1)
+    (Hoeffding 1951, A combinatorial central limit theorem, eq. 10). Where pairs are missing it depends on the
+    permutation which are left, and a sample of them is taken.
+
+    Args:
+        x: [pixel, unit].
+        y: [pixel, unit].
+        rng: draws permutations, where some must be drawn.
+    """
+    units = x.shape[1]
+    if units < 2:
+        return correlation(x.ravel(), y.ravel()), 0.0
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        drawn = [correlation(x[:, rng.permutation(units)].ravel(), y.ravel()) for _ in range(PERMUTATIONS)]
+        return float(np.mean(drawn)), float(np.std(drawn, ddof=1))
+    x, y = x - x.mean(), y - y.mean()
+    norm = np.sqrt((x * x).sum() * (y * y).sum())
+    if not norm > 0:
+        return float("nan"), float("nan")
+    gram = x.T @ y / norm
+    centred = gram - gram.mean(axis=0) - gram.mean(axis=1, keepdims=True) + gram.mean()
+    return float(gram.sum() / units), float(np.sqrt((centred * centred).sum() / (units - 1)))
+
+
+def shares_of_data(images: NDArray[np.float64], classes: NDArray[np.int64], group: int) -> FloatArray:
+    """Sum of each input over the images of the first `group` classes as a share of that over all, [pixel].
+
+    What a network would show whose units learnt the same from every image: no network is needed.
+    """
+    return share(images[classes < group].sum(axis=0), images[classes >= group].sum(axis=0))
+
+
+def contrast_of_data(means: FloatArray, group: int) -> FloatArray:
+    """Share of the first group in the differences between class means, [class, pixel] -> [pixel]."""
+    return share(spread_of_forks(means[:group]), spread_of_forks(means[group:]))
