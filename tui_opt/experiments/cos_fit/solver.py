@@ -35,6 +35,9 @@ SCANNED_ROWS = 1 << 20
 SEARCH_ROWS = 20_000
 START_ROWS = 1_000
 KEPT_CANDIDATES = 6
+KEPT_ON_FEW = 24
+"""Candidates that are refined, and on few rows, where the scan tells them apart less well."""
+FEW_ROWS = 100
 KEPT_STARTS = 3
 MOST_NUISANCE = 24
 MOST_AMPLITUDES = 9
@@ -42,6 +45,7 @@ ELIMINATED_ROWS = 200_000
 """Rows up to which linear parameters are solved anew at every step of the last refinement."""
 FIRST_ROWS = 256
 GROWTH = 1.5
+ROUNDING = 1e-30
 CLEAR_LEAD = 30.0
 """Difference of squared errors, in residual variances, from which two candidates count as told apart."""
 
@@ -87,6 +91,7 @@ class Solution:
         search: how they were found.
         annealed: whether by range annealing.
         method: that in words, with the reason.
+        ranges: of each frequency, over all rows.
     """
 
     structure: Structure
@@ -94,6 +99,7 @@ class Solution:
     search: Search
     annealed: bool
     method: str
+    ranges: dict[str, Range]
 
 
 def solve(
@@ -126,7 +132,8 @@ def solve(
         )
     _check_slopes(rows, structure)
     solver = _Solver(structure, rng, check, highest)
-    annealing, method_text = solver.chosen(rows, method)
+    overview = rows.thinned(SCANNED_ROWS, rng)
+    annealing, method_text = solver.chosen(overview, method)
     search = solver.anneal(rows) if annealing else solver.search(rows)
     if not np.isfinite(search.error):
         raise ExperimentError(
@@ -134,7 +141,12 @@ def solve(
             "all: square roots and logarithms need positive arguments, and exponentials may overflow."
         )
     found = _polished(rows, search.best, solver, each)
-    return Solution(structure, found, search, annealing, method_text)
+    ranges = {
+        name: r
+        for wave in structure.waves
+        for name, r in zip(wave.frequencies, solver.ranges(overview, wave), strict=True)
+    }
+    return Solution(structure, found, search, annealing, method_text, ranges)
 
 
 def _polished(rows: Rows, start: FloatArray, solver: _Solver, each: Mapper) -> Fit:
@@ -209,6 +221,7 @@ class _Solver:
         self.check = check
         self.highest = highest
         self.names = tuple(structure.kinds)
+        self._known_ranges: dict[tuple[tuple[str, ...], int], list[Range]] = {}
         self.linear = np.array([kind == "linear" for kind in structure.kinds.values()])
 
     # --- the choice -----------------------------------------------------------------------------------------
@@ -247,12 +260,16 @@ class _Solver:
 
     def ranges(self, rows: Rows, wave: WaveTerm) -> list[Range]:
         """The frequencies to scan for a group."""
+        key = (wave.frequencies, rows.count)
+        if key in self._known_ranges:
+            return self._known_ranges[key]
         slopes = rows.evaluated(list(wave.slopes), {})
         d = len(wave.frequencies)
         most = int(MOST_CELLS ** (1.0 / d))
         if d > 1:
             most //= 2
         found = [range_of(u, wave.offset_known, self.highest, most) for u in slopes]
+        self._known_ranges[key] = found
         cells = int(np.prod([float(r.cells) for r in found]))
         if self.highest is not None and cells > MOST_CELLS_ASKED:
             raise ExperimentError(
@@ -305,12 +322,14 @@ class _Solver:
         """One scan: itself, the best frequencies [m, d], their losses [m], and what the amplitude was taken to be."""
         ranges = self.ranges(rows, wave)
         grid = grid_of(ranges, wave.even)
-        basis = orthonormal(self.nuisance(rows, wave, known))
+        # On few rows many columns would explain anything.
+        basis = orthonormal(self.nuisance(rows, wave, known), most=max(1, rows.count // 4))
         unknown: Literal["nothing", "amplitude", "phase"] = (
             "phase" if not wave.offset_known else "nothing" if wave.amplitude_known else "amplitude"
         )
         inside = [n for n in names_in(wave.amplitude) if n in self.structure.of_kind("other")]
         choices = [values_of(n, self.structure, rows, COARSE) for n in inside]
+        kept = KEPT_ON_FEW if rows.count <= FEW_ROWS else KEPT_CANDIDATES
         best: Scan | None = None
         gathered: list[tuple[float, FloatArray, dict[str, float]]] = []
         for combination in list(combinations(choices, self.rng))[: 4 * MOST_AMPLITUDES]:
@@ -322,7 +341,7 @@ class _Solver:
             if not np.isfinite(z).all() or not np.isfinite((z * z.conj()).real.sum()) or not z.any():
                 continue
             found = scan(rows.y, basis, Wave(table[:-2], z, unknown), grid)
-            places, losses = candidates(found, KEPT_CANDIDATES)
+            places, losses = candidates(found, kept)
             gathered += [(float(e), place, given) for place, e in zip(places, losses, strict=True)]
             if best is None:
                 best = found
@@ -334,7 +353,7 @@ class _Solver:
                 "Look at the data, or write the model so that it has a value everywhere."
             )
         gathered.sort(key=lambda entry: entry[0])
-        gathered = gathered[:KEPT_CANDIDATES]
+        gathered = gathered[:kept]
         if not wave.simple:  # a power or a product oscillates at multiples too
             gathered += [(e, f * place, given) for f in (0.5, 2.0) for e, place, given in gathered[:2]]
         places = np.array([place for _, place, _ in gathered])
@@ -390,7 +409,7 @@ class _Solver:
         longest = self.longest(rows)
         for k, at in enumerate(given):
             self.check()
-            if ended and wave is not None and wave.simple:
+            if ended and wave is not None and wave.simple and rows.count > FEW_ROWS:
                 # What refining can still win is bounded: the grid's worst place loses a few per cent of the gain.
                 least = losses[k] - 0.15 * max(0.0, total - losses[k])
                 if least > 0 and (lead := self._lead(ended[0][0], least, rows.count)) > CLEAR_LEAD:
@@ -432,7 +451,7 @@ class _Solver:
     def _lead(self, best: float, other: float, count: int) -> float:
         """Difference of squared errors in residual variances."""
         free = max(1, count - len(self.names))
-        return (other - best) * free / max(best, 1e-300)
+        return (other - best) * free / max(best, ROUNDING)
 
     def _runner_up(
         self, rows: Rows, wave: WaveTerm, ended: list[tuple[float, FloatArray]], search: Search

@@ -70,11 +70,12 @@ class Scan:
     exact: bool
 
 
-def orthonormal(columns: FloatArray, least: float = 1e-6) -> FloatArray:
+def orthonormal(columns: FloatArray, most: int, least: float = 1e-6) -> FloatArray:
     """An orthonormal basis of the span of columns, [k, n] with k at most their number.
 
     Args:
         columns: [m, n]; those that are zero or not finite are left out.
+        most: the largest dimension; the directions that the columns share most come first.
         least: share of the largest singular value below which a direction counts as rounding.
     """
     with np.errstate(all="ignore"):
@@ -88,6 +89,7 @@ def orthonormal(columns: FloatArray, least: float = 1e-6) -> FloatArray:
     ):  # by products of columns, many times faster than an SVD; once more for what they round away
         sizes, axes = np.linalg.eigh(rows @ rows.T)
         held = sizes > least**2 * sizes[-1]
+        held[: max(0, sizes.size - most)] = False
         rows = (axes[:, held].T @ rows) / np.sqrt(sizes[held])[:, None]
     return np.ascontiguousarray(rows)
 

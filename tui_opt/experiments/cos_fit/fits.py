@@ -1,0 +1,54 @@
+"""Samples as the kernels of descent take them, and where a fit begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tui_opt.errors import ExperimentError
+from tui_opt.experiments.cos_fit.named_parts import PARTS
+from tui_opt.experiments.cos_fit.params import START
+from tui_opt.experiments.cos_fit.samples import FloatArray, Samples
+from tui_opt.kernels.fitting.batch_fits import least_squares_fit
+from tui_opt.kernels.fitting.minibatch import Fit, NamedFit, TapeFit
+from tui_opt.runner.context import Context
+
+
+def fit_of(samples: Samples) -> Fit:
+    """The model and the samples: parts in compiled code for a named model, a tape for an equation."""
+    named = PARTS.get(samples.model.text.named)
+    if named:
+        parts = [named[name] for name in samples.model.parameters]
+        return NamedFit(
+            tuple(kind for kind, _ in parts), tuple(samples.columns[c] for _, c in parts), samples.y
+        )
+    columns = np.array([samples.columns[name] for name in samples.model.columns])
+    return TapeFit(samples.model.program, columns, samples.y)
+
+
+def start_of(samples: Samples, start: Sequence[float]) -> FloatArray:
+    """The start in the order of the model's parameters.
+
+    Raises:
+        ExperimentError: there are too few or too many values.
+    """
+    names = samples.model.parameters
+    if samples.model.text.named and len(start) == len(START):
+        by_name = dict(zip(("a", "b"), start, strict=True))
+        return np.array([by_name[name] for name in names])
+    if len(start) != len(names):
+        raise ExperimentError(
+            f"start has {len(start)} values for {len(names)} parameters ({', '.join(names)}): give one for each."
+        )
+    return np.array(start, dtype=np.float64)
+
+
+def target_of(fit: Fit, samples: Samples, ctx: Context, near: FloatArray) -> FloatArray:
+    """Where the samples' loss is least: least squares from the true parameters, or from `near` for a file's data.
+
+    NaN where the model has no finite value there.
+    """
+    begin = near if samples.truth is None else samples.truth
+    found = least_squares_fit(fit, begin, check=ctx.check)
+    return found.path[-1] if not found.failed else np.full(begin.size, np.nan)
