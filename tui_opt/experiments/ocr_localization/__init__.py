@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tui_opt.scenario import Estimate, Experiment, Scenario, later
 
 if TYPE_CHECKING:
-    from tui_opt.experiments.ocr_localization.params import LessonParams, LocalizeParams
+    from tui_opt.experiments.ocr_localization.params import ActivationsParams, LessonParams, LocalizeParams
 
 _HERE = "tui_opt.experiments.ocr_localization"
 # Costs on the reference machine, one core: a unit's part of a step, by data set, and images that are learnt.
@@ -39,6 +39,13 @@ def _localize(p: LocalizeParams) -> Estimate:
     at_once = 20 * digits * bytes_of_a_network(p)
     kept = 4 * p.seeds * bytes_of_a_network(p)
     return Estimate(0.2 + p.seeds * seconds_of_a_network(p), bytes_of_data(p) + at_once + kept)
+
+
+def _activations(p: ActivationsParams) -> Estimate:
+    digits = len(p.group_a) + len(p.group_b)
+    networks = p.seeds * len(p.settings)
+    at_once = 20 * digits * bytes_of_a_network(p)
+    return Estimate(0.2 + networks * seconds_of_a_network(p), bytes_of_data(p) + at_once + 200 * networks)
 
 
 LOCALIZE = Experiment(
@@ -83,6 +90,39 @@ LOCALIZE = Experiment(
     warm={"seeds": 1, "epochs": 1},
 )
 
+_KINDS = ("relu_like", "other")
+
+ACTIVATIONS = Experiment(
+    name="activations",
+    title="Does it only work for ReLU-like activations?",
+    summary="localize for many activations, outputs and learning rates: what pixels explain, and what units do.",
+    params=later(f"{_HERE}.params:ActivationsParams"),
+    compute=f"{_HERE}.activations:compute",
+    estimate=_activations,
+    findings=(
+        *(f"r2_weights_{kind}" for kind in _KINDS),
+        *(f"r_unit_shuffle_{kind}" for kind in _KINDS),
+        *(f"r_within_pixel_{kind}" for kind in _KINDS),
+        *(f"r_biases_{kind}" for kind in _KINDS),
+        "learnt",
+    ),
+    arrays=(
+        "learning_rate",
+        "r_weights",
+        "r_unit_shuffle",
+        "r_within_pixel",
+        "null_within_pixel",
+        "r_biases",
+        "r_placebo_biases",
+        "loss_phase_one",
+        "finite_fraction",
+    ),
+    headline=("r2_weights_relu_like", "r2_weights_other", "r_biases_relu_like", "r_biases_other"),
+    warm={"seeds": 1, "epochs": 1, "activation": ["relu"], "output": ["linear"], "learning_rate": [0.01]},
+)
+
 SCENARIO = Scenario(
-    name="ocr-localization", title="Where a network keeps what it learnt", experiments=(LOCALIZE,)
+    name="ocr-localization",
+    title="Where a network keeps what it learnt",
+    experiments=(LOCALIZE, ACTIVATIONS),
 )

@@ -1,0 +1,94 @@
+"""activations: each setting is what localize says of it, and settings are combined or paired as asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tui_opt.experiments.ocr_localization import activations, localize
+from tui_opt.experiments.ocr_localization.params import ActivationsParams, LocalizeParams
+from tui_opt.problems import ParameterErrors
+from tui_opt.result import Result
+from tui_opt.runner.context import Context
+
+SMALL: dict[str, Any] = {"hidden": 12, "seeds": 2, "epochs": 1}
+
+
+def run(**params: Any) -> Result:
+    return activations.compute(ActivationsParams.check({**SMALL, **params}), Context("activations"))
+
+
+@pytest.fixture(scope="module")
+def paired() -> Result:
+    settings = {
+        "activation": ["relu", "sigmoid"],
+        "output": ["linear", "sigmoid"],
+        "learning_rate": [0.03, 0.1],
+    }
+    return run(combine="paired", **settings)
+
+
+def test_a_setting_is_what_localize_says_of_it(paired: Result) -> None:
+    alone = localize.compute(
+        LocalizeParams.check({**SMALL, "activation": "sigmoid", "output": "sigmoid", "learning_rate": 0.1}),
+        Context("activations"),
+    )
+    table = paired.tables["activations"]
+    row = dict(zip(table.columns, table.rows[1], strict=True))
+    assert (row["activation"], row["output"], row["learning_rate"]) == ("sigmoid", "sigmoid", 0.1)
+    for name in ("r_weights", "r_biases", "r_within_pixel", "r_unit_shuffle", "loss_phase_one"):
+        assert row[name] == pytest.approx(alone.findings[name].value, abs=1e-12)
+        assert paired.arrays[name].values[1] == row[name]
+    assert paired.arrays["r_weights_stderr"].values[1] == pytest.approx(
+        alone.findings["r_weights"].stderr or 0
+    )
+
+
+def test_every_combination_or_pairs() -> None:
+    three = {"activation": ["relu", "tanh"], "output": ["linear"], "learning_rate": [0.01, 0.02, 0.03]}
+    assert len(ActivationsParams.check(three).settings) == 6
+    with pytest.raises(ParameterErrors, match="lists of one length, but activation has 2, output has 1"):
+        ActivationsParams.check({**three, "combine": "paired"})
+
+
+def test_settings_that_diverge_are_in_the_table_and_not_in_the_means() -> None:
+    result = run(activation=["relu", "tanh"], output=["linear"], learning_rate=[40.0])
+    rows = [
+        dict(zip(result.tables["activations"].columns, r, strict=True))
+        for r in result.tables["activations"].rows
+    ]
+    assert [row["learnt"] for row in rows] == [False, False]
+    assert result.findings["learnt"].value == 0
+    assert np.isnan(result.findings["r_biases_relu_like"].value)
+    assert "No setting" in result.findings["r_biases_other"].text
+
+
+@pytest.mark.slow
+def test_the_pooled_correlation_is_larger_for_a_sigmoid_and_what_units_keep_for_a_relu() -> None:
+    """The refined form of the source's claim, on its own data set where it is there."""
+    from tui_opt.datasets import load
+    from tui_opt.errors import DataError
+
+    try:
+        load("mnist")
+    except DataError as error:
+        pytest.skip(str(error))
+    params = {
+        "activation": ["relu", "sigmoid"],
+        "output": ["linear", "sigmoid"],
+        "learning_rate": [0.01, 0.001],
+    }
+    whole = {"hidden": 100, "seeds": 5, "combine": "paired", "dataset": "mnist"}
+    result = activations.compute(
+        ActivationsParams.check({**params, **whole}), Context("activations", threads=2)
+    )
+    relu, sigmoid = range(2)
+    r = {name: array.values for name, array in result.arrays.items()}
+    assert r["r_weights"][relu] == pytest.approx(0.235, abs=0.04)
+    assert r["r_within_pixel"][relu] == pytest.approx(0.22, abs=0.04)
+    assert r["r_biases"][relu] == pytest.approx(0.41, abs=0.1)
+    assert r["r_weights"][sigmoid] == pytest.approx(0.518, abs=0.012)
+    assert r["r_unit_shuffle"][sigmoid] == pytest.approx(0.515, abs=0.012)
+    assert abs(r["r_biases"][sigmoid]) < 0.2

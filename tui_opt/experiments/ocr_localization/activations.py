@@ -1,0 +1,183 @@
+"""activations: localize for many activations, outputs and learning rates, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_opt.experiments.ocr_localization.lesson import Lesson
+from tui_opt.experiments.ocr_localization.one_seed import Agreement, Setting, one_seed
+from tui_opt.experiments.ocr_localization.params import ActivationsParams
+from tui_opt.figure import Axis, Figure, Layer, Rule, Scatter
+from tui_opt.result import Result
+from tui_opt.runner.context import Context
+
+RELU_LIKE: Final = ("softplus", "relu", "leaky-relu")
+"""Activations that are zero, or nearly, on one side and a line on the other, and never turn back."""
+LEARNT: Final = 0.5
+"""Part of the loss of answering one half to everything below which a network counts as having learnt."""
+CHANCE: Final = {"softmax": float(np.log(2.0))}
+"""That loss; 1/4 unless listed."""
+COLUMNS: Final = (
+    ("r_weights", "correlation over all weights"),
+    ("r_unit_shuffle", "of which pixels alone"),
+    ("r_within_pixel", "within pixels"),
+    ("null_within_pixel", "standard deviation of its null law"),
+    ("r_biases", "correlation over the biases"),
+    ("r_placebo_biases", "of the biases for a grouping that mixes the groups"),
+    ("loss_phase_one", "mean loss over the counted part of phase one"),
+    ("finite_fraction", "weights that have both shares"),
+)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A setting with the answers of its seeds."""
+
+    activation: str
+    output: str
+    rate: float
+    kept: list[Agreement]
+
+    def mean(self, name: str) -> float:
+        """Mean over the seeds that have a value."""
+        known = self._known(name)
+        return float(known.mean()) if known.size else float("nan")
+
+    def stderr(self, name: str) -> float:
+        """Its standard error, NaN for fewer than two."""
+        known = self._known(name)
+        return float(known.std(ddof=1) / np.sqrt(known.size)) if known.size > 1 else float("nan")
+
+    @property
+    def has_learnt(self) -> bool:
+        """Whether its networks learnt anything in phase one."""
+        return self.mean("loss_phase_one") < LEARNT * CHANCE.get(self.output, 0.25)
+
+    def _known(self, name: str) -> NDArray[np.float64]:
+        values = np.array([getattr(agreement, name) for agreement in self.kept], dtype=np.float64)
+        return np.asarray(values[np.isfinite(values)])
+
+
+def compute(params: ActivationsParams, ctx: Context) -> Result:
+    """Every network by itself, on as many threads as there are; finished ones are found in the checkpoint again."""
+    lesson = Lesson.of(params)
+    _ = lesson.pixels, lesson.phase_one, lesson.constant_pixels  # made before threads ask for them
+    settings = params.settings
+    tasks = [(place, number) for place in range(len(settings)) for number in range(params.seeds)]
+    kept: list[list[Agreement]] = [[] for _ in settings]
+
+    def of(task: tuple[int, int]) -> Agreement:
+        place, number = task
+        packed = ctx.checkpoint.get(f"{place}/{number}")
+        if packed is None:
+            setting = Setting(*settings[place], params.tally)
+            # The same initial networks for every setting: differences between settings are not those of networks.
+            rngs = ctx.rng("network", number), ctx.rng(f"shuffles {place}", number)
+            packed = one_seed(lesson, setting, params.hidden, *rngs, ctx.check).agreement.packed()
+            ctx.checkpoint.put(f"{place}/{number}", packed)
+        return Agreement.unpacked(packed)
+
+    def so_far() -> Result:
+        return report(params, [Trial(*s, k) for s, k in zip(settings, kept, strict=True) if k])
+
+    ctx.progress(0, len(tasks), "networks")
+    for done, ((place, _), agreement) in enumerate(zip(tasks, ctx.map(of, tasks), strict=True), 1):
+        kept[place].append(agreement)
+        ctx.progress(done, len(tasks), "networks")
+        if done < len(tasks):
+            ctx.partial(so_far)
+    return so_far()
+
+
+def report(params: ActivationsParams, trials: list[Trial]) -> Result:
+    """Table, arrays and charts of the settings that have answers, and both kinds of activation compared."""
+    result = Result()
+    names = [f"{t.activation}-{t.output}" for t in trials]
+    result.add_table(
+        "activations",
+        ("activation", "output", "learning_rate", *(name for name, _ in COLUMNS), "learnt"),
+        [
+            (t.activation, t.output, t.rate, *(t.mean(name) for name, _ in COLUMNS), t.has_learnt)
+            for t in trials
+        ],
+    )
+    result.add_array(
+        "learning_rate", np.array([t.rate for t in trials]), ("setting",), text="of each setting"
+    )
+    for name, text in COLUMNS:
+        result.add_array(
+            name, np.array([t.mean(name) for t in trials]), ("setting",), text=f"{text}, mean over seeds"
+        )
+        errors = np.array([t.stderr(name) for t in trials])
+        result.add_array(f"{name}_stderr", errors, ("setting",), text="standard error over seeds")
+    _add_kinds(result, [t for t in trials if t.has_learnt])
+    learnt = sum(t.has_learnt for t in trials)
+    text = f"Settings, of {len(trials)}, whose networks learnt: their loss is below half of that of answering one half."
+    result.add_finding("learnt", learnt, text)
+    result.headline = ["r2_weights_relu_like", "r2_weights_other", "r_biases_relu_like", "r_biases_other"]
+    _add_figures(result, names, params)
+    return result
+
+
+def _add_kinds(result: Result, learnt: list[Trial]) -> None:
+    """Means over the settings that learnt, for ReLU-like activations and the others."""
+    questions = (
+        ("r2_weights", "r_weights", True, "Square of the correlation over all weights"),
+        (
+            "r_unit_shuffle",
+            "r_unit_shuffle",
+            False,
+            "What pixels alone give of the correlation over all weights",
+        ),
+        ("r_within_pixel", "r_within_pixel", False, "Correlation within pixels"),
+        ("r_biases", "r_biases", False, "Correlation over the biases"),
+    )
+    kinds = (
+        ("relu_like", "softplus, ReLU and leaky ReLU", [t for t in learnt if t.activation in RELU_LIKE]),
+        ("other", "the other activations", [t for t in learnt if t.activation not in RELU_LIKE]),
+    )
+    for name, source, squared, words in questions:
+        for kind, which, trials in kinds:
+            values = np.array([t.mean(source) for t in trials])
+            values = values[np.isfinite(values)] ** (2 if squared else 1)
+            if not values.size:
+                result.add_missing(f"{name}_{kind}", f"No setting with {which} learnt.")
+                continue
+            stderr = float(values.std(ddof=1) / np.sqrt(values.size)) if values.size > 1 else None
+            text = f"{words}, mean over the {values.size} settings with {which} that learnt; the spread is theirs."
+            result.add_finding(f"{name}_{kind}", float(values.mean()), text, stderr=stderr)
+
+
+def _add_figures(result: Result, names: list[str], params: ActivationsParams) -> None:
+    """Every quantity against the learning rate, a mark for each pair of activation and output."""
+    scale = "log" if max(params.learning_rate) > 3 * min(params.learning_rate) else "linear"
+    titles = (
+        ("r_within_pixel", "Correlation within pixels: what units keep"),
+        ("r_weights", "Correlation over all weights"),
+        ("r_unit_shuffle", "What pixels alone give"),
+        ("r_biases", "Correlation over the biases"),
+        ("loss_phase_one", "Loss of phase one"),
+    )
+    rates = result.arrays["learning_rate"].values
+    for name, title in titles:
+        layers: list[Layer] = []
+        for label in dict.fromkeys(names):
+            at = [i for i, other in enumerate(names) if other == label]
+            points = result.arrays[name].values[at]
+            errors = np.nan_to_num(result.arrays[f"{name}_stderr"].values[at])
+            layers.append(Scatter(x=tuple(rates[at]), y=tuple(points), error=tuple(errors), label=label))
+        if name != "loss_phase_one":
+            layers.append(Rule(axis="y", value=0.0))
+        result.add_figure(
+            Figure(
+                name=name,
+                title=title,
+                x=Axis(label="learning rate", scale=scale),
+                y=Axis(label="loss" if name == "loss_phase_one" else "correlation"),
+                layers=tuple(layers),
+            )
+        )
