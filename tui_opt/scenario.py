@@ -27,6 +27,8 @@ ENTRY_POINT_GROUP = "optexplore.scenarios"
 BUILT_IN: Mapping[str, str] = {
     "toy-sgd": "tui_opt.experiments.toy_sgd:SCENARIO",
     "probability-current": "tui_opt.experiments.probability_current:SCENARIO",
+    "thermostats": "tui_opt.experiments.thermostats:SCENARIO",
+    "cos-fit": "tui_opt.experiments.cos_fit:SCENARIO",
 }
 
 

@@ -9,7 +9,7 @@ from tui_opt.params import Params, Real, Whole, real, whole
 from tui_opt.problems import Problem
 
 MOST_STEPS = 100_000
-MOST_LOOP_STEPS = 10_000_000
+MOST_LOOP_STEPS = 1_000_000
 MOST_LANE_STEPS = 2_000_000_000
 _FAR = 1e6
 

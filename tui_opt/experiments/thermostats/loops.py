@@ -7,15 +7,31 @@ from typing import TYPE_CHECKING
 from tui_opt.scenario import Estimate, Experiment, later
 
 if TYPE_CHECKING:
-    from tui_opt.experiments.thermostats.loop_params import NetworkParams
+    from tui_opt.experiments.thermostats.loop_params import (
+        NetworkParams,
+        SaturatingLandscapeParams,
+        SaturatingParams,
+    )
 
 _HERE = "tui_opt.experiments.thermostats"
-# Cost on the reference machine, one core: a step in many digits.
+# Costs on the reference machine, one core: a step in many digits, of one course, and of one among many.
 _SECONDS_PER_PRECISE_STEP = 4e-5
+_SECONDS_PER_STEP = 2e-7
+_SECONDS_PER_LANE_STEP = 2e-9
 
 
 def _network(p: NetworkParams) -> Estimate:
     return Estimate(0.05 + p.steps * _SECONDS_PER_PRECISE_STEP, 20_000_000 + 1500 * p.steps)
+
+
+def _saturating(p: SaturatingParams) -> Estimate:
+    steps = p.duration / p.dt
+    return Estimate(0.05 + steps * _SECONDS_PER_STEP, int(20_000_000 + 300 * steps))
+
+
+def _saturating_landscape(p: SaturatingLandscapeParams) -> Estimate:
+    seconds = 0.05 + 2 * p.points * p.time / p.dt * _SECONDS_PER_LANE_STEP
+    return Estimate(seconds, 20_000_000 + 300 * p.points)
 
 
 NETWORK = Experiment(
@@ -58,4 +74,75 @@ NETWORK = Experiment(
     warm={"steps": 10},
 )
 
-LOOPS = (NETWORK,)
+SATURATING = Experiment(
+    name="saturating",
+    title="A thermostat of limited power: Op over time",
+    summary="The room's course from one start, Op of the thermostat by exact tangents, and the limit of small steps.",
+    params=later(f"{_HERE}.loop_params:SaturatingParams"),
+    compute=f"{_HERE}.saturating:compute",
+    estimate=_saturating,
+    findings=(
+        "op_final",
+        "sign_final",
+        "op_limit_final",
+        "sign_changes",
+        "entry_time",
+        "tail_rate",
+        "tail_rate_limit",
+        "room_final",
+        "room_limit_final",
+        "difference_breakdown",
+        "difference_error",
+    ),
+    arrays=(
+        "t",
+        "room",
+        "machine",
+        "x_room",
+        "y_room",
+        "x_difference",
+        "y_difference",
+        "room_limit",
+        "op",
+        "op_negative",
+        "sign",
+        "op_limit",
+        "op_finite_difference",
+    ),
+    headline=("op_final", "op_limit_final", "tail_rate", "entry_time"),
+    warm={"duration": 1.0},
+)
+
+SATURATING_LANDSCAPE = Experiment(
+    name="saturating-landscape",
+    title="A thermostat of limited power: Op over initial temperatures",
+    summary="Op and 1 - Comp from many starts, and the integral of 1 - Comp, sampled and exact.",
+    params=later(f"{_HERE}.loop_params:SaturatingLandscapeParams"),
+    compute=f"{_HERE}.saturating_landscape:compute",
+    estimate=_saturating_landscape,
+    findings=(
+        "compression_integral",
+        "compression_exact",
+        "compression_telescoped",
+        "compression_limit",
+        "compression_integral_tangent",
+        "grid_error",
+        "op_max",
+        "optimized_fraction",
+        "negative_sign_fraction",
+    ),
+    arrays=(
+        "room",
+        "room_final",
+        "op",
+        "op_negative",
+        "sign",
+        "op_limit",
+        "one_minus_comp",
+        "one_minus_comp_limit",
+    ),
+    headline=("compression_integral", "compression_exact", "compression_limit", "op_max"),
+    warm={"points": 5, "time": 1.0},
+)
+
+LOOPS = (NETWORK, SATURATING, SATURATING_LANDSCAPE)
