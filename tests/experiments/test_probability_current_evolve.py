@@ -256,6 +256,33 @@ def test_impossible_cells_are_a_sentence(params: dict[str, Any], words: str) -> 
         evolve(**{"models": ["operator"], **params})
 
 
+def test_wide_cells_do_not_spoil_the_chain() -> None:
+    """Cells seven times as wide as those chosen by themselves, over places that no walker visits."""
+    wide = evolve(temperature=0.1, models=["operator"], w_min=-10, w_max=12, cells=1500, steps=60)
+    fine = evolve(temperature=0.1, models=["operator"], cells=8000, steps=60)
+    for name, bar in (("mean_operator", 2e-3), ("sd_operator", 4e-3)):
+        np.testing.assert_allclose(curve(wide, name), curve(fine, name), rtol=0, atol=bar)
+
+
+def test_a_model_that_cannot_be_set_up_does_not_take_the_others_with_it() -> None:
+    result = evolve(
+        gradients=["log(W)", "W"], initial_min="none", initial_sd=0.5, steps=10, models=["ito", "operator"]
+    )
+    assert math.isnan(result.findings["final_mean_ito"].value)
+    assert any("ito cannot be set up" in sentence for sentence in result.warnings)
+    assert "density_ito" not in result.arrays
+    assert 0 < result.findings["final_mean_operator"].value < 1
+
+
+def test_a_law_that_all_leaves_and_a_single_walker_are_said_in_words() -> None:
+    result = evolve(
+        losses=["-W"], temperature=10.0, models=["operator", "ito"], walkers=1, w_min=-1, w_max=2, steps=40,
+    )  # fmt: skip
+    assert "no mass is left" in result.findings["final_mean_operator"].text
+    assert "not walkers enough" in result.findings["sd_error_operator"].text
+    assert result.findings["outside_operator"].value == pytest.approx(1.0)
+
+
 def test_diverging_walkers_are_cut_off_and_said() -> None:
     result = evolve(losses=["W^4"], temperature=5.0, initial_mean=2.0, models=["operator"], steps=20)
     assert any("diverge" in sentence for sentence in result.warnings)

@@ -209,6 +209,24 @@ def test_steady_steps_from_a_narrow_start_do_not_count_as_diverging():
     assert 6.3 * 0.1 * np.sqrt(steps) < reach.high < 7.4 * 0.1 * np.sqrt(steps)
 
 
+def test_few_cells_ask_for_more_room():
+    """Contraction without noise: cells of 1/50 of the law widen it where 1500 cells hardly do."""
+    maps, law = updated(lambda w: np.stack([w - 1, w + 1]), 0.005, 2), TruncatedNormal(10, 1e-6)
+    for cells in (100, 1500):
+        reach = reachable(maps, law, 50, cells=cells)
+        chain = chain_on_edges(maps, np.linspace(reach.low, reach.high, cells + 1))
+        state = state_of_masses(chain, masses_of(law, chain.edges)[0])
+        advance(chain, state, 50)
+        assert state[ABOVE] + state[BELOW] < 1e-9
+
+
+def test_walkers_that_jump_to_and_fro_are_seen_on_both_sides():
+    for steps in (7, 1000, 1001):
+        reach = reachable(updated(lambda w: np.stack([2 * w]), 1.0), TruncatedNormal(3.0, 0.1), steps)
+        assert reach.low < -3.5
+        assert reach.high > 3.5
+
+
 def test_diverging_walkers_clip_the_interval():
     reach = reachable(updated(lambda w: np.stack([-w, -2 * w]), 0.5), INITIAL, 200)
     assert reach.clipped

@@ -8,6 +8,7 @@ import pytest
 from tui_opt.kernels.descent import (
     cobweb,
     gradient_descent,
+    gradient_descent_at,
     multiplier,
     newton,
     optimal_temperature,
@@ -52,6 +53,20 @@ def end_of(gradient, curvature, start, temperature, steps):
 def test_single_well_trajectories(temperature, expected):
     path = gradient_descent(well, np.array([0.0]), temperature, 7)[0]
     np.testing.assert_allclose(path, [float(x) for x in expected.split()], atol=1e-9, rtol=0)
+
+
+def test_some_places_of_a_path_are_those_of_all():
+    starts, kept = np.array([-0.3, 1.7, 40.0]), np.array([0, 3, 4, 50, 10_000])
+    for slope, temperature in ((well, 0.2), (lambda w: w**3, 0.1)):
+        whole = gradient_descent(slope, starts, temperature, 10_000)
+        some = gradient_descent_at(slope, starts, temperature, kept)
+        np.testing.assert_array_equal(some, whole[:, kept])
+        w = starts
+        for n in range(50):
+            np.testing.assert_array_equal(whole[:, n], w)
+            with np.errstate(all="ignore"):
+                w = w - temperature * slope(w)
+    assert gradient_descent_at(well, np.empty(0), 0.2, kept).shape == (0, 5)
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,12 @@ def test_statistics_are_those_of_numpy():
     assert record.blocks[0, :, COUNT].tolist() == [BLOCK - 1, BLOCK - 1, 3000 - 2 * BLOCK - 1]
 
 
+def test_one_walker_has_a_mean_and_no_spread():
+    found = statistics(follow(lambda w, *_: None, np.array([0.3]), 0, [0], np.linspace(0, 1, 9)))
+    assert found.mean[0] == pytest.approx(0.3)
+    assert np.isnan([found.sd[0], found.mean_error[0], found.sd_error[0]]).all()
+
+
 def test_uneven_edges_are_counted_as_numpy_does():
     edges = np.append(np.linspace(0, 1, 30) ** 3, 5.0)
     w = np.concatenate([np.random.default_rng(1).uniform(-0.1, 1.2, 5000), edges])

@@ -8,7 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_opt.kernels.callables import Field, FloatArray, evaluate, require_temperature
+from tui_opt.kernels.callables import Check, Field, FloatArray, evaluate, require_temperature, unchecked
+
+STEPS_PER_CHECK = 100
 
 
 def gradient_descent(gradient: Field, start: FloatArray, temperature: float, steps: int) -> FloatArray:
@@ -22,11 +24,39 @@ def gradient_descent(gradient: Field, start: FloatArray, temperature: float, ste
 
     Returns: w[s, steps + 1], the start included; a path that leaves the numbers continues as inf or NaN.
     """
+    if steps < 0:
+        raise ValueError(f"steps is {steps}; it must be 0 or more.")
+    return gradient_descent_at(gradient, start, temperature, np.arange(steps + 1))
+
+
+def gradient_descent_at(
+    gradient: Field, start: FloatArray, temperature: float, steps: NDArray[np.int64], check: Check = unchecked
+) -> FloatArray:
+    """Descend as in `gradient_descent`, and keep the places after some of the steps only.
+
+    Args:
+        gradient: L', w[n] -> [n].
+        start: starting places, [s].
+        temperature: T, positive.
+        steps: numbers of steps, [k], increasing, 0 or more.
+        check: called every few milliseconds.
+
+    Returns: w[s, k].
+    """
     temperature = require_temperature(temperature)
-    path = _empty_path(start, steps)
-    for n in range(steps):
-        with np.errstate(all="ignore"):
-            path[:, n + 1] = path[:, n] - temperature * evaluate(gradient, path[:, n])
+    w = _places(start)
+    path = np.empty((w.size, len(steps)))
+    done = 0
+    for kept, wanted in enumerate(steps.tolist() if w.size else []):
+        while done < wanted:
+            if done % STEPS_PER_CHECK == 0:
+                check()
+            with np.errstate(all="ignore"):
+                after = w - temperature * evaluate(gradient, w)
+            # Where nothing moves any more it never will.
+            done = int(steps[-1]) if np.array_equal(after, w, equal_nan=True) else done + 1
+            w = after
+        path[:, kept] = w
     return path
 
 
@@ -156,10 +186,15 @@ def orbit_end(
     return OrbitEnd("chaotic band", 0, low, high)
 
 
-def _empty_path(start: FloatArray, steps: int) -> FloatArray:
+def _places(start: FloatArray) -> FloatArray:
     start = np.atleast_1d(np.asarray(start, dtype=np.float64))
     if start.ndim != 1:
         raise ValueError(f"start has shape {start.shape}; it must be a list of places.")
+    return start
+
+
+def _empty_path(start: FloatArray, steps: int) -> FloatArray:
+    start = _places(start)
     if steps < 0:
         raise ValueError(f"steps is {steps}; it must be 0 or more.")
     path = np.empty((start.size, steps + 1))

@@ -177,7 +177,7 @@ class Statistics:
     """Estimates from walkers, each [outputs].
 
     Attributes:
-        mean, sd: of the walkers that are not lost; NaN where there are fewer than two.
+        mean, sd: of the walkers that are not lost; NaN where there are none, the sd also where there is one.
         mean_error, sd_error: their standard errors; that of sd comes from the fourth central moment.
         lost: share of walkers at no finite place (or beyond FAR).
     """
@@ -207,7 +207,7 @@ def statistics(record: Record) -> Statistics:
         variance_error = np.sqrt(np.maximum(mu4 - (square / n) ** 2 * (n - 3) / (n - 1), 0.0) / n)
         sd = np.where(n > 1, np.sqrt(variance), np.nan)
         return Statistics(
-            mean=np.where(n > 1, mean, np.nan),
+            mean=mean,
             sd=sd,
             mean_error=sd / np.sqrt(n),
             sd_error=np.where(sd > 0, variance_error / (2 * sd), np.where(n > 1, 0.0, np.nan)),

@@ -19,11 +19,14 @@ MAX_WIDTH = 1000.0
 ones could have carried it there."""
 CLIPPED_WIDTH = 30.0
 """Width, in the same units, that is shown of a law that diverges."""
-MAX_LOOKS = 4000
+EVERY_STEP = 200
+LATER_LOOKS = 200
 FARTHEST = 1e12
 
 
-def reachable(maps: TermField, law: TruncatedNormal, steps: int, check: Check = unchecked) -> Reach:
+def reachable(
+    maps: TermField, law: TruncatedNormal, steps: int, check: Check = unchecked, cells: int = CELLS
+) -> Reach:
     """An interval that holds all but 1e-12 of the walkers at each of the first `steps` steps.
 
     The chain is followed on cells over a tentative interval, which is widened where mass leaves it and at last
@@ -34,6 +37,7 @@ def reachable(maps: TermField, law: TruncatedNormal, steps: int, check: Check = 
         law: of the walkers at the beginning.
         steps: number of steps, 0 or more.
         check: called every few tens of milliseconds.
+        cells: as many as the computation will have, as few cells may spread a law wider than it is.
 
     Returns: the interval; `clipped` where the law grows to more than a thousand times its width, and farther than
         as many steps as long as the longest first one could reach. What lies in an interval of 30 times the width
@@ -45,7 +49,7 @@ def reachable(maps: TermField, law: TruncatedNormal, steps: int, check: Check = 
     # The last widening may overshoot what is needed by half.
     most = max(MAX_WIDTH * first_width, min(4 * steps * longest_move, FARTHEST))
     while high - low <= most:
-        chain = chain_on_edges(maps, np.linspace(low, high, CELLS + 1), check)
+        chain = chain_on_edges(maps, np.linspace(low, high, cells + 1), check)
         below, above, inside = _follow(chain, law, steps, check)
         if inside is not None:
             return Reach(inside[0], inside[1], False)
@@ -91,24 +95,29 @@ def _first_interval(maps: TermField, law: TruncatedNormal) -> tuple[float, float
     return low - room, high + room, move
 
 
+def _looks(steps: int) -> list[int]:
+    """Steps at which one looks where the mass is: all of the first, then pairs, as walkers may jump to and fro."""
+    first = np.arange(min(steps, EVERY_STEP) + 1)
+    later = np.geomspace(EVERY_STEP, max(steps, EVERY_STEP), LATER_LOOKS).astype(np.int64)
+    looks = np.unique(np.concatenate([first, later, later + 1, [max(steps - 1, 0), steps]]))
+    return [int(look) for look in looks if look <= steps]
+
+
 def _follow(
     chain: Chain, law: TruncatedNormal, steps: int, check: Check
 ) -> tuple[float, float, tuple[float, float] | None]:
     """What has left below and above when too much has, or else the interval that held the rest all the time."""
     state = state_of_masses(chain, masses_of(law, chain.edges)[0])
     from_below, from_above = np.zeros(chain.cells), np.zeros(chain.cells)
-    stride = max(1, steps // MAX_LOOKS)
     done = 0
-    while True:
+    for then in _looks(steps):
+        advance(chain, state, then - done, check)
+        done = then
         inside = state[: chain.cells]
         np.maximum(from_below, np.cumsum(inside), out=from_below)
         np.maximum(from_above, np.cumsum(inside[::-1]), out=from_above)
         if max(state[BELOW], state[ABOVE]) > TAIL:
             return float(state[BELOW]), float(state[ABOVE]), None
-        if done >= steps:
-            break
-        advance(chain, state, min(stride, steps - done), check)
-        done += stride
     first = int(np.searchsorted(from_below, TAIL, side="right"))
     last = chain.cells - 1 - int(np.searchsorted(from_above, TAIL, side="right"))
     edges = chain.edges
