@@ -52,8 +52,8 @@ def warn_of_steps(result: Result, loop: Loop) -> None:
     where = f"dt p/θ = {k:g}"
     if k >= 1.0:
         result.warn(
-            f"With {where} the loop is not stable within the width (it is below 1): the room swings about the setpoint, "
-            f"and tangents grow. Choose dt below {loop.dt / k:.3g}; the telescoped integral holds all the same."
+            f"With {where} the loop is not stable within the width (it is below 1): the room swings about the "
+            f"setpoint, and tangents grow. Choose dt below {loop.dt / k:.3g}; the telescoped integral holds anyway."
         )
     elif k > 0.25:
         result.warn(
