@@ -61,6 +61,10 @@ def later(place: str) -> type[Params]:
     return cast("type[Params]", place)
 
 
+def _nothing(params: Any) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Experiment:
     """One question asked of a scenario.
@@ -77,6 +81,8 @@ class Experiment:
         headline: the findings that stand under its chart.
         devices: kinds of device it can use, the fastest first.
         dtype: precision of its numbers.
+        missing: what a run with the given parameters needs and this machine has not, such as a data set, in the words
+            of its error; empty where nothing is missing.
         warm: parameters of a tiny run that compiles every kernel it uses, for `optexplore doctor --warm`.
     """
 
@@ -94,6 +100,7 @@ class Experiment:
     headline: tuple[str, ...] = ()
     devices: tuple[str, ...] = ("cpu",)
     dtype: str = "float64"
+    missing: Callable[[Any], str] = _nothing
     warm: Mapping[str, Any] = field(default_factory=dict)
 
     def load_compute(self) -> Callable[[Any, Context], Result]:

@@ -100,6 +100,8 @@ def _with_claims(files: Sequence[ScenarioFile], *, gpu: bool) -> list[ScenarioFi
             why = "it has no [[expect]], so it claims nothing"
         elif file.size == "gpu" and not gpu:
             why = 'it is marked size = "gpu"; give --gpu to run it'
+        elif missing := file.experiment.missing(file.params):
+            why = missing.rstrip(".")
         else:
             chosen.append(file)
             continue

@@ -66,6 +66,22 @@ def load(name: str, *, test: bool = False) -> Dataset:
     raise DataError(f"There is no data set {name!r}; there are {', '.join(NAMES)}. {hint}".rstrip())
 
 
+def missing(name: str, *, test: bool = False) -> str:
+    """Which files of a data set are not here, and what to do about it; empty where all are."""
+    if name != "mnist":
+        return ""
+    folders = data_dirs()
+    gone = [file.name for file in PARTS["test" if test else "train"] if find(file, folders) is None]
+    if not gone:
+        return ""
+    places = " and ".join(map(str, folders))
+    return (
+        f"MNIST is not here: {' and '.join(gone)} (or .gz) not found in {places}. `optexplore data fetch mnist` "
+        "downloads it; where it lies elsewhere, set OPTEXPLORE_DATA_DIR or use --data-dir. The data set digits needs "
+        "no download."
+    )
+
+
 @lru_cache(maxsize=1)
 def _digits() -> Dataset:
     import hashlib
@@ -84,16 +100,10 @@ def _digits() -> Dataset:
 def _mnist(part: str, folders: tuple[Path, ...]) -> Dataset:
     from tui_opt.datasets.idx import read_idx
 
+    if why := missing("mnist", test=part == "test"):
+        raise DataError(why)
     images_of, labels_of = PARTS[part]
     paths = {file: find(file, folders) for file in (images_of, labels_of)}
-    missing = [file.name for file, path in paths.items() if path is None]
-    if missing:
-        places = " and ".join(map(str, folders))
-        raise DataError(
-            f"MNIST is not here: {' and '.join(missing)} (or .gz) not found in {places}. "
-            "`optexplore data fetch mnist` downloads it; where it lies elsewhere, set OPTEXPLORE_DATA_DIR or use "
-            "--data-dir. The data set digits needs no download."
-        )
     images, labels = (read_idx(path, file) for file, path in paths.items() if path is not None)
     flat = images.reshape(images.shape[0], -1)
     return _sealed(Dataset("mnist", flat, labels, side=images.shape[1], levels=256, sha256=images_of.sha256))

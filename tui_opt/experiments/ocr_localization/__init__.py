@@ -34,6 +34,13 @@ def bytes_of_data(p: LessonParams) -> int:
     return _BYTES_OF_DATA[p.dataset]
 
 
+def missing_data(p: LessonParams) -> str:
+    """Whether the data set is here."""
+    from tui_opt.datasets import missing
+
+    return missing(p.dataset)
+
+
 def _localize(p: LocalizeParams) -> Estimate:
     digits = len(p.group_a) + len(p.group_b)
     at_once = 20 * digits * bytes_of_a_network(p)
@@ -55,6 +62,7 @@ LOCALIZE = Experiment(
     params=later(f"{_HERE}.params:LocalizeParams"),
     compute=f"{_HERE}.localize:compute",
     estimate=_localize,
+    missing=missing_data,
     findings=(
         "r_weights",
         "r2_weights",
@@ -99,6 +107,7 @@ ACTIVATIONS = Experiment(
     params=later(f"{_HERE}.params:ActivationsParams"),
     compute=f"{_HERE}.activations:compute",
     estimate=_activations,
+    missing=missing_data,
     findings=(
         *(f"r2_weights_{kind}" for kind in _KINDS),
         *(f"r_unit_shuffle_{kind}" for kind in _KINDS),
