@@ -280,6 +280,7 @@ def test_the_next_mirror_is_asked_where_one_fails_and_all_reasons_are_said(
         (gzip.compress(idx(IMAGES + 1)), "other content"),
         (bytes(100_000), "more than train-images-idx3-ubyte can have"),
     ],
+    ids=["a page", "other images", "too long"],  # packed bytes hold the time, and would name the tests by it
 )
 def test_what_came_is_looked_at_and_not_kept_where_it_is_wrong(
     tmp_path: Path, server: Server, content: bytes, words: str
