@@ -264,7 +264,8 @@ def mean_and_covariance(operator: PlaneOperator, state: PlaneState) -> tuple[Flo
         + by_column[:, 1] @ column
         + moments[:, :, 4].sum()
     )
-    covariance = np.array([[v11, v12], [v12, v22]]) / total * np.outer(sides, sides)
+    # Rounding may leave less than nothing of a point's variance.
+    covariance = np.array([[max(v11, 0.0), v12], [v12, max(v22, 0.0)]]) / total * np.outer(sides, sides)
     mean = np.array(operator.box.low) + (np.array([mean1, mean2]) + 0.5) * sides
     return mean, covariance
 

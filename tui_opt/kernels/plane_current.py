@@ -5,7 +5,7 @@ whose divergence is the change of the law. Where every step is undone as often a
 current of the stationary law vanishes everywhere, and -ln P is an energy made of local terms; else it circulates.
 A chain with finite steps keeps eddies of relative order T |H| even where its diffusion limit has an energy.
 
-For linear gradients with the Hessian H and constant noise the turning of the chain is T [C, H]_12 / 2 sqrt(det C) with
+For linear gradients with the Hessian H and constant noise the turning of the chain is T [H, C]_12 / 2 sqrt(det C) with
 the covariance C of its law, C = A C A' + T² S², A = 1 - T H, and it is zero exactly where H S² = S² H.
 
 Reference: J. B. Weiss, "Coordinate invariance in stochastic dynamical systems", Tellus A 55, 2003 (turning of linear
@@ -29,6 +29,8 @@ FLAT: Final = 0.02
 STILL: Final = 1e-9
 """A mean step that is a smaller share of the steps of single datapoints is none."""
 _BORDER: Final = 2
+_ROUNDINGS: Final = 8.0
+"""A move of at most so many units in the last place of the coordinates is none."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,13 @@ class Circulation:
     """How much of a law's motion goes round in circles; lengths are measured by the law's own covariance C.
 
     Attributes:
-        share: integral of |J| over the integral of |mean step| P, both in the norm of C^-1; 0 without circulation,
-            NaN on a point, and where there is no mean step. Steps of finite size leave eddies of relative order T |H|,
-            cells some of their own.
+        share: integral of |J| over the integral of |mean step| P, both in the norm of C^-1; 0 without circulation, NaN
+            where there is no mean step. Steps of finite size leave eddies of relative order T |H|, cells some of their
+            own.
         turning: mean angle [rad] by which W turns round the mean m per step, E[(W - m) x (W' - W)] / 2 sqrt(det C);
-            positive from axis 1 to axis 2, NaN on a point. Opposite eddies cancel in it.
-        dimension: 2; or 1 and 0 where the law is narrower than FLAT cells across a line, or around a point.
+            positive from axis 1 to axis 2. Opposite eddies cancel in it.
+        dimension: 2; or 1 and 0 where the law is narrower than FLAT cells across a line, or around a point: a current
+            there has nowhere to return, so both are 0.
     """
 
     share: float
@@ -87,8 +90,7 @@ def circulation(operator: PlaneOperator, state: PlaneState) -> Circulation:
     in_cells = covariance / np.outer(sides, sides)
     dimension = int((np.linalg.eigvalsh(np.nan_to_num(in_cells)) >= FLAT**2).sum())
     if dimension < 2:
-        nothing = 0.0 if dimension == 1 else np.nan  # a current along a line has nowhere to return
-        return Circulation(nothing, nothing, dimension)
+        return Circulation(0.0, 0.0, dimension)
     centre = (mean - np.array(operator.box.low)) / sides - 0.5
     row, column = cells.row - centre[0], cells.column - centre[1]
     step_row, step_column = np.zeros_like(row), np.zeros_like(column)
@@ -158,6 +160,11 @@ class _Images:
                 slopes.append((u1 + u11 * cells.d1 + u12 * cells.d2, u2 + u12 * cells.d1 + u22 * cells.d2))
             places.append(place)
         good = (cells.mass > 0) & np.isfinite(places[0]) & np.isfinite(places[1])
+        for axis, own in enumerate((cells.row, cells.column)):
+            with np.errstate(invalid="ignore"):
+                places[axis] = np.where(
+                    np.abs(places[axis] - own) > _rounding(operator, axis), places[axis], own
+                )
         self.row, self.column = (
             np.where(good, place, own) for place, own in zip(places, (cells.row, cells.column), strict=True)
         )
@@ -165,6 +172,14 @@ class _Images:
         with np.errstate(invalid="ignore", over="ignore"):
             turn = b1 * cells.v11 + b2 * cells.v12 - a1 * cells.v12 - a2 * cells.v22
         self.spread_turn = np.where(good, turn, 0.0)
+
+
+def _rounding(operator: PlaneOperator, axis: int) -> float:
+    """By how much, in cells, rounding may move what stays where it is."""
+    largest = max(abs(operator.box.low[axis]), abs(operator.box.high[axis]))
+    return float(
+        _ROUNDINGS * np.finfo(np.float64).eps * (largest / operator.sides[axis] + operator.cells[axis])
+    )
 
 
 @numba.njit(

@@ -25,6 +25,8 @@ _SECONDS_PER_STEP_BY_STEP = 4e-8
 _SECONDS_PER_PLANE_CELL_STEP = 3e-8
 _SECONDS_PER_PLANE_WALKER_STEP = 1e-8
 _MOST_FINER_CELLS = 1024
+_MOST_FINER_WORK = 5e8
+_SETTLING_SECONDS = 1.5
 _TRIAL_CELLS = 100
 
 
@@ -63,13 +65,17 @@ def _metric(p: MetricParams) -> Estimate:
 
 def _plane(p: PlaneParams) -> Estimate:
     outputs = p.steps // p.output_every + 2
-    finer = 4 if 2 * p.cells <= _MOST_FINER_CELLS else 0
-    cells = p.cells**2 * (1.25 + finer) + 4 * _TRIAL_CELLS**2
-    seconds = 0.5 + 0.5 * len(p.losses) * p.steps * (
+    moves = float(p.steps) * len(p.losses)
+    followed = [p.cells / 2, p.cells]
+    while 2 * followed[-1] <= _MOST_FINER_CELLS and (2 * followed[-1]) ** 2 * moves <= _MOST_FINER_WORK:
+        followed.append(2 * followed[-1])
+    followed = followed[:4]
+    cells = sum(n**2 for n in followed) + 4 * _TRIAL_CELLS**2
+    seconds = _SETTLING_SECONDS + 0.5 * moves * (
         cells * _SECONDS_PER_PLANE_CELL_STEP + p.walkers * _SECONDS_PER_PLANE_WALKER_STEP
     )
-    memory = p.cells**2 * (8 * outputs + 400 * max(1, finer)) + 100 * p.walkers
-    return Estimate(seconds, 100_000_000 + memory)
+    memory = 8 * p.cells**2 * outputs + 400 * followed[-1] ** 2 + 100 * p.walkers
+    return Estimate(seconds, 100_000_000 + int(memory))
 
 
 FIELDS = Experiment(
@@ -254,11 +260,11 @@ PLANE = Experiment(
     estimate=_plane,
     findings=(
         *(f"final_{name}_{axis}" for name in ("mean", "sd") for axis in (1, 2)),
-        "mean_error",
-        "mean_z",
-        "sd_error",
-        "sd_z",
-        "sd_relative_error",
+        "mean_error_operator",
+        "mean_z_operator",
+        "sd_error_operator",
+        "sd_z_operator",
+        "sd_relative_error_operator",
         "lost_walkers",
         "circulation",
         "circulation_share",
@@ -266,12 +272,12 @@ PLANE = Experiment(
         "settling_steps",
         "noise_rank",
         "energy_defect",
-        "mass_error",
-        "min_density",
-        "grid_error",
-        "sd_grid_error",
+        "mass_error_operator",
+        "min_density_operator",
+        "grid_error_operator",
+        "sd_grid_error_operator",
         "cells_followed",
-        "outside",
+        "outside_operator",
         "validity",
     ),
     arrays=(
@@ -300,7 +306,7 @@ PLANE = Experiment(
         "end_density_map",
         "end_stream_map",
     ),
-    headline=("mean_error", "sd_error", "circulation", "mass_error"),
+    headline=("mean_error_operator", "sd_error_operator", "circulation", "mass_error_operator"),
     devices=("cuda", "cpu"),
     warm={"steps": 4, "output_every": 2, "cells": 32, "walkers": 1100},
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
-from tui_opt.params import Many, Params, Real, Whole, choice, expressions, real, whole
+from tui_opt.params import OneOrMany, Params, Real, Whole, choice, expressions, real, whole
 from tui_opt.problems import Problem
 
 WELL = "-exp(-(W-2)^2)"
@@ -216,12 +216,14 @@ class PlaneParams(Params):
         help="Loss of each datapoint as an expression in W1 and W2.",
     )
     temperature: Real = temperature(0.05)
-    initial_mean: Many = real(
-        (0.5, 0.0), low=-1e6, high=1e6, unit="W", group="start", help="Mean of the normal law at t = 0, per axis."
+    initial_mean: OneOrMany = real(
+        (0.5, 0.0), low=-1e6, high=1e6, unit="W", symbol="µ₀", group="start",
+        help="Mean of the normal law at t = 0: two numbers, one per axis, or one for both.",
     )  # fmt: skip
-    initial_sd: Many = real(
-        (0.175, 0.175), above=0, high=1e6, unit="W", group="start", help="Its standard deviation, per axis."
-    )
+    initial_sd: OneOrMany = real(
+        (0.175, 0.175), above=0, high=1e6, unit="W", symbol="σ₀", group="start",
+        help="Its standard deviation: two numbers, one per axis, or one for both.",
+    )  # fmt: skip
     steps: Whole = whole(
         60, low=1, high=1_000_000, symbol="n", log=True, group="question", help="Steps to follow."
     )
@@ -239,12 +241,18 @@ class PlaneParams(Params):
 def _two_axes(params: PlaneParams) -> Iterable[Problem]:
     for name in ("initial_mean", "initial_sd"):
         values = getattr(params, name)
-        if len(values) != 2:
+        if not isinstance(values, float) and len(values) != 2:
             yield Problem(name, f"needs two numbers, one per axis, not {len(values)}.", values)
     for axis in ("w1", "w2"):
         low, high = getattr(params, f"{axis}_min"), getattr(params, f"{axis}_max")
         if not isinstance(low, str) and not isinstance(high, str) and low >= high:
             yield Problem(f"{axis}_min", f"must be below {axis}_max = {high:g}.", low)
+
+
+def per_axis(value: float | tuple[float, ...]) -> tuple[float, float]:
+    """A number for both axes, or one for each."""
+    first, second = (value, value) if isinstance(value, float) else value
+    return first, second
 
 
 PlaneParams.rules = (_two_axes,)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.datapoints import FloatArray
-from tui_opt.experiments.probability_current.params import PlaneParams
+from tui_opt.experiments.probability_current.params import PlaneParams, per_axis
 from tui_opt.experiments.probability_current.plane_result import (
     Answer,
     Motion,
@@ -46,10 +46,12 @@ GROUP = 128 * BLOCK
 HISTOGRAM_CELLS = 120
 STIFFNESS_PLACES = 512
 """Places per axis at which curvatures are looked at."""
-GRID_CHANGE = 1e-3
-"""Cells are divided by two per axis where doubling them changed a standard deviation by more, relative to it."""
+GRID_CHANGES = (1e-3, 1e-2)
+"""Cells are divided by two per axis, and by four, where that many changed a standard deviation by more of it."""
 MOST_FINER_CELLS = 1024
-STAGES = 5
+MOST_FINER_WORK = 5e8
+"""Cells, times steps and datapoints, up to which they are divided."""
+STAGES = 6
 
 Mover: TypeAlias = Callable[[PlaneOperator, PlaneState, int], None]
 """Advances a law by so many steps, in place."""
@@ -64,15 +66,17 @@ def compute(params: PlaneParams, ctx: Context) -> Result:
     coarse = Motion(answer.box, max(LEAST_CELLS, params.cells // 2))
     _follow(answer, coarse, move, ctx, 1)
     answer.coarse = coarse
-    if _worth_finer_cells(answer):
-        finer = Motion(answer.box, params.cells, parts=2)
+    for number, change in enumerate(GRID_CHANGES):
+        if not _worth_finer_cells(answer, change):
+            break
+        finer = Motion(answer.box, params.cells, parts=2 * answer.motion.parts)
         finer.keep(answer.times.size)
-        _follow(answer, finer, move, ctx, 2)
+        _follow(answer, finer, move, ctx, 2 + number)
         answer.motion, answer.coarse = finer, answer.motion
         answer.coarse.density = finer.density[:0]
     if params.walkers:
-        _walk(answer, ctx, 3)
-    ctx.progress(4, STAGES, "stationary law")
+        _walk(answer, ctx, 4)
+    ctx.progress(5, STAGES, "stationary law")
     answer.settled = settled_law(
         answer.maps, answer.mean, answer.sd, _ends(params), min(params.cells, SETTLED_CELLS), SETTLING_STEPS,
         ctx.threads, ctx.check,
@@ -80,19 +84,20 @@ def compute(params: PlaneParams, ctx: Context) -> Result:
     return result_of(answer, ctx.check)
 
 
-def _worth_finer_cells(answer: Answer) -> bool:
-    """Whether the cells change a standard deviation by more than is promised, and finer ones can be afforded."""
+def _worth_finer_cells(answer: Answer, allowed: float) -> bool:
+    """Whether the cells change a standard deviation by more than is allowed, and finer ones can be afforded."""
     assert answer.coarse is not None
-    change = relative_change(answer.motion, answer.coarse)
-    return change > GRID_CHANGE and 2 * answer.params.cells <= MOST_FINER_CELLS
+    cells = 2 * answer.params.cells * answer.motion.parts
+    work = float(cells) ** 2 * answer.params.steps * answer.system.terms
+    affordable = cells <= MOST_FINER_CELLS and work <= MOST_FINER_WORK
+    return affordable and relative_change(answer.motion, answer.coarse) > allowed
 
 
 def _asked(params: PlaneParams, ctx: Context) -> Answer:
     """Box and output times of the question."""
     system = PlaneSystem.from_texts(params.losses)
     maps = sgd_maps(system.gradients, params.temperature)
-    mean = (float(params.initial_mean[0]), float(params.initial_mean[1]))
-    sd = (float(params.initial_sd[0]), float(params.initial_sd[1]))
+    mean, sd = per_axis(params.initial_mean), per_axis(params.initial_sd)
     try:
         box = automatic_box(maps, mean, sd, params.steps, _ends(params), check=ctx.check).box
     except ValueError as error:

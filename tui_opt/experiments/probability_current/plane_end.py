@@ -34,12 +34,13 @@ def add_end(
     theirs = circulation(settled.coarse_operator, settled.coarse_state)
     mean = mean_and_covariance(settled.operator, settled.state)[0]
     _add_settled_law(result, settled)
-    if ours.dimension == 0:
-        why = f"the law ends in the point ({mean[0]:.4g}, {mean[1]:.4g}), where there is nothing that could circulate"
-        for name in ("circulation", "circulation_share", "energy_defect"):
-            result.add_missing(name, why)
-        return
     _warn_of_the_end(result, settled)
+    if ours.dimension == 0:
+        where = f"the law ends in the point ({mean[0]:.4g}, {mean[1]:.4g})"
+        text = f"mean angle by which W turns round its mean per step: none, for {where}, where nothing can circulate"
+        result.add_finding("circulation", 0.0, text, unit="rad")
+        result.add_missing("energy_defect", f"{where}: it has no density whose logarithm could be an energy")
+        return
     where = "of the stationary law" if settled.settled else "of the law that it has come to"
     if ours.dimension == 1:
         where += ", which lies on a line, where nothing can circulate"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from tui_opt.kernels.laws import sampling_errors
 from tui_opt.kernels.plane import Box, PlaneField, PlaneOperator, PlaneState, density
 from tui_opt.kernels.plane_settling import Settled
 from tui_opt.result import FindingKind, Result
+
+COARSE: Final = 0.05
+"""Relative change of a standard deviation by the cells that is worth a warning."""
 
 
 @dataclass
@@ -122,10 +126,7 @@ def result_of(answer: Answer, check: Check) -> Result:
     if answer.walked:
         _add_walkers(result, answer)
         _add_errors(result, answer)
-    for axis in range(2):
-        for name, words, values in (("mean", "mean", motion.mean), ("sd", "standard deviation", motion.sd)):
-            text = f"{words} of W{axis + 1} at the end"
-            result.add_finding(f"final_{name}_{axis + 1}", float(values[-1][axis]), text, unit="W")
+    _add_final(result, motion)
     if answer.settled is not None:
         add_end(result, answer.system, answer.params.temperature, answer.stiffness, answer.settled, check)
     _add_accuracy(result, answer)
@@ -139,6 +140,18 @@ def _add_marginals(result: Result, motion: Motion, known: int) -> None:
         values = motion.density[:known].sum(axis=2 - axis) * sides[1 - axis]
         text = f"density of W{axis + 1} alone"
         result.add_array(f"density_w{axis + 1}", values, ("t", f"w{axis + 1}"), unit="1/W", text=text)
+
+
+def _add_final(result: Result, motion: Motion) -> None:
+    for axis in range(2):
+        for name, words, values in (("mean", "mean", motion.mean), ("sd", "standard deviation", motion.sd)):
+            value, text = float(values[-1][axis]), f"{words} of W{axis + 1} at the end"
+            if np.isfinite(value):
+                result.add_finding(f"final_{name}_{axis + 1}", value, text, unit="W")
+            else:
+                result.add_missing(
+                    f"final_{name}_{axis + 1}", f"{text}: nothing is left in the cells", unit="W"
+                )
 
 
 def _add_walkers(result: Result, answer: Answer) -> None:
@@ -184,7 +197,7 @@ def _add_errors(result: Result, answer: Answer) -> None:
         away = np.where(whole[:, None], np.abs(np.array(ours) - theirs), np.nan)
         if not np.isfinite(away).any():
             why = f"at no time both the cells and the walkers have a {words} of the whole law"
-            result.add_missing(f"{name}_error", why, unit="W")
+            result.add_missing(f"{name}_error_operator", why, unit="W")
             continue
         worst = np.unravel_index(int(np.nanargmax(away)), away.shape)
         text = f"largest deviation of a {words} from Monte Carlo's over time (W{worst[1] + 1}, t = "
@@ -192,13 +205,13 @@ def _add_errors(result: Result, answer: Answer) -> None:
         if not whole.all():
             text += f", as long as the cells hold all, to t = {answer.times[whole][-1]:.0f}"
         result.add_finding(
-            f"{name}_error", float(away[worst]), text, unit="W", stderr=float(errors[(*worst, i)])
+            f"{name}_error_operator", float(away[worst]), text, unit="W", stderr=float(errors[(*worst, i)])
         )
         known = errors[:, :, i] > 0
         if known.any():
             text = f"largest deviation of a {words} from Monte Carlo's, in standard errors"
             z = float(np.nanmax(away[known] / errors[:, :, i][known]))
-            result.add_finding(f"{name}_z", z, text, kind="accuracy")
+            result.add_finding(f"{name}_z_operator", z, text, kind="accuracy")
         if name == "sd":
             with np.errstate(all="ignore"):
                 ratio = away / theirs
@@ -207,16 +220,16 @@ def _add_errors(result: Result, answer: Answer) -> None:
                 most = np.unravel_index(int(np.nanargmax(ratio)), ratio.shape)
                 error = float(errors[(*most, i)] / theirs[most])
                 result.add_finding(
-                    "sd_relative_error", float(ratio[most]), text, stderr=error, kind="accuracy"
+                    "sd_relative_error_operator", float(ratio[most]), text, stderr=error, kind="accuracy"
                 )
 
 
 def _add_accuracy(result: Result, answer: Answer) -> None:
     motion, coarse = answer.motion, answer.coarse
     text = "largest deviation of the total mass from 1, what has left included"
-    result.add_finding("mass_error", motion.mass_error, text, kind="accuracy")
+    result.add_finding("mass_error_operator", motion.mass_error, text, kind="accuracy")
     text = "least density anywhere at any time"
-    result.add_finding("min_density", motion.least, text, unit="1/W²", kind="accuracy")
+    result.add_finding("min_density_operator", motion.least, text, unit="1/W²", kind="accuracy")
     if coarse is not None and coarse.mean:
         number = len(coarse.mean)
         means, sds = (
@@ -225,9 +238,15 @@ def _add_accuracy(result: Result, answer: Answer) -> None:
         )
         text = "largest change of a mean or standard deviation by cells of twice the size"
         worst = float(np.nanmax(np.abs([means, sds]), initial=0.0))
-        result.add_finding("grid_error", worst, text, unit="W", kind="accuracy")
+        result.add_finding("grid_error_operator", worst, text, unit="W", kind="accuracy")
+        change = relative_change(motion, coarse)
         text = "largest change of a standard deviation by cells of twice the size, relative to it"
-        result.add_finding("sd_grid_error", relative_change(motion, coarse), text, kind="accuracy")
+        result.add_finding("sd_grid_error_operator", change, text, kind="accuracy")
+        if change > COARSE:
+            result.warn(
+                f"The cells do not resolve the maps: cells of twice the size change a standard deviation by "
+                f"{change:.2g} of it. Take more cells, fewer steps or a smaller temperature, or trust the walkers."
+            )
     text = "cells per axis on which the law was followed; `cells` of them are shown"
     result.add_finding("cells_followed", motion.cells * motion.parts, text, kind="accuracy")
     outside = motion.outside[-1]
@@ -235,7 +254,9 @@ def _add_accuracy(result: Result, answer: Answer) -> None:
     text = (
         f"mass that has left the cells by the end: {outside:.3g}; mean and spread are those of what is inside"
     )
-    result.add_finding("outside", outside, text, kind=kind)
+    if kind == "warning":
+        text += ". Widen w1_min, w1_max, w2_min and w2_max, or take a smaller temperature if walkers diverge"
+    result.add_finding("outside_operator", outside, text, kind=kind)
     text = (
         "T max|H| over the cells, H the curvature of any datapoint's loss: a diffusion needs it well below 1"
     )
