@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 from tui_opt.scenario import Estimate, Experiment, later
 
 if TYPE_CHECKING:
-    from tui_opt.experiments.thermostats.discrete_params import AdjustedParams, DiscreteParams
+    from tui_opt.experiments.thermostats.discrete_params import (
+        AdjustedParams,
+        DiscreteParams,
+        EpsilonFamilyParams,
+    )
 
 _HERE = "tui_opt.experiments.thermostats"
 # Cost on the reference machine, one core: a state of one law, its exact entropy and its place in tables.
@@ -17,8 +21,13 @@ _GRAPH = ("graph_x", "graph_y", "cycle_x", "cycle_y", "transient_x", "transient_
 _LAWS = ("before", "now", "next", "now_decorrelated", "next_decorrelated")
 
 
-def _states(p: DiscreteParams | AdjustedParams) -> int:
+def _states(p: DiscreteParams | AdjustedParams | EpsilonFamilyParams) -> int:
     return len(p.transitions) if p.thermostat == "custom" else 9
+
+
+def _family(p: EpsilonFamilyParams) -> Estimate:
+    members, states = len(p.epsilon) if isinstance(p.epsilon, tuple) else 1, _states(p)
+    return Estimate(0.02 + 5 * _SECONDS_PER_STATE * states * members, 20_000_000 + 20_000 * states * members)
 
 
 def _laws(p: DiscreteParams | AdjustedParams) -> Estimate:
@@ -67,4 +76,35 @@ ADJUSTED = Experiment(
     headline=("optimizing", "mutual_information", "adjusted_optimizing", "longest_cycle"),
 )
 
-DISTRIBUTIONS = (DISCRETE, ADJUSTED)
+EPSILON_FAMILY = Experiment(
+    name="epsilon-family",
+    title="Starts that are more and more certain",
+    summary="Exact entropies for any ε, the ratio of adjusted optimizing-ness to entropy, its limit and correction.",
+    params=later(f"{_HERE}.discrete_params:EpsilonFamilyParams"),
+    compute=f"{_HERE}.epsilon_family:compute",
+    estimate=_family,
+    findings=(
+        "limit_ratio",
+        "limit_correction",
+        "fitted_correction",
+        "ratio_smallest",
+        "log_slope",
+        "linear_slope",
+        "series_error",
+    ),
+    arrays=(
+        "epsilon",
+        *(f"entropy_{law}" for law in _LAWS),
+        "optimizing",
+        "adjusted",
+        "ratio",
+        "adjusted_series",
+        "entropy_before_series",
+        "correction",
+        "correction_series",
+        "adjusted_size",
+    ),
+    headline=("limit_ratio", "limit_correction", "log_slope", "linear_slope"),
+)
+
+DISTRIBUTIONS = (DISCRETE, ADJUSTED, EPSILON_FAMILY)
