@@ -29,6 +29,7 @@ BUILT_IN: Mapping[str, str] = {
     "probability-current": "tui_opt.experiments.probability_current:SCENARIO",
     "thermostats": "tui_opt.experiments.thermostats:SCENARIO",
     "cos-fit": "tui_opt.experiments.cos_fit:SCENARIO",
+    "ocr-localization": "tui_opt.experiments.ocr_localization:SCENARIO",
 }
 
 
