@@ -291,6 +291,17 @@ def values_of(spec: ParamSpec) -> st.SearchStrategy[Any]:
             low, high, exclude_min=spec.above is not None, exclude_max=spec.below is not None,
             allow_nan=False, allow_infinity=False,
         )  # fmt: skip
+    if spec.form == "pairs":
+        names = st.text(st.characters(codec="utf-8", exclude_characters="="), min_size=1)
+        if spec.kind == "expression":
+            names = st.sampled_from(["room", "heat", "t_1", "x"])
+        kept = names.filter(lambda name: bool(name.strip()))
+        return st.dictionaries(kept, one, min_size=spec.least, max_size=5)
+    if spec.form == "rows":
+        width = st.integers(1, 3)
+        return width.flatmap(
+            lambda n: st.lists(st.lists(one, min_size=n, max_size=n), min_size=1, max_size=3)
+        )
     forms = [one] if spec.one else []
     if spec.many:
         forms.append(st.lists(one, min_size=max(1, spec.least), max_size=5))
@@ -398,11 +409,16 @@ def accepts(schema: dict[str, Any], value: Any) -> bool:
         "exclusiveMinimum": lambda want: value > want,
         "exclusiveMaximum": lambda want: value < want,
         "minItems": lambda want: len(value) >= want,
+        "minProperties": lambda want: len(value) >= want,
         "items": lambda want: all(accepts(want, v) for v in value),
         "anyOf": lambda want: any(accepts(s, value) for s in want),
         "required": lambda want: set(want) <= set(value),
         "properties": lambda want: all(accepts(want[k], v) for k, v in value.items() if k in want),
-        "additionalProperties": lambda want: want or set(value) <= set(schema["properties"]),
+        "additionalProperties": lambda want: (
+            all(accepts(want, v) for v in value.values())
+            if isinstance(want, dict)
+            else want or set(value) <= set(schema["properties"])
+        ),
         "pattern": lambda want: bool(re.search(want, value)),
     }
     known = set(checks) | {"title", "description", "default"}

@@ -31,7 +31,7 @@ class ParamSpec:
 
     `one` and `many` say whether a single value and a list are allowed; `words` are texts allowed in place of a number
     (such as `auto`); bounds hold for every entry of a list, which has at least `least` of them. `form` says what the
-    entries are; with `is_pair` the value is a name with a value of this kind.
+    entries are; with `is_pair` the value is a name with a value of this kind; with `is_path` it is the place of a file.
     """
 
     name: str
@@ -55,6 +55,7 @@ class ParamSpec:
     least: int = 0
     form: ParamForm = "values"
     is_pair: bool = False
+    is_path: bool = False
 
     @property
     def allowed(self) -> str:
@@ -76,7 +77,7 @@ class ParamSpec:
         elif self.kind == "flag":
             base = "true or false"
         elif self.kind == "text":
-            base = "a text"
+            base = "the place of a file" if self.is_path else "a text"
         else:
             base = "a whole number" if self.kind == "integer" else "a number"
             bounds = self.bounds_text()
@@ -271,6 +272,7 @@ def read_spec(name: str, info: FieldInfo) -> ParamSpec:
         variables=tuple(extra.get("variables", ())),
         least=extra.get("least", _least(info.annotation, info.metadata)),
         form=form,
+        is_path=extra.get("is_path", False),
     )
 
 

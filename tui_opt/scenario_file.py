@@ -13,6 +13,7 @@ import tomli_w
 
 from tui_opt.errors import UsageError
 from tui_opt.expectations import Expectation, point_problems, read_expectations
+from tui_opt.input_files import with_located_files
 from tui_opt.param_values import as_lists
 from tui_opt.params import Params
 from tui_opt.problems import MOST_HINTS, ParameterErrors, Problem, near_match, shown
@@ -212,6 +213,7 @@ def check_document(document: Mapping[str, Any], source: str, earlier: Sequence[P
     sweep_problems: list[Problem] = []
     expectations: list[Expectation] = []
     if experiment is not None:
+        document = with_located_files(document, experiment.params.specs(), Path(source))
         given = document.get("params", {})
         if not isinstance(given, dict):
             problems.append(

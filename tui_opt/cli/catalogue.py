@@ -164,7 +164,7 @@ def template(scenario: Scenario, experiment: Experiment) -> str:
             lines.append(f"# {name} =")
         elif isinstance(spec.default, dict):
             pairs = (tomli_w.dumps({key: value}).rstrip() for key, value in spec.default.items())
-            lines += [f"{name}.{pair}" for pair in pairs]
+            lines += [f"{name}.{pair}" for pair in pairs] or [f"{name} = {{}}"]
         else:
             lines.append(tomli_w.dumps({name: spec.default}).rstrip())
     lines += [

@@ -19,6 +19,7 @@ from tui_opt.errors import (
     OptexploreError,
 )
 from tui_opt.expectations import Outcome, judge
+from tui_opt.input_files import checksums
 from tui_opt.result import Result
 from tui_opt.runner import files
 from tui_opt.runner.computation import Computation, DirectoryRecorder
@@ -168,6 +169,7 @@ class _Supervisor:
 
     def _compute(self) -> Result:
         file = self.plan.file
+        self.provenance |= checksums(file.params)
         tell = self.context.message
         with told_warnings(tell), announced_compilation(tell):
             compute = file.experiment.load_compute()

@@ -17,9 +17,10 @@ START = (0.7, 0.02)
 DRAWN_SAMPLES = "the samples that are drawn"
 
 
-def text(default: str, *, group: str, help: str) -> Any:
-    """A parameter that is a text."""
-    return Field(default, description=help, json_schema_extra={"group": group})
+def text(default: str, *, group: str, is_path: bool = False, help: str) -> Any:
+    """A parameter that is a text, or the place of a file."""
+    extra: dict[str, Any] = {"group": group} | ({"is_path": True} if is_path else {})
+    return Field(default, description=help, json_schema_extra=extra)
 
 
 def start(default: tuple[float, ...] = START) -> Any:
@@ -70,7 +71,10 @@ class SampleParams(Params):
         {}, low=-1e12, high=1e12, least=0, group="model",
         help="Values of an equation's parameters the samples are made with; a and b are frequency and growth.",
     )  # fmt: skip
-    data: str = text("", group="data", help="CSV file with named columns; if empty, samples are drawn.")
+    data: str = text(
+        "", group="data", is_path=True,
+        help="CSV file with named columns, relative to the scenario file; if empty, samples are drawn.",
+    )  # fmt: skip
 
     def truth(self) -> dict[str, float]:
         """The values the samples are made with, by name of the parameter; empty for data from a file."""
