@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tui_opt.scenario import Estimate, Experiment, later
 
 if TYPE_CHECKING:
+    from tui_opt.experiments.cos_fit.fit_params import FitParams
     from tui_opt.experiments.cos_fit.loss_curve_params import LossCurveParams
 
 _HERE = "tui_opt.experiments.cos_fit"
@@ -15,6 +16,8 @@ _SECONDS_PER_ROTATED = 2e-9
 _SECONDS_PER_EVALUATED = 8e-9
 _SECONDS_PER_OWN_MODEL = 1e-7
 _PLACES_OF_A_BASIN = 250
+_SECONDS_PER_TORCH_STEP = 4e-4
+_SECONDS_PER_TORCH_SAMPLE = 1e-7
 _NEAR_POINTS = 801
 _SHOWN_CURVES = 4
 
@@ -83,4 +86,28 @@ LOSS_CURVE = Experiment(
     ),
     headline=("basin_low", "basin_high", "basin_half_width_rule", "start_in_basin"),
     warm={"points": 64, "samples": 300, "draws": 2},
+)
+
+
+def _fit(p: FitParams) -> Estimate:
+    stochastic = p.optimizer in ("sgd", "momentum", "adam")
+    steps = p.epochs * -(-p.samples // min(p.batch, p.samples)) if stochastic else 30
+    together = min(p.seeds, 64)
+    per_step = _SECONDS_PER_TORCH_STEP + _SECONDS_PER_TORCH_SAMPLE * p.batch * together
+    seconds = steps * per_step * -(-p.seeds // 64) if stochastic else p.seeds * steps * 1e-7 * p.samples
+    seconds += 2.5 + 1.6e-8 * p.surface**2 * min(p.samples, 1500)
+    return Estimate(seconds, 400_000_000 + 200 * p.samples * together + 40 * steps * together)
+
+
+FIT = Experiment(
+    name="fit",
+    title="One fit from one start, and how it ends",
+    summary="SGD, momentum, Adam (torch), L-BFGS-B, least squares (SciPy): the path on the loss, and why it ends so.",
+    params=later(f"{_HERE}.fit_params:FitParams"),
+    compute=f"{_HERE}.fit:compute",
+    estimate=_fit,
+    # Findings and arrays carry the names of the model's parameters, which an equation of one's own chooses.
+    headline=("final_a", "final_b", "final_loss", "converged"),
+    dtype="float32",
+    warm={"samples": 300, "epochs": 1, "surface": 3},
 )
