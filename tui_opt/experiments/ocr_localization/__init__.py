@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tui_opt.scenario import Estimate, Experiment, Scenario, later
 
 if TYPE_CHECKING:
+    from tui_opt.experiments.ocr_localization.intervene_params import InterveneParams
     from tui_opt.experiments.ocr_localization.params import ActivationsParams, LessonParams, LocalizeParams
 
 _HERE = "tui_opt.experiments.ocr_localization"
@@ -53,6 +54,13 @@ def _activations(p: ActivationsParams) -> Estimate:
     networks = p.seeds * len(p.settings)
     at_once = 20 * digits * bytes_of_a_network(p)
     return Estimate(0.2 + networks * seconds_of_a_network(p), bytes_of_data(p) + at_once + 200 * networks)
+
+
+def _intervene(p: InterveneParams) -> Estimate:
+    one, _ = _STEPS[p.dataset]
+    networks = p.seeds * (3 + 0.5 * p.resamples)
+    seconds = 0.3 + networks * one * p.passes * p.hidden * _SECONDS_PER_UNIT_STEP[p.dataset]
+    return Estimate(seconds, bytes_of_data(p) + 3 * p.seeds * (3 + p.resamples) * bytes_of_a_network(p))
 
 
 LOCALIZE = Experiment(
@@ -130,8 +138,41 @@ ACTIVATIONS = Experiment(
     warm={"seeds": 1, "epochs": 1, "activation": ["relu"], "output": ["linear"], "learning_rate": [0.01]},
 )
 
+_LEVELS = ("", "_units", "_pixels")
+
+INTERVENE = Experiment(
+    name="intervene",
+    title="Does a local change in the data change the parameters locally?",
+    summary="Networks trained on changed data against as much of a random change, and what final parameters depend on.",
+    params=later(f"{_HERE}.intervene_params:InterveneParams"),
+    compute=f"{_HERE}.intervene:compute",
+    estimate=_intervene,
+    missing=missing_data,
+    findings=(
+        *(f"participation_ratio{level}{suffix}" for level in _LEVELS for suffix in ("", "_control")),
+        "locality",
+        "change_size",
+        "change_size_control",
+        "variance_share_data",
+        "variance_share_init",
+        "variance_share_both",
+        "movement_share_data",
+        "movement_share_init",
+        "movement_share_both",
+        "diverged",
+    ),
+    arrays=("change", "change_control", "pixel_change", "pixel_change_control", "row", "col"),
+    headline=(
+        "participation_ratio",
+        "participation_ratio_control",
+        "variance_share_data",
+        "variance_share_init",
+    ),
+    warm={"seeds": 2, "epochs": 1, "resamples": 2},
+)
+
 SCENARIO = Scenario(
     name="ocr-localization",
     title="Where a network keeps what it learnt",
-    experiments=(LOCALIZE, ACTIVATIONS),
+    experiments=(LOCALIZE, ACTIVATIONS, INTERVENE),
 )
