@@ -53,7 +53,7 @@ INVERSE_GAMMA = {
 
 
 @pytest.mark.parametrize("model", INVERSE_GAMMA)
-@pytest.mark.parametrize("cells", [1000, 4000])
+@pytest.mark.parametrize("cells", [100, 333, 4000])
 def test_finite_volumes_have_the_inverse_gamma_law(model: str, cells: int) -> None:
     result = end_state(gradients=LINEAR, temperature=0.5, barrier="none", models=[model], cells=cells)
     mean, sd = INVERSE_GAMMA[model]

@@ -67,12 +67,20 @@ def test_without_noise_the_flow_is_off_by_a_step(model: str, mean_bar: float, sd
     assert result.findings[f"sd_error_{model}"].value < sd_bar
 
 
-def test_constant_noise_widens_the_law_by_t_squared_a_step() -> None:
+@pytest.mark.parametrize(
+    ("temperature", "sd", "steps", "cells"),
+    [(0.02, 0.175, 100, 1500), (0.1, 1.0, 100, 333), (0.5, 0.175, 50, 1001), (0.02, 0.3, 10_000, 1500)],
+)
+def test_constant_noise_widens_the_law_by_t_squared_a_step(
+    temperature: float, sd: float, steps: int, cells: int
+) -> None:
     result = evolve(
-        gradients=["1", "-1"], temperature=0.02, initial_mean=2.0, initial_min="none", models=ALL, steps=100
-    )
-    exact = 0.175**2 + 0.02**2 * curve(result, "t")
+        gradients=["1", "-1"], temperature=temperature, initial_mean=2.0, initial_sd=sd, initial_min="none",
+        models=ALL, steps=steps, output_every=max(10, steps // 10), cells=cells,
+    )  # fmt: skip
+    exact = sd**2 + temperature**2 * curve(result, "t")
     for model in ALL:
+        assert result.findings[f"mass_error_{model}"].value < 1e-12
         np.testing.assert_allclose(curve(result, f"sd_{model}") ** 2, exact, rtol=0, atol=1e-10)
         np.testing.assert_allclose(curve(result, f"mean_{model}"), 2.0, rtol=0, atol=1e-10)
 

@@ -10,7 +10,7 @@ from tui_opt.kernels.fokker_planck_generator import generator_on_edges
 from tui_opt.kernels.implicit_stepping import Scheme, evolve
 from tui_opt.kernels.laws import TruncatedNormal, masses_of
 
-TAIL = 1e-10
+TAIL = 1e-13
 """Mass at a wall that asks for more room."""
 CELLS, STEPS, LOOKS = 400, 200, 41
 WIDEN = 0.25

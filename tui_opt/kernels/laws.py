@@ -104,7 +104,7 @@ class TruncatedNormal:
         z = -special.ndtri_exp(np.log(q) + special.log_ndtr(-self._cut))
         return np.asarray(np.maximum(self.mean + self.sd * z, self.least))
 
-    def interval(self, tail: float = 1e-13) -> tuple[float, float]:
+    def interval(self, tail: float = 1e-16) -> tuple[float, float]:
         """An interval that holds all but `tail` of the mass on either side (all of it at a cut)."""
         if self.sd == 0:
             return self.mean, self.mean

@@ -9,8 +9,8 @@ from tui_opt.kernels.chain import ABOVE, BELOW, Chain, advance, chain_on_edges, 
 from tui_opt.kernels.invariance import Reach
 from tui_opt.kernels.laws import TruncatedNormal, masses_of
 
-TAIL = 1e-12
-"""Probability that may ever be outside, on either side."""
+TAIL = 1e-15
+"""Probability that may ever be outside, on either side: little enough for the variance to keep ten digits."""
 CELLS = 1500
 WIDEN = 0.5
 """Part of the width by which a side is moved out when more leaves there."""
@@ -27,7 +27,7 @@ FARTHEST = 1e12
 def reachable(
     maps: TermField, law: TruncatedNormal, steps: int, check: Check = unchecked, cells: int = CELLS
 ) -> Reach:
-    """An interval that holds all but 1e-12 of the walkers at each of the first `steps` steps.
+    """An interval that holds all but 1e-15 of the walkers at each of the first `steps` steps.
 
     The chain is followed on cells over a tentative interval, which is widened where mass leaves it and at last
     cut to where the mass was.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from tui_opt.kernels.callables import FloatArray, evaluate
+from tui_opt.kernels.chain import split_cells
 from tui_opt.kernels.fokker_planck import Equation
 
 NOISE_SCALE = 0.4
@@ -51,6 +52,11 @@ def refined_edges(edges: FloatArray, equation: Equation, levels: int = LEVELS) -
             break
         edges = np.sort(np.concatenate([edges, nodes[1::2][wide]]))
     return edges
+
+
+def at_least(edges: FloatArray, cells: int) -> FloatArray:
+    """Edges of the same cells cut into equal parts, as few as make at least so many cells."""
+    return split_cells(edges, max(1, -(-cells // (edges.size - 1))))
 
 
 def halved(edges: FloatArray) -> FloatArray:

@@ -20,7 +20,7 @@ from tui_opt.kernels.fokker_planck_generator import Barrier, generator_on_edges
 from tui_opt.kernels.fokker_planck_laws import quasi_stationary_law, stationary_law
 from tui_opt.kernels.laws import TruncatedNormal, cdf_on_cells, masses_of, moments, wasserstein
 from tui_opt.kernels.quasistationary import MAX_POWER_STEPS, QuasiStationary, quasi_stationary, trapped_cells
-from tui_opt.kernels.refinement import halved, refined_edges
+from tui_opt.kernels.refinement import at_least, halved, refined_edges
 from tui_opt.kernels.stationary_law import stationary_law as stationary_law_of_chain
 from tui_opt.kernels.transfer import TransferOperator, mass_at
 from tui_opt.runner.context import Context
@@ -28,6 +28,8 @@ from tui_opt.runner.context import Context
 EXIT_PARTS, CLOSED_PARTS = 4, 2
 """Parts of a cell on which the exact chain is taken, with an exit and without: rare escapes feel the cells most."""
 MOST_CELLS = 64_000
+LEAST_CELLS = 1000
+"""Cells of diffusions before they are refined, however few the answer is given on."""
 CHAIN = "the exact chain"
 NAMES = {
     "operator": CHAIN,
@@ -240,7 +242,7 @@ def _diffusion_ends(question: Asked, model: str, ctx: Context) -> tuple[End, End
     equation = question.setting.equation(model)
     barrier = {1: Barrier.RIGHT, -1: Barrier.LEFT, 0: Barrier.NONE}[question.side]
     try:
-        coarse = refined_edges(question.edges, equation)
+        coarse = refined_edges(at_least(question.edges, LEAST_CELLS), equation)
         found = []
         for edges in (halved(coarse), coarse):
             ctx.check()

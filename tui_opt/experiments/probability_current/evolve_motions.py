@@ -23,11 +23,13 @@ from tui_opt.kernels.chain import (
 from tui_opt.kernels.fokker_planck_generator import generator_on_edges
 from tui_opt.kernels.implicit_stepping import Scheme, evolve, step_size
 from tui_opt.kernels.laws import cdf_on_cells, masses_of, moments, wasserstein
-from tui_opt.kernels.refinement import coarsened, refined_edges
+from tui_opt.kernels.refinement import at_least, coarsened, refined_edges
 from tui_opt.runner.context import Context
 
 MASS_WORTH_A_WARNING = 1e-6
 LEAST_CELLS = 8
+DIFFUSION_CELLS = 1000
+"""Cells of diffusions before they are refined, however few the answer is given on."""
 
 
 @dataclass
@@ -70,9 +72,10 @@ def motion_of(question: Asked, model: str, ctx: Context) -> Motion:
         fine = _by_operator(question, split_cells(edges, parts), parts, ctx)
         coarse = _by_operator(question, halved, 1, ctx)
     else:
-        halved = _equal_cells(edges, cells // 2)
-        fine = _by_diffusion(question, model, edges, ctx)
-        coarse = _by_diffusion(question, model, halved, ctx)
+        base = at_least(edges, DIFFUSION_CELLS)
+        halved = _equal_cells(edges, (base.size - 1) // 2)
+        fine = _by_diffusion(question, model, base, edges, ctx)
+        coarse = _by_diffusion(question, model, halved, halved, ctx)
     fine.grid_error = wasserstein(edges, fine.mass[-1], cdf_on_cells(halved, coarse.mass[-1], edges))
     fine.cell_errors = np.stack([np.abs(fine.mean - coarse.mean), np.abs(fine.sd - coarse.sd)], axis=1)
     return fine
@@ -123,10 +126,11 @@ def _left(state: FloatArray) -> list[str]:
     return found
 
 
-def _by_diffusion(question: Asked, model: str, edges: FloatArray, ctx: Context) -> Motion:
+def _by_diffusion(question: Asked, model: str, base: FloatArray, edges: FloatArray, ctx: Context) -> Motion:
+    """A diffusion on cells that refine the base ones, put together to cells with the given edges afterwards."""
     equation = question.setting.equation(model)
     try:
-        fine = refined_edges(edges, equation)
+        fine = refined_edges(base, equation)
         generator = generator_on_edges(equation, fine)
     except ValueError as error:
         raise ExperimentError(f"The model {model} cannot be set up on these cells: {error}") from None
