@@ -18,7 +18,7 @@ def log(number: int, coefficient: Fraction | int = 1) -> LogarithmSum:
 def by_mpmath(total: LogarithmSum, digits: int = 400) -> mpmath.mpf:
     with mpmath.workdps(digits):
         terms = (mpmath.mpf(c.numerator) / c.denominator * mpmath.log(n) for n, c in total.terms.items())
-        return mpmath.fsum(terms)
+        return mpmath.fsum(terms) + mpmath.mpf(total.constant.numerator) / total.constant.denominator
 
 
 def test_zeros_are_found_whatever_they_are_written_in() -> None:
@@ -43,6 +43,17 @@ def test_a_value_keeps_its_digits_where_terms_cancel() -> None:
     near = log(3, 15601) - log(2, 24727)
     assert float(near.value()) == pytest.approx(float(by_mpmath(near)), rel=1e-15)
     assert 0 < abs(near.in_bits()) < 1e-4
+
+
+def test_a_rational_part_counts() -> None:
+    """e is close to 2721/1001, and ln of the one to 1, but no rational number is a sum of logarithms."""
+    close = LogarithmSum.log(Fraction(2721, 1001)) - LogarithmSum({}, Fraction(1))
+    assert not close.is_zero()
+    assert 0 < abs(close.in_nats()) < 1e-6
+    assert close.in_nats() == pytest.approx(float(by_mpmath(close)), rel=1e-15)
+    assert (close + close.times(Fraction(-1))).is_zero()
+    assert close.bits_in_words() == ""
+    assert LogarithmSum({}, Fraction(1, 3)).in_nats() == 1 / 3
 
 
 def test_bits_and_nats() -> None:

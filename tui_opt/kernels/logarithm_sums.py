@@ -1,4 +1,4 @@
-"""Sums of rational multiples of logarithms of whole numbers, exact until a number is asked for.
+"""Sums of rational multiples of logarithms of whole numbers, and a rational number, exact until a number is asked for.
 
 Entropies of rational laws are such sums, and so are all their differences. A difference may be much smaller than its
 parts, or zero: both are decided here, not guessed from rounded numbers.
@@ -22,38 +22,47 @@ _LARGEST_SHOWN = 10**6
 
 @dataclass(frozen=True)
 class LogarithmSum:
-    """The number Σ c_n ln n.
+    """The number r + Σ c_n ln n.
 
     Args:
         terms: the coefficient c_n of each whole number n >= 2; none of them zero.
+        constant: r.
     """
 
     terms: Mapping[int, Fraction]
+    constant: Fraction = Fraction(0)
 
     @classmethod
-    def of(cls, pairs: Iterable[tuple[int, Fraction]]) -> LogarithmSum:
-        """The sum of c ln n over pairs (n, c) with whole n >= 1, in which an n may come more than once."""
+    def of(cls, pairs: Iterable[tuple[int, Fraction]], constant: Fraction = Fraction(0)) -> LogarithmSum:
+        """The sum of c ln n over pairs (n, c) with whole n >= 1, in which an n may come more than once, and r."""
         terms: dict[int, Fraction] = {}
         for number, coefficient in pairs:
             if number > 1:
                 terms[number] = terms.get(number, Fraction(0)) + coefficient
-        return cls({number: c for number, c in terms.items() if c})
+        return cls({number: c for number, c in terms.items() if c}, constant)
+
+    @classmethod
+    def log(cls, number: Fraction) -> LogarithmSum:
+        """The logarithm of a positive rational number."""
+        return cls.of([(number.numerator, Fraction(1)), (number.denominator, Fraction(-1))])
 
     def __add__(self, other: LogarithmSum) -> LogarithmSum:
-        return LogarithmSum.of([*self.terms.items(), *other.terms.items()])
+        return LogarithmSum.of([*self.terms.items(), *other.terms.items()], self.constant + other.constant)
 
     def __sub__(self, other: LogarithmSum) -> LogarithmSum:
         return self + other.times(Fraction(-1))
 
     def times(self, factor: Fraction) -> LogarithmSum:
         """The sum times a rational number."""
-        return LogarithmSum.of((number, factor * c) for number, c in self.terms.items())
+        terms = ((number, factor * c) for number, c in self.terms.items())
+        return LogarithmSum.of(terms, factor * self.constant)
 
     def independent(self) -> LogarithmSum:
         """The same number over pairwise coprime whole numbers.
 
         Logarithms of pairwise coprime numbers are independent over the rationals, since no product of powers of them
-        is 1 (unique factorisation). So the number is zero only if no term is left.
+        is 1 (unique factorisation). A rational number other than 0 is no such sum either, since powers of e are
+        irrational. So the number is zero only if no term is left.
         """
         base = coprime_base(self.terms)
         found: dict[int, Fraction] = {}
@@ -65,11 +74,11 @@ class LogarithmSum:
                     power += 1
                 if power:
                     found[factor] = found.get(factor, Fraction(0)) + power * coefficient
-        return LogarithmSum({factor: c for factor, c in found.items() if c})
+        return LogarithmSum({factor: c for factor, c in found.items() if c}, self.constant)
 
     def is_zero(self) -> bool:
         """Whether the number is zero, decided exactly."""
-        return not self.terms or not self.independent().terms
+        return self.constant == 0 and (not self.terms or not self.independent().terms)
 
     def value(self) -> Decimal:
         """The number in nats, right to at least 25 digits; more digits are taken where terms cancel."""
@@ -78,7 +87,8 @@ class LogarithmSum:
         while True:
             # Exponents as wide as they go: probabilities may be as small as the user likes.
             context = Context(prec=digits, Emin=-(10**9), Emax=10**9)
-            total, size = Decimal(0), Decimal(0)
+            total = context.divide(Decimal(self.constant.numerator), Decimal(self.constant.denominator))
+            size = context.abs(total)
             for number, c in self.terms.items():
                 ratio = context.divide(Decimal(c.numerator), Decimal(c.denominator))
                 term = context.multiply(ratio, context.ln(Decimal(number)))
@@ -100,8 +110,8 @@ class LogarithmSum:
         return float(self.value())
 
     def bits_in_words(self) -> str:
-        """The number in bits as a formula such as `2 log2(3) - 4/9`, empty where it would be long."""
-        if any(number > _LARGEST_FACTORED for number in self.terms):
+        """The number in bits as a formula such as `2 log2(3) - 4/9`, empty where it would be long or is none."""
+        if self.constant or any(number > _LARGEST_FACTORED for number in self.terms):
             return ""
         powers: dict[int, Fraction] = {}
         for number, c in self.terms.items():

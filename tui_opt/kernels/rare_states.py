@@ -65,7 +65,7 @@ def pushed(law: PowerLaw, target: Sequence[int]) -> PowerLaw:
 
 @dataclass(frozen=True)
 class Expansion:
-    """The number ε (A L + C) + ε² (G L + K), each constant a rational number and a sum of logarithms.
+    """The number ε (A L + C) + ε² (G L + K), with A and G rational.
 
     Args:
         first_log: A.
@@ -75,44 +75,26 @@ class Expansion:
     """
 
     first_log: Fraction
-    first: tuple[Fraction, LogarithmSum]
+    first: LogarithmSum
     second_log: Fraction
-    second: tuple[Fraction, LogarithmSum]
+    second: LogarithmSum
 
     def plus(self, other: Expansion, factor: Fraction = Fraction(1)) -> Expansion:
         """The sum with another number that is first multiplied."""
         return Expansion(
             self.first_log + factor * other.first_log,
-            _added(self.first, other.first, factor),
+            self.first + other.first.times(factor),
             self.second_log + factor * other.second_log,
-            _added(self.second, other.second, factor),
+            self.second + other.second.times(factor),
         )
 
     def first_term(self, log: float) -> float:
         """A L + C at L = `log`."""
-        return float(self.first_log) * log + _number(self.first)
+        return float(self.first_log) * log + self.first.in_nats()
 
     def second_term(self, log: float) -> float:
         """G L + K at L = `log`."""
-        return float(self.second_log) * log + _number(self.second)
-
-    def constant_is_zero(self) -> bool:
-        """Whether C is zero. A rational number other than 0 is no sum of logarithms (Lindemann), so each part is."""
-        return self.first[0] == 0 and self.first[1].is_zero()
-
-
-def _added(
-    a: tuple[Fraction, LogarithmSum], b: tuple[Fraction, LogarithmSum], factor: Fraction
-) -> tuple[Fraction, LogarithmSum]:
-    return a[0] + factor * b[0], a[1] + b[1].times(factor)
-
-
-def _number(constant: tuple[Fraction, LogarithmSum]) -> float:
-    return float(constant[0]) + constant[1].in_nats()
-
-
-def _logarithm(number: Fraction, factor: Fraction) -> list[tuple[int, Fraction]]:
-    return [(number.numerator, factor), (number.denominator, -factor)]
+        return float(self.second_log) * log + self.second.in_nats()
 
 
 def expanded_entropy(law: PowerLaw) -> Expansion:
@@ -121,29 +103,25 @@ def expanded_entropy(law: PowerLaw) -> Expansion:
     Raises:
         ValueError: at ε = 0 it is on no single state.
     """
-    if sorted(p[0] for p in law)[-1] != 1:
+    if max(p[0] for p in law) != 1:
         raise ValueError("At ε = 0 the law must be on a single state.")
-    first, second = Fraction(0), Fraction(0)
-    second_log, second_constant = Fraction(0), Fraction(0)
-    first_logs: list[tuple[int, Fraction]] = []
-    second_logs: list[tuple[int, Fraction]] = []
+    first, second_log = Fraction(0), Fraction(0)
+    outside = Fraction(0)
+    first_part, second_part = LogarithmSum({}), LogarithmSum({})
     for c0, a, b in law:
         if c0 == 1:
             continue
-        first, second = first + a, second + b
+        first, outside = first + a, outside + b
         if a:
-            first_logs += _logarithm(a, -a)
-            second_logs += _logarithm(a, -b)
-            second_log, second_constant = second_log + b, second_constant - b
+            first_part += LogarithmSum.log(a).times(-a)
+            second_part += LogarithmSum.log(a).times(-b) + LogarithmSum({}, -b)
+            second_log += b
         elif b:
-            second_logs += _logarithm(b, -b)
+            second_part += LogarithmSum.log(b).times(-b)
             second_log += 2 * b
-    return Expansion(
-        first,
-        (first, LogarithmSum.of(first_logs)),
-        second_log,
-        (second_constant + second - first**2 / 2, LogarithmSum.of(second_logs)),
-    )
+    first_part += LogarithmSum({}, first)
+    second_part += LogarithmSum({}, outside - first**2 / 2)
+    return Expansion(first, first_part, second_log, second_part)
 
 
 def log_inverse(epsilon: Fraction) -> float:

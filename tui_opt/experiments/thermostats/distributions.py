@@ -12,12 +12,14 @@ if TYPE_CHECKING:
         DiscreteParams,
         EpsilonFamilyParams,
     )
+    from tui_opt.experiments.thermostats.square_params import ContinuousSquareParams
 
 _HERE = "tui_opt.experiments.thermostats"
 # Cost on the reference machine, one core: a state of one law, its exact entropy and its place in tables.
 _SECONDS_PER_STATE = 4e-4
 _CYCLES = ("cycles", "fixed_points", "longest_cycle", "recurrent_states", "longest_transient")
 _GRAPH = ("graph_x", "graph_y", "cycle_x", "cycle_y", "transient_x", "transient_y")
+_SIZES = ("generalised_variance", "trace", "variance_room", "variance_machine")
 _LAWS = ("before", "now", "next", "now_decorrelated", "next_decorrelated")
 
 
@@ -28,6 +30,10 @@ def _states(p: DiscreteParams | AdjustedParams | EpsilonFamilyParams) -> int:
 def _family(p: EpsilonFamilyParams) -> Estimate:
     members, states = len(p.epsilon) if isinstance(p.epsilon, tuple) else 1, _states(p)
     return Estimate(0.02 + 5 * _SECONDS_PER_STATE * states * members, 20_000_000 + 20_000 * states * members)
+
+
+def _square(p: ContinuousSquareParams) -> Estimate:
+    return Estimate(0.05, 20_000_000)
 
 
 def _laws(p: DiscreteParams | AdjustedParams) -> Estimate:
@@ -107,4 +113,35 @@ EPSILON_FAMILY = Experiment(
     headline=("limit_ratio", "limit_correction", "log_slope", "linear_slope"),
 )
 
-DISTRIBUTIONS = (DISCRETE, ADJUSTED, EPSILON_FAMILY)
+CONTINUOUS_SQUARE = Experiment(
+    name="continuous-square",
+    title="A thermostat of real numbers, two steps on",
+    summary="A square of starts under R <- R - kT, T <- R: bodies, exact entropies and variances of every stage.",
+    params=later(f"{_HERE}.square_params:ContinuousSquareParams"),
+    compute=f"{_HERE}.continuous_square:compute",
+    estimate=_square,
+    findings=(
+        *(f"entropy_{law}" for law in _LAWS),
+        "entropy_room_now",
+        "mutual_information",
+        "optimizing",
+        "adjusted_optimizing",
+        *(f"{name}_{size}" for size in _SIZES for name in ("optimizing", "adjusted")),
+        "spectral_radius",
+    ),
+    arrays=(
+        *(
+            f"{name}_{law}"
+            for name in ("corners", "shape", "centre", "outline", "shape_outline")
+            for law in _LAWS
+        ),
+        *(f"{law}_{part}" for law in _LAWS[3:] for part in ("room", "machine")),
+        *(f"density_{law}" for law in _LAWS[3:]),
+        "room_now",
+        "density_room_now",
+        "covariance",
+    ),
+    headline=("optimizing", "mutual_information", "adjusted_optimizing", "adjusted_generalised_variance"),
+)
+
+DISTRIBUTIONS = (DISCRETE, ADJUSTED, EPSILON_FAMILY, CONTINUOUS_SQUARE)

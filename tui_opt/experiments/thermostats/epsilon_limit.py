@@ -43,7 +43,7 @@ class Limit:
     @property
     def last_correction(self) -> Fraction | None:
         """The limit of (limit - ratio)/ε, where the terms of order ε agree altogether."""
-        if self.ratio is None or not self._rest.constant_is_zero():
+        if self.ratio is None or not self._rest.first.is_zero():
             return None
         return -self._rest.second_log / self.below.first_log
 
