@@ -17,7 +17,7 @@ import numba
 import numpy as np
 
 from tui_opt.kernels.callables import Check, unchecked
-from tui_opt.kernels.lanes import bits_of, from_bits
+from tui_opt.kernels.lanes import bits_of, from_bits, select
 from tui_opt.kernels.tangents.lorenz import Lorenz
 from tui_opt.kernels.tangents.system import FloatArray, IntArray, Question
 from tui_opt.kernels.tangents.vector_width import widest_vectors
@@ -39,6 +39,7 @@ _W, _V, _U = 0, 3 * STRIDE, 6 * STRIDE
 ROWS: Final = 9 * STRIDE
 _MANTISSA_BITS: Final = np.uint64(52)
 _EXPONENT_FIELD: Final = np.uint64(0x7FF)
+_NEGLIGIBLE: Final = 2.0**-500
 _CONTRACT: Final = {"contract"}
 
 vector: Any = numba.njit(forceinline=True, error_model="numpy", fastmath=_CONTRACT)
@@ -75,6 +76,15 @@ def slope_held(w: Any, v: Any, k: Any, m: Any) -> Any:
 def toward(s: Any, reach: float, slope: Any) -> Any:
     """s + reach slope."""
     return s[0] + reach * slope[0], s[1] + reach * slope[1], s[2] + reach * slope[2]
+
+
+@vector
+def unless_negligible(x: float) -> Any:
+    """0 for a component so far below the length 1 of its vector that it cannot matter again.
+
+    Such a one decays on its own, and numbers below the normal ones would slow every step down many times.
+    """
+    return select(abs(x) < _NEGLIGIBLE, 0.0, x)
 
 
 @numba.njit(error_model="numpy", fastmath=_CONTRACT)
@@ -115,12 +125,13 @@ def _euler_step(rows: FloatArray, k: Any, m: Any, dt: float) -> None:
 
 
 @numba.njit(error_model="numpy", fastmath=_CONTRACT)
-def _mask_after(rows: FloatArray, mask: Any) -> None:
+def mask_rows(rows: FloatArray, at: int, mask: Any) -> None:
+    """Multiply the three rows of a vector that begins at row offset `at`."""
     widest_vectors()
     for i in range(LANES):
-        rows[_U + i] *= mask[0]
-        rows[_U + STRIDE + i] *= mask[1]
-        rows[_U + 2 * STRIDE + i] *= mask[2]
+        rows[at + i] *= mask[0]
+        rows[at + STRIDE + i] *= mask[1]
+        rows[at + 2 * STRIDE + i] *= mask[2]
 
 
 @numba.njit(error_model="numpy")
@@ -136,9 +147,9 @@ def _renormalise(rows: FloatArray, powers: IntArray, vector_rows: int, power_row
         largest = max(abs(x), abs(y), abs(z))
         field = (bits_of(largest) >> _MANTISSA_BITS) & _EXPONENT_FIELD
         scale = from_bits((np.uint64(2046) - field) << _MANTISSA_BITS)
-        rows[vector_rows + i] = x * scale
-        rows[vector_rows + STRIDE + i] = y * scale
-        rows[vector_rows + 2 * STRIDE + i] = z * scale
+        rows[vector_rows + i] = unless_negligible(x * scale)
+        rows[vector_rows + STRIDE + i] = unless_negligible(y * scale)
+        rows[vector_rows + 2 * STRIDE + i] = unless_negligible(z * scale)
         powers[power_row + i] += np.int64(field) - 1023
 
 
@@ -173,7 +184,7 @@ def _advance(
             else:
                 _rk4_step(rows, k, m, dt)
             if not in_stages:
-                _mask_after(rows, after)
+                mask_rows(rows, _U, after)
             if step % RENORM == RENORM - 1 or step == steps - 1:
                 _renormalise(rows, counts, _V, 0)
                 _renormalise(rows, counts, _U, LANES)
