@@ -41,6 +41,9 @@ FIGURES_AND_CLAIMS = {
     "a preference for broad minima": "wide-minimum-deep",
     "drawn to low gradient variance": "end-low-variance",
     "S and the number of datapoints": "end-more-datapoints",
+    "vectors W and G, a matrix S²": "plane-original",
+    "S² = 1 by a choice of the metric": "plane-two-datapoints",
+    "an energy must exist": "plane-circulates",
 }
 #: numbers that the source states wrongly, by the quantity they are said of.
 STATED = {
@@ -62,6 +65,9 @@ FAST = [
     "end-more-datapoints",
     "pit-rates-cold",
     "wide-minimum",
+    "plane-circulates",
+    "plane-likelihood",
+    "plane-two-datapoints",
 ]
 
 
@@ -123,6 +129,21 @@ def test_walkers_of_end_states_agree_with_the_chain_within_four_standard_errors(
             assert re.search(r"^seed = \d+$", path.read_text(encoding="utf-8"), flags=re.M), path.name
             compared += 1
     assert compared >= 10
+
+
+def test_walkers_of_two_parameters_agree_with_the_cells_within_limits_that_chance_allows() -> None:
+    compared = 0
+    for path in PATHS:
+        file = read_file(path)
+        if file.experiment.name != "plane":
+            continue
+        params = file.params.plain()
+        for e in (e for e in said(file) if (e.finding or "").endswith("_z_operator")):
+            comparisons = 2 * (len(range(0, params["steps"], params["output_every"])) + 1)
+            assert (e.max, f"worst of {comparisons} comparisons" in e.note) == (4.5, True), path.name
+            assert re.search(r"^seed = \d+$", path.read_text(encoding="utf-8"), flags=re.M), path.name
+            compared += 1
+    assert compared >= 8
 
 
 def test_every_experiment_has_files() -> None:
