@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,28 +13,29 @@ from tui_opt.kernels.tape import Program
 CLOCK = "t"
 
 
-def parsed(updates: Mapping[str, str]) -> dict[str, Expression]:
-    """Expressions in the names of all nodes and `t`, by node.
+def parsed(updates: Mapping[str, str], inputs: Sequence[str] = ()) -> dict[str, Expression]:
+    """Expressions in the names of all nodes, `t` and the inputs, by node.
 
     Args:
         updates: the next value of each node (a map), or its derivative in time (a flow), by the name of the node.
+        inputs: names of what comes from outside, the same in all worlds.
 
     Raises: ExpressionError where a text is not such an expression, ValueError where a node is called `t`.
     """
     if CLOCK in updates:
         raise ValueError(f"A node cannot be called {CLOCK!r}, which is the time; choose another name.")
-    return {node: parse(text, (*updates, CLOCK)) for node, text in updates.items()}
+    return {node: parse(text, (*updates, CLOCK, *inputs)) for node, text in updates.items()}
 
 
-def tape_system(updates: Mapping[str, str]) -> TapeSystem:
+def tape_system(updates: Mapping[str, str], inputs: Sequence[str] = ()) -> TapeSystem:
     """The system with the exact derivatives of its expressions.
 
     Args:
-        updates: as in `parsed`, in the order of the nodes.
+        updates, inputs: as in `parsed`, in the order of the nodes.
 
     Raises: as there.
     """
-    expressions = parsed(updates)
+    expressions = parsed(updates, inputs)
     nodes = list(expressions)
     values = list(expressions.values())
     entries: list[Expression] = []
@@ -55,4 +56,5 @@ def tape_system(updates: Mapping[str, str]) -> TapeSystem:
         Program(assemble(values)),
         np.array(rows, dtype=np.int64),
         np.array(columns, dtype=np.int64),
+        len(inputs),
     )

@@ -27,6 +27,7 @@ _NOTHING: Final = -(2**61)
 _TYPES: Final = (
     "int64(int64[:, ::1], float64[::1], int64[::1], int64, int64,"  # the program
     "int64[::1], int64[::1],"  # rows and columns of its Jacobian
+    "float64[:, ::1],"  # inputs
     "boolean, float64[::1], float64[::1], float64[::1], float64,"  # the scheme and dt
     "float64[::1], boolean, int64,"  # what is held, how, and in how many steps
     "int64, int64, int64,"  # steps: from, to, all
@@ -49,7 +50,7 @@ class Run:
         n = question.size
         self._question = question
         self._program = system.program.arrays
-        self._places = system.rows, system.columns
+        self._places = system.rows, system.columns, np.ascontiguousarray(question.inputs, dtype=np.float64)
         scheme = question.scheme
         self._scheme = (
             question.integrator == "map",
@@ -250,6 +251,7 @@ def _advance(
     n_operands: int,
     rows: IntArray,
     columns: IntArray,
+    inputs: FloatArray,
     is_map: bool,
     times: FloatArray,
     reach: FloatArray,
@@ -296,6 +298,8 @@ def _advance(
     for step in range(first, last):
         holds = step < held_steps
         apart = holds and in_stages
+        for k in range(inputs.shape[1]):
+            operands[n + 1 + k] = inputs[step, k]
         for i in range(n):
             slope[i], total[i] = 0.0, 0.0
             moving[i] = 1.0 if v[i] != 0.0 or (u[i] != 0.0 and not apart) else 0.0

@@ -153,6 +153,7 @@ def _by_tape(
     scheme = question.scheme
     arguments = (
         *system.value_program.arrays,
+        np.ascontiguousarray(question.inputs, dtype=np.float64),
         question.integrator == "map",
         np.array(scheme.times),
         np.array(scheme.reach),
@@ -177,8 +178,9 @@ def _by_tape(
 
 
 @numba.njit(
-    "void(int64[:, ::1], float64[::1], int64[::1], int64, int64, boolean, float64[::1], float64[::1], float64[::1],"
-    "float64, float64[::1], boolean, int64, int64, int64, int64, int64, float64[:, ::1], float64[:, :, ::1])",
+    "void(int64[:, ::1], float64[::1], int64[::1], int64, int64, float64[:, ::1], boolean, float64[::1], float64[::1],"
+    "float64[::1], float64, float64[::1], boolean, int64, int64, int64, int64, int64, float64[:, ::1],"
+    "float64[:, :, ::1])",
     nogil=True,
     cache=True,
     error_model="numpy",
@@ -189,6 +191,7 @@ def _step_together(
     outputs: IntArray,
     n_variables: int,
     n_operands: int,
+    inputs: FloatArray,
     is_map: bool,
     times: FloatArray,
     reach: FloatArray,
@@ -214,6 +217,8 @@ def _step_together(
         room[0] = states
     for step in range(first, last):
         holds = step < held_steps
+        for k in range(inputs.shape[1]):
+            operands[n + 1 + k] = inputs[step, k]
         slopes[:, :] = 0.0
         totals[:, :] = 0.0
         for s in range(times.size):

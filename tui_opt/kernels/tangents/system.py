@@ -45,12 +45,13 @@ class System:
 
 @dataclass(frozen=True)
 class TapeSystem:
-    """A system as tapes, whose variables are the n nodes and then t.
+    """A system as tapes, whose variables are the n nodes, then t, then inputs from outside.
 
     Attributes:
         program: outputs f_0 .. f_(n-1), then the entries of the Jacobian that are not zero everywhere.
         value_program: f alone.
         rows, columns: int64[entries], where those entries stand.
+        inputs: how many inputs there are.
 
     Raises: ValueError where the programs do not fit together.
     """
@@ -59,12 +60,13 @@ class TapeSystem:
     value_program: Program
     rows: IntArray
     columns: IntArray
+    inputs: int = 0
 
     def __post_init__(self) -> None:
         n = self.size
         fits = (
             self.value_program.outputs.size == n
-            and self.program.n_variables == n + 1
+            and self.program.n_variables == n + 1 + self.inputs
             and self.program.outputs.size == n + self.rows.size
             and self.rows.size == self.columns.size
         )
@@ -75,7 +77,7 @@ class TapeSystem:
     @property
     def size(self) -> int:
         """Number of nodes n."""
-        return self.value_program.n_variables - 1
+        return self.value_program.n_variables - 1 - self.inputs
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ class Question:
         rule: a flow's nodes are held in every stage of a step (`stage`, the meaning in continuous time, error of the
             order of the scheme), or only at its end (`node`, which lets a held node act within the step: error O(dt)).
         every: steps between two outputs; the last step is always one.
+        inputs: [steps, input], what comes from outside during each step, the same in W, X and Y; for a `TapeSystem`.
 
     Raises: ValueError, a sentence, where the question makes no sense.
     """
@@ -128,6 +131,7 @@ class Question:
     dt: float = 1.0
     rule: HoldRule = "stage"
     every: int = 1
+    inputs: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
     size: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -190,6 +194,12 @@ def check_fit(system: System | TapeSystem, question: Question) -> None:
     if system.size != question.size:
         raise ValueError(
             f"The system has {system.size} nodes, and the question names {question.size} values."
+        )
+    inputs = system.inputs if isinstance(system, TapeSystem) else 0
+    if question.inputs.shape != (question.steps, inputs) and (inputs or question.inputs.size):
+        raise ValueError(
+            f"The system takes {inputs} inputs in each of {question.steps} steps, and is given an array of shape "
+            f"{question.inputs.shape}."
         )
 
 
