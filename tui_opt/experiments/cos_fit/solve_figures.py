@@ -13,12 +13,14 @@ from tui_opt.figure import Axis, Figure, Heatmap, Layer, Line, Path, Ref, Rule, 
 from tui_opt.result import Result
 
 if TYPE_CHECKING:
+    from tui_opt.experiments.cos_fit.search import Scanned
     from tui_opt.experiments.cos_fit.solve_result import Answer
-    from tui_opt.experiments.cos_fit.solver import Scanned
 
 FloatArray = NDArray[np.float64]
 
 MOST_POINTS = 400
+SORTED_ROWS = 100_000
+"""Rows among which those that are drawn are looked for."""
 MOST_SCAN_POINTS = 20_000
 PERIODS = 6.0
 CURVE_POINTS = 600
@@ -43,7 +45,7 @@ def add_figures(result: Result, answer: Answer) -> None:
 
 def _add_fit(result: Result, answer: Answer, k: int) -> None:
     """The data less the other terms against one column, with the model's part; a window of a few periods."""
-    rows, names = answer.rows, answer.names
+    rows, names = answer.rows.thinned(SORTED_ROWS, np.random.default_rng(0)), answer.names
     column = rows.model.columns[k]
     values = dict(zip(names, map(float, answer.solution.fit.values), strict=True))
     terms = answer.solution.structure.terms
@@ -97,7 +99,7 @@ def _add_fit(result: Result, answer: Answer, k: int) -> None:
         Figure(
             name=f"fit-{column}", title=f"Data and fit against {column}", x=Axis(label=column),
             y=Axis(label=f"{target} less the other terms" if others else target), layers=layers,
-            caption=f"{drawn.count} of {rows.count} rows" if drawn.count < rows.count else "",
+            caption=f"{drawn.count} of {answer.rows.count} rows" if drawn.count < answer.rows.count else "",
         )
     )  # fmt: skip
 
