@@ -59,6 +59,7 @@ def test_bodies_are_parallelograms_and_no_rhombi() -> None:
         a, b, c, d = result.arrays[f"shape_{stage}"].values
         np.testing.assert_allclose(a - b, c - d, atol=1e-16)
         assert abs(np.linalg.norm(a - b) / np.linalg.norm(a - c) - 1) > 0.5
+    assert value(result, "side_ratio_now") == pytest.approx(math.sqrt(2) / 0.3, rel=1e-14)
 
 
 def test_entropies_of_the_source_s_square() -> None:

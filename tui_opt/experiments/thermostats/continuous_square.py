@@ -108,6 +108,7 @@ def compute(params: ContinuousSquareParams, ctx: Context) -> Result:
     _add_entropies(result, found)
     _add_measures(result, found)
     _add_rotation(result, float(params.gain))
+    _add_sides(result)
     _add_moments(result, found)
     ctx.check()
     add_figures(result, list(STAGES.items()), widths(found.matrix[0], sides), float(params.gain))
@@ -139,6 +140,14 @@ def _add_corners(result: Result, found: Stages) -> None:
             "The sides are hardly larger than the rounding of the corners: corners_… are coarse, shape_… (about the "
             "centre) and entropies are not."
         )
+
+
+def _add_sides(result: Result) -> None:
+    """How far the body at t is from a rhombus, whose sides would be equal."""
+    first, second, third, _ = result.arrays["shape_now"].values
+    sides = sorted([float(np.hypot(*(first - second))), float(np.hypot(*(first - third)))])
+    text = "longer over shorter side of the body at t: 1 for a rhombus"
+    result.add_finding("side_ratio_now", sides[1] / sides[0] if sides[0] else math.inf, text)
 
 
 def _add_entropies(result: Result, found: Stages) -> None:

@@ -128,6 +128,7 @@ CONTINUOUS_SQUARE = Experiment(
         "adjusted_optimizing",
         *(f"{name}_{size}" for size in _SIZES for name in ("optimizing", "adjusted")),
         "spectral_radius",
+        "side_ratio_now",
     ),
     arrays=(
         *(
