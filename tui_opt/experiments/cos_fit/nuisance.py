@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 from tui_opt.experiments.cos_fit.rows import Rows
 from tui_opt.experiments.cos_fit.starts import combinations, phases_of, values_of
 from tui_opt.experiments.cos_fit.structure import Structure, WaveTerm, constant, names_in
 from tui_opt.expressions import Expression
-from tui_opt.kernels.fitting.frequency_scan import orthonormal
+from tui_opt.kernels.fitting.frequency_scan import independent, orthonormal
 
 FloatArray = NDArray[np.float64]
 
@@ -20,8 +19,6 @@ MOST_SAMPLED = 48
 """Columns that are looked at for each term."""
 MOST_COLUMNS = 8
 LOOKED_AT = 1_000
-LEAST_SHARE = 1e-5
-"""Share of the first column's length that a further one must add."""
 
 
 def nuisance_basis(
@@ -44,17 +41,11 @@ def nuisance_basis(
     if not wanted:
         return np.empty((0, rows.count))
     columns = np.concatenate([few.evaluated([term], given) for term, given in wanted])
-    with np.errstate(all="ignore"):
-        lengths = np.sqrt(np.einsum("kn,kn->k", columns, columns))
-    usable = np.flatnonzero(np.isfinite(lengths) & (lengths > 0))
-    if not usable.size:
-        return np.empty((0, rows.count))
-    unit = columns[usable] / lengths[usable, None]
-    triangle, order = scipy.linalg.qr(unit.T, mode="r", pivoting=True)
-    sizes = np.abs(np.diag(triangle))
     # On few rows many columns would explain anything.
     most = min(MOST_COLUMNS, max(1, rows.count // 4))
-    kept = usable[order[: int((sizes > LEAST_SHARE * sizes[0]).sum())][:most]]
+    kept = independent(columns, most)
+    if not kept.size:
+        return np.empty((0, rows.count))
     picked = np.concatenate([rows.evaluated([wanted[k][0]], wanted[k][1]) for k in kept])
     return orthonormal(picked, most)
 

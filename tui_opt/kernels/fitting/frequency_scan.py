@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
 
 from tui_opt.kernels.fitting.exponential_sums import Grid, exponential_sums
@@ -92,6 +93,27 @@ def orthonormal(columns: FloatArray, most: int, least: float = 1e-6) -> FloatArr
         held[: max(0, sizes.size - most)] = False
         rows = (axes[:, held].T @ rows) / np.sqrt(sizes[held])[:, None]
     return np.ascontiguousarray(rows)
+
+
+def independent(columns: FloatArray, most: int, least: float = 1e-5) -> IntArray:
+    """Which columns span the others, the one that adds most first (QR with column pivoting).
+
+    Args:
+        columns: [m, n]; those that are zero or not finite are left out.
+        most: the most there are.
+        least: share of the first one's length, all being of length 1, that a further one must add.
+
+    Returns:
+        Indices.
+    """
+    with np.errstate(all="ignore"):
+        lengths = np.sqrt(np.einsum("kn,kn->k", columns, columns))
+    usable = np.flatnonzero(np.isfinite(lengths) & (lengths > 0))
+    if not usable.size:
+        return usable
+    triangle, order = scipy.linalg.qr((columns[usable] / lengths[usable, None]).T, mode="r", pivoting=True)
+    sizes = np.abs(np.diag(triangle))
+    return np.asarray(usable[order[: int((sizes > least * sizes[0]).sum())][:most]], dtype=np.int64)
 
 
 def scan(y: FloatArray, basis: FloatArray, wave: Wave, grid: Grid) -> Scan:
