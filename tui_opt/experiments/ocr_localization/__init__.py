@@ -8,6 +8,7 @@ from tui_opt.scenario import Estimate, Experiment, Scenario, later
 
 if TYPE_CHECKING:
     from tui_opt.experiments.ocr_localization.intervene_params import InterveneParams
+    from tui_opt.experiments.ocr_localization.match_params import InfluenceParams, MatchUnitsParams
     from tui_opt.experiments.ocr_localization.params import ActivationsParams, LessonParams, LocalizeParams
 
 _HERE = "tui_opt.experiments.ocr_localization"
@@ -17,17 +18,17 @@ _STEPS = {"digits": (450, 1350), "mnist": (4965, 59_433)}
 _BYTES_OF_DATA = {"digits": 20_000_000, "mnist": 300_000_000}
 
 
-def seconds_of_a_network(p: LessonParams) -> float:
+def seconds_of_a_network(p: LocalizeParams | ActivationsParams) -> float:
     """Phase one and all forks, one network on one core."""
     one, forks = _STEPS[p.dataset]
     return 0.01 + (one + forks) * p.passes * p.hidden * _SECONDS_PER_UNIT_STEP[p.dataset]
 
 
-def bytes_of_a_network(p: LessonParams) -> int:
+def bytes_of_a_network(p: LessonParams, hidden: int) -> int:
     """A network of the hidden layer's weights in doubles."""
     from tui_opt.experiments.ocr_localization.params import PIXELS
 
-    return 8 * PIXELS[p.dataset] * p.hidden
+    return 8 * PIXELS[p.dataset] * hidden
 
 
 def bytes_of_data(p: LessonParams) -> int:
@@ -44,15 +45,15 @@ def missing_data(p: LessonParams) -> str:
 
 def _localize(p: LocalizeParams) -> Estimate:
     digits = len(p.group_a) + len(p.group_b)
-    at_once = 20 * digits * bytes_of_a_network(p)
-    kept = 4 * p.seeds * bytes_of_a_network(p)
+    at_once = 20 * digits * bytes_of_a_network(p, p.hidden)
+    kept = 4 * p.seeds * bytes_of_a_network(p, p.hidden)
     return Estimate(0.2 + p.seeds * seconds_of_a_network(p), bytes_of_data(p) + at_once + kept)
 
 
 def _activations(p: ActivationsParams) -> Estimate:
     digits = len(p.group_a) + len(p.group_b)
     networks = p.seeds * len(p.settings)
-    at_once = 20 * digits * bytes_of_a_network(p)
+    at_once = 20 * digits * bytes_of_a_network(p, p.hidden)
     return Estimate(0.2 + networks * seconds_of_a_network(p), bytes_of_data(p) + at_once + 200 * networks)
 
 
@@ -60,7 +61,27 @@ def _intervene(p: InterveneParams) -> Estimate:
     one, _ = _STEPS[p.dataset]
     networks = p.seeds * (3 + 0.5 * p.resamples)
     seconds = 0.3 + networks * one * p.passes * p.hidden * _SECONDS_PER_UNIT_STEP[p.dataset]
-    return Estimate(seconds, bytes_of_data(p) + 3 * p.seeds * (3 + p.resamples) * bytes_of_a_network(p))
+    return Estimate(
+        seconds, bytes_of_data(p) + 3 * p.seeds * (3 + p.resamples) * bytes_of_a_network(p, p.hidden)
+    )
+
+
+def _match_units(p: MatchUnitsParams) -> Estimate:
+    one, _ = _STEPS[p.dataset]
+    units = p.hidden_a + p.hidden_b
+    seconds = 0.3 + 2 * p.seeds * one * p.passes * units * _SECONDS_PER_UNIT_STEP[p.dataset]
+    return Estimate(
+        seconds, bytes_of_data(p) + 20 * one * p.passes * units + 50 * p.hidden_a * p.hidden_b * p.seeds
+    )
+
+
+def _influence(p: InfluenceParams) -> Estimate:
+    one, _ = _STEPS[p.dataset]
+    seconds = (
+        0.3 + p.seeds * (p.passes + 2 * p.checkpoints) * one * p.hidden * _SECONDS_PER_UNIT_STEP[p.dataset]
+    )
+    digits = len(p.group_a) + len(p.group_b)
+    return Estimate(seconds, 2 * bytes_of_data(p) + 40 * digits * bytes_of_a_network(p, p.hidden))
 
 
 LOCALIZE = Experiment(
@@ -171,8 +192,50 @@ INTERVENE = Experiment(
     warm={"seeds": 2, "epochs": 1, "resamples": 2},
 )
 
+MATCH_UNITS = Experiment(
+    name="match-units",
+    title="Can units that do the same be found by their updates?",
+    summary="Hidden units of two networks matched by what updated them, against random, untrained and ideal matching.",
+    params=later(f"{_HERE}.match_params:MatchUnitsParams"),
+    compute=f"{_HERE}.match_units:compute",
+    estimate=_match_units,
+    missing=missing_data,
+    findings=(
+        "match_score",
+        "match_score_untrained",
+        "match_score_random",
+        "match_score_oracle",
+        "gain",
+        "signature_agreement",
+        "signature_agreement_untrained",
+    ),
+    arrays=("likeness", "match_score_by_seed", "match_score_untrained_by_seed"),
+    headline=("match_score", "match_score_untrained", "match_score_random", "match_score_oracle"),
+    warm={"seeds": 1, "epochs": 1},
+)
+
+INFLUENCE = Experiment(
+    name="influence",
+    title="Which digits help which, and do tallies agree?",
+    summary="TracIn between the digits learnt and new ones, and its shares against those of tallies, unit by unit.",
+    params=later(f"{_HERE}.match_params:InfluenceParams"),
+    compute=f"{_HERE}.influence:compute",
+    estimate=_influence,
+    missing=missing_data,
+    findings=(
+        "tracin_own",
+        "tracin_same_group",
+        "tracin_other_group",
+        "tally_tracin_correlation",
+        "diverged",
+    ),
+    arrays=("tracin", "tally_share", "tracin_share"),
+    headline=("tracin_same_group", "tracin_other_group", "tally_tracin_correlation"),
+    warm={"seeds": 1, "epochs": 1},
+)
+
 SCENARIO = Scenario(
     name="ocr-localization",
     title="Where a network keeps what it learnt",
-    experiments=(LOCALIZE, ACTIVATIONS, INTERVENE),
+    experiments=(LOCALIZE, ACTIVATIONS, INTERVENE, MATCH_UNITS, INFLUENCE),
 )

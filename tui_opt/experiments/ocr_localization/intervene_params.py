@@ -10,6 +10,7 @@ from tui_opt.experiments.ocr_localization.params import (
     Activation,
     LessonParams,
     Output,
+    hidden,
     learning_rate,
     lesson_problems,
     seeds,
@@ -21,6 +22,7 @@ from tui_opt.problems import Problem
 class InterveneParams(LessonParams):
     """Does a local change in the data change the parameters locally?"""
 
+    hidden: Whole = hidden()
     activation: Activation = choice("relu", group="network", help="Activation of the hidden units.")
     output: Output = choice("linear", group="network", help="Activation of both outputs.")
     learning_rate: Real = learning_rate(0.03)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from tui_opt.kernels.localization.pixels import Pixels, dense, sparse
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
+
+HELD_OUT: Final = 4000
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,15 @@ class Lesson:
             self._sequence(images, (digit, *(second if place < self.group else first)))
             for place, digit in enumerate(self.digits)
         ]
+
+    @cached_property
+    def held_out(self) -> Sequence:
+        """Images after phase one that nothing is learnt from: at most `HELD_OUT` are looked at."""
+        last = min(self.phase_one_images + HELD_OUT, self.data.labels.size)
+        images = np.arange(self.phase_one_images, last)
+        chosen = images[np.isin(self.data.labels[images], self.digits)]
+        classes = self.place[self.data.labels[chosen]]
+        return Sequence(chosen, classes, (classes >= self.group).astype(np.int64))
 
     def inputs(self, sequence: Sequence) -> FloatArray:
         """The inputs of a sequence, [step, pixel]."""

@@ -88,7 +88,6 @@ class LessonParams(Params):
     dataset: Literal["digits", "mnist"] = dataset()
     group_a: ManyWhole = group((1, 7), "first")
     group_b: ManyWhole = group((6, 8), "second")
-    hidden: Whole = hidden()
     phase_one: Whole | Literal["auto"] = phase_one()
     epochs: Whole | Literal["auto"] = epochs()
 
@@ -126,6 +125,7 @@ def lesson_problems(params: LessonParams) -> Iterable[Problem]:
 class LocalizeParams(LessonParams):
     """Do parameters that one group of digits updated most change most with that group?"""
 
+    hidden: Whole = hidden()
     activation: Activation = choice("softplus", group="network", help="Activation of the hidden units.")
     output: Output = choice(
         "linear",
@@ -146,6 +146,7 @@ class LocalizeParams(LessonParams):
 class ActivationsParams(LessonParams):
     """The same question for many activations, outputs and learning rates."""
 
+    hidden: Whole = hidden()
     activation: tuple[Activation, ...] = choice(
         ("softplus", "relu", "leaky-relu", "sigmoid", "tanh", "silu"),
         least=1,

@@ -107,6 +107,7 @@ def _descend(
     tally: FloatArray,
     tally_carried: FloatArray,
     loss: FloatArray,
+    trace: FloatArray,
     counted: bool,
 ) -> None:
     pixels, units = weights.shape
@@ -136,7 +137,16 @@ def _descend(
             back = 0.0
             for o in range(OUTPUTS):
                 back += out_error[o] * output_weights[o, h]
-            error[h] = rate * back * slope[h]
+            error[h] = back * slope[h]
+        if trace.shape[0] > 0:
+            size = 0.0
+            for o in range(OUTPUTS):
+                size += out_error[o] * out_error[o]
+            trace[step, units] = np.sqrt(size)
+            for h in range(units):
+                trace[step, h] = abs(error[h])
+        for h in range(units):
+            error[h] *= rate
         for o in range(OUTPUTS):
             change = rate * out_error[o]
             output_biases[o] -= change
@@ -176,6 +186,7 @@ def train(
     output: str,
     rate: float,
     tallies: Tallies | None = None,
+    trace: FloatArray | None = None,
     check: Check = lambda: None,
 ) -> float:
     """Descend the loss of one image after the other.
@@ -190,6 +201,8 @@ def train(
         output: of the output units; with softmax the loss is the cross-entropy, else half the squared error.
         rate: learning rate.
         tallies: absolute updates are added here, None where they are not wanted.
+        trace: [step, unit + 1], takes |dl/dz| of each hidden unit, which is its bias's update over the learning rate,
+            and in its last column the norm of dl/dz of the outputs; None where it is not wanted.
         check: called every tenth of a second.
 
     Returns: the mean loss of the samples, each before its update.
@@ -203,7 +216,7 @@ def train(
         tally, tally_biases = tallies.weights, np.zeros_like(tallies.biases)
     mean_pixels = pixels.columns.size / max(pixels.starts.size - 1, 1)
     slice_steps = max(1, int(SLICE / (units * (3 * mean_pixels + 30))))
-    losses = np.empty(samples.size)
+    losses, none = np.empty(samples.size), np.empty((0, 0))
     for begin in range(0, samples.size, slice_steps):
         check()
         part = slice(begin, begin + slice_steps)
@@ -228,6 +241,7 @@ def train(
             tally,
             tally_biases,
             losses[part],
+            none if trace is None else trace[part],
             tallies is not None,
         )
         if begin % (100 * slice_steps) == 0:  # rounding of the running sums must not add up

@@ -1,0 +1,198 @@
+"""influence: TracIn between digits, and whether tallies of updates agree with it unit by unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_opt.experiments.ocr_localization.lesson import Lesson
+from tui_opt.experiments.ocr_localization.match_params import InfluenceParams
+from tui_opt.figure import Axis, Figure, Heatmap, Ref, Scatter
+from tui_opt.kernels.localization.network import Tallies, random_network
+from tui_opt.kernels.localization.responses import class_gradients, passes, tracin
+from tui_opt.kernels.localization.shares import correlation, share
+from tui_opt.kernels.localization.training import train
+from tui_opt.result import Result
+from tui_opt.runner.context import Context
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class One:
+    """One network.
+
+    Args:
+        matrix: TracIn over its largest entry's size, [digit learnt, digit held out].
+        tally_share: share of group_a in the updates of each unit, [unit].
+        tracin_share: share of group_a in the influence that goes through each unit, [unit].
+    """
+
+    matrix: FloatArray
+    tally_share: FloatArray
+    tracin_share: FloatArray
+
+
+def compute(params: InfluenceParams, ctx: Context) -> Result:
+    """Every network by itself: phase one with its tallies, and gradients at its checkpoints."""
+    lesson = Lesson.of(params)
+    _ = lesson.pixels, lesson.phase_one, lesson.held_out  # made before threads ask for them
+    found: list[One] = []
+    ctx.progress(0, params.seeds, "networks")
+    for one in ctx.map(lambda number: _one(params, lesson, number, ctx), range(params.seeds)):
+        found.append(one)
+        ctx.progress(len(found), params.seeds, "networks")
+        if len(found) < params.seeds:
+            ctx.partial(lambda: report(params, lesson, found))
+    return report(params, lesson, found)
+
+
+def _one(params: InfluenceParams, lesson: Lesson, number: int, ctx: Context) -> One:
+    network = random_network(lesson.pixels.size, params.hidden, ctx.rng("network", number))
+    tallies, digits = Tallies.of(network, len(lesson.digits)), len(lesson.digits)
+    steps = lesson.phase_one.samples.size
+    begins = lesson.tally_begins("second-half")
+    ends = sorted({begins, *(round(steps * (i + 1) / params.checkpoints) for i in range(params.checkpoints))})
+    marks = {round(steps * (i + 1) / params.checkpoints) for i in range(params.checkpoints)}
+    learnt, held = lesson.phase_one.part(0, steps // lesson.epochs), lesson.held_out
+    whole = np.zeros((digits, digits))
+    by_unit = np.zeros((digits, digits, params.hidden))
+    start = 0
+    for end in ends:
+        part = lesson.phase_one.part(start, end)
+        train(
+            network,
+            lesson.pixels,
+            part.samples,
+            part.classes,
+            part.targets,
+            activation=params.activation,
+            output=params.output,
+            rate=params.learning_rate,
+            tallies=tallies if start >= begins else None,
+            check=ctx.check,
+        )
+        start = end
+        if end in marks:
+            gradients = []
+            for sequence in (learnt, held):
+                inputs = lesson.inputs(sequence)
+                with np.errstate(all="ignore"):
+                    of = passes(network, inputs, sequence.targets, params.activation, params.output)
+                    gradients.append(class_gradients(inputs, of, sequence.classes, digits))
+                ctx.check()
+            one, units = tracin(gradients[0], gradients[1])
+            whole += params.learning_rate * one
+            by_unit += params.learning_rate * units
+    size = np.abs(by_unit)
+    group = lesson.group
+    tally = tallies.weights.sum(axis=1) + tallies.biases
+    with np.errstate(all="ignore"):
+        return One(
+            whole / np.abs(whole).max(),
+            share(tally[:group].sum(axis=0), tally[group:].sum(axis=0)),
+            share(size[:group, :group].sum(axis=(0, 1)), size[group:, group:].sum(axis=(0, 1))),
+        )
+
+
+def report(params: InfluenceParams, lesson: Lesson, found: list[One]) -> Result:
+    """The matrix, its blocks, and the agreement of tallies with it."""
+    result = Result()
+    known = [one for one in found if np.isfinite(one.matrix).all()]
+    if len(known) < len(found):
+        lost = len(found) - len(known)
+        text = f"{lost} of {len(found)} networks diverged and are left out. Lower learning_rate."
+        result.add_finding("diverged", lost, text, kind="warning")
+    digits = lesson.digits
+    shape = (len(digits), len(digits))
+    matrices = np.stack([one.matrix for one in known]) if known else np.full((1, *shape), np.nan)
+    mean = matrices.mean(axis=0)
+    result.add_table(
+        "tracin",
+        ("learnt", *map(str, digits)),
+        [(str(d), *map(float, row)) for d, row in zip(digits, mean, strict=True)],
+    )
+    result.add_array(
+        "tracin",
+        mean,
+        ("learnt", "held"),
+        text="influence of a digit learnt on one held out, mean over seeds",
+    )
+    result.add_array("learnt", np.arange(len(digits), dtype=float), ("learnt",), text="place of the digit")
+    result.add_array("held", np.arange(len(digits), dtype=float), ("held",), text="place of the digit")
+    same = np.zeros(shape, dtype=bool)
+    same[: lesson.group, : lesson.group] = same[lesson.group :, lesson.group :] = True
+    own = np.eye(len(digits), dtype=bool)
+    for name, mask, text in (
+        (
+            "tracin_own",
+            own,
+            "Influence of a digit on new images of itself, over the largest entry of the matrix.",
+        ),
+        (
+            "tracin_same_group",
+            same & ~own,
+            "The same on the other digits of its group: positive, for the answer is the same.",
+        ),
+        (
+            "tracin_other_group",
+            ~same,
+            "The same on the digits of the other group: negative, for the answer is the opposite.",
+        ),
+    ):
+        _add(result, name, np.array([matrix[mask].mean() for matrix in matrices]), text)
+    agreement = np.array([correlation(one.tally_share, one.tracin_share) for one in known])
+    text = (
+        "Correlation, over hidden units, of the share of group_a in the sums of updates with its share in the "
+        "influence (TracIn) that goes through the unit."
+    )
+    _add(result, "tally_tracin_correlation", agreement, text)
+    first = known[0] if known else found[0]
+    result.add_array(
+        "tally_share", first.tally_share, ("unit",), text="share of group_a in a unit's updates, first seed"
+    )
+    result.add_array(
+        "tracin_share", first.tracin_share, ("unit",), text="share of group_a in its influence, first seed"
+    )
+    result.headline = ["tracin_same_group", "tracin_other_group", "tally_tracin_correlation"]
+    names = ", ".join(map(str, digits))
+    result.add_figure(
+        Figure(
+            name="tracin",
+            title="Influence of digits learnt (up) on digits held out (across)",
+            x=Axis(label=f"held out: {names}"),
+            y=Axis(label=f"learnt: {names}"),
+            layers=(
+                Heatmap(
+                    x=Ref(array="held"),
+                    y=Ref(array="learnt"),
+                    z=Ref(array="tracin"),
+                    diverging=True,
+                    low=-1.0,
+                    high=1.0,
+                ),
+            ),
+        )
+    )
+    result.add_figure(
+        Figure(
+            name="units",
+            title="Hidden units: share of group_a in updates and in influence, first seed",
+            x=Axis(label="share in the updates", low=0.0, high=1.0),
+            y=Axis(label="share in the influence", low=0.0, high=1.0),
+            layers=(Scatter(x=Ref(array="tally_share"), y=Ref(array="tracin_share"), label="units"),),
+        )
+    )
+    return result
+
+
+def _add(result: Result, name: str, values: FloatArray, text: str) -> None:
+    values = values[np.isfinite(values)]
+    if not values.size:
+        result.add_missing(name, f"{text} No network has one.")
+        return
+    stderr = float(values.std(ddof=1) / np.sqrt(values.size)) if values.size > 1 else None
+    result.add_finding(name, float(values.mean()), text, stderr=stderr)
