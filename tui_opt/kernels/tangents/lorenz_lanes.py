@@ -221,6 +221,46 @@ def relevant(held: tuple[int, ...], measured: int) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
+def blank_lanes(lanes: int) -> LaneTangents:
+    """Room for so many trajectories."""
+    shape = 3, lanes
+    return LaneTangents(np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape))
+
+
+def require_lanes(question: Question) -> None:
+    """Raise ValueError unless the question is about many lanes of the flow."""
+    starts = question.initial
+    if starts.ndim != 2 or len(starts) != 3 or question.integrator == "map":
+        raise ValueError(f"initial has shape {starts.shape}; lanes of the Lorenz flow start at [3, lane].")
+
+
+def mask_of(question: Question, measured: int) -> FloatArray:
+    """1 for the nodes of Y that are followed while A is held: the free ones that reach the measured one."""
+    mask = question.mask()
+    held_for_good = question.held_steps == question.steps
+    if question.held and held_for_good and measured not in question.held:
+        mask[[k for k in range(3) if k not in relevant(question.held, measured)]] = 0.0
+    return mask
+
+
+def phases(question: Question, mask: FloatArray) -> list[tuple[int, FloatArray, bool]]:
+    """How many steps are made with which mask, and whether in every stage: while A is held, and afterwards."""
+    held = min(question.held_steps, question.steps)
+    found = [(held, mask, question.rule == "stage"), (question.steps - held, np.ones(3), True)]
+    return [phase for phase in found if phase[0] > 0]
+
+
+def finished(answer: LaneTangents, part: slice, rows: FloatArray, exponents: IntArray) -> None:
+    """Put rows[9, lane] of w, v and u, with the exponents[2, lane] of v and u, in their places of an answer."""
+    lost = ~np.all(np.isfinite(rows), axis=0)
+    answer.state[:, part] = np.where(lost, np.nan, rows[:3])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for k, (logs, signs) in enumerate(((answer.log_x, answer.sign_x), (answer.log_y, answer.sign_y))):
+            components = rows[3 + 3 * k : 6 + 3 * k]
+            logs[:, part] = np.where(lost, np.nan, np.log(np.abs(components)) + exponents[k] * LN2)
+            signs[:, part] = np.where(lost, np.nan, np.sign(components))
+
+
 def follow_lanes(lorenz: Lorenz, question: Question, measured: int, check: Check = unchecked) -> LaneTangents:
     """Where every trajectory and its tangents are after the last step.
 
@@ -233,34 +273,22 @@ def follow_lanes(lorenz: Lorenz, question: Question, measured: int, check: Check
 
     Raises: ValueError where the question is not about three nodes of many lanes of a flow.
     """
-    starts = question.initial
-    if starts.ndim != 2 or len(starts) != 3 or question.integrator == "map":
-        raise ValueError(f"initial has shape {starts.shape}; lanes of the Lorenz flow start at [3, lane].")
-    mask = question.mask()
-    held_for_good = question.held_steps == question.steps
-    if question.held and held_for_good and measured not in question.held:
-        mask[[k for k in range(3) if k not in relevant(question.held, measured)]] = 0.0
-    lanes = starts.shape[1]
-    answer = LaneTangents(*(np.empty((3, lanes)) for _ in range(5)))
+    require_lanes(question)
+    lanes = question.initial.shape[1]
+    answer = blank_lanes(lanes)
     for first in range(0, lanes, TILE):
-        part = slice(first, min(first + TILE, lanes))
-        _follow_tile(lorenz, question, mask, starts[:, part], part, answer, check)
+        _follow_tile(lorenz, question, measured, slice(first, min(first + TILE, lanes)), answer, check)
     return answer
 
 
 def _follow_tile(
-    lorenz: Lorenz,
-    question: Question,
-    mask: FloatArray,
-    starts: FloatArray,
-    part: slice,
-    answer: LaneTangents,
-    check: Check,
+    lorenz: Lorenz, question: Question, measured: int, part: slice, answer: LaneTangents, check: Check
 ) -> None:
-    lanes = starts.shape[1]
+    mask = mask_of(question, measured)
+    lanes = part.stop - part.start
     number = -(-lanes // LANES)
     padded = np.zeros((3, number * LANES))
-    padded[:, :lanes] = starts
+    padded[:, :lanes] = question.initial[:, part]
     blocks = np.zeros((number, 9, STRIDE))
     blocks[:, :3, :LANES] = padded.reshape(3, number, LANES).transpose(1, 0, 2)
     blocks[:, 3 + question.perturbed, :LANES] = 1.0
@@ -270,21 +298,11 @@ def _follow_tile(
     coefficients = lorenz.sigma, lorenz.rho, lorenz.beta, question.dt
     at_once = max(1, int(SLICE_SECONDS / (SECONDS_PER_STEP * number * LANES)))
     at_once = -(-at_once // RENORM) * RENORM  # so that the slices change no bits
-    held = min(question.held_steps, question.steps)
-    for steps, now in ((held, mask), (question.steps - held, np.ones(3))):
-        done = 0
-        while done < steps:
+    for steps, now, in_stages in phases(question, mask):
+        for done in range(0, steps, at_once):
             check()
             more = min(at_once, steps - done)
-            in_stages = question.rule == "stage" or bool(np.all(now == 1.0))
             _advance(flat, powers, more, question.integrator == "euler", *coefficients, now, in_stages)
-            done += more
     rows = blocks[:, :, :LANES].transpose(1, 0, 2).reshape(9, -1)[:, :lanes]
     exponents = powers.reshape(number, 2, LANES).transpose(1, 0, 2).reshape(2, -1)[:, :lanes]
-    lost = ~np.all(np.isfinite(rows), axis=0)
-    answer.state[:, part] = np.where(lost, np.nan, rows[:3])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        for k, (logs, signs) in enumerate(((answer.log_x, answer.sign_x), (answer.log_y, answer.sign_y))):
-            components = rows[3 + 3 * k : 6 + 3 * k]
-            logs[:, part] = np.where(lost, np.nan, np.log(np.abs(components)) + exponents[k] * LN2)
-            signs[:, part] = np.where(lost, np.nan, np.sign(components))
+    finished(answer, part, rows, exponents)
