@@ -73,7 +73,7 @@ class OpParams(Params):
 
     @classmethod
     def check(cls, given: Mapping[str, Any], prefix: str = "params.") -> Self:
-        """As for all parameters; initial values in a list are in the order of the nodes, and dt or duration make a flow."""
+        """As for all parameters, but initial values may be a list in the order of nodes, and a time makes a flow."""
         values = dict(given)
         flow = values.get("dt") is not None or values.get("duration") is not None
         if flow and "steps" not in values:
