@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 _FIRST_DIGITS = 50
 _KEPT_DIGITS = 25
@@ -85,20 +86,21 @@ class LogarithmSum:
         digits = _FIRST_DIGITS
         decided = False
         while True:
-            # Exponents as wide as they go: probabilities may be as small as the user likes.
-            context = Context(prec=digits, Emin=-(10**9), Emax=10**9)
+            context = _context(digits)
             total = context.divide(Decimal(self.constant.numerator), Decimal(self.constant.denominator))
             size = context.abs(total)
             for number, c in self.terms.items():
                 ratio = context.divide(Decimal(c.numerator), Decimal(c.denominator))
-                term = context.multiply(ratio, context.ln(Decimal(number)))
+                term = context.multiply(ratio, _ln(number, digits))
                 total, size = context.add(total, term), context.add(size, context.abs(term))
             lost = context.multiply(size, Decimal(len(self.terms) + 2).scaleb(_KEPT_DIGITS - digits))
             if context.compare(context.abs(total), lost) > 0 or not size:
                 return total
-            if not decided and self.is_zero():
-                return Decimal(0)
-            decided = True
+            # More digits are cheaper than deciding, and mostly enough.
+            if not decided and digits > _FIRST_DIGITS:
+                if self.is_zero():
+                    return Decimal(0)
+                decided = True
             digits *= 2
 
     def in_bits(self) -> float:
@@ -130,12 +132,23 @@ class LogarithmSum:
         return text or "0"
 
 
+def _context(digits: int) -> Context:
+    # Exponents as wide as they go: probabilities may be as small as the user likes.
+    return Context(prec=digits, Emin=-(10**9), Emax=10**9)
+
+
+@lru_cache(maxsize=4096)
+def _ln(number: int, digits: int) -> Decimal:
+    """The logarithm to so many digits, kept because entropies and their differences share their numbers."""
+    return _context(digits).ln(Decimal(number))
+
+
 LOG_2 = LogarithmSum({2: Fraction(1)})
 
 
 def quotient(above: Decimal, below: Decimal) -> Decimal:
     """The quotient to 50 digits, for numbers of any size."""
-    return Context(prec=_FIRST_DIGITS, Emin=-(10**9), Emax=10**9).divide(above, below)
+    return _context(_FIRST_DIGITS).divide(above, below)
 
 
 def coprime_base(numbers: Iterable[int]) -> Sequence[int]:

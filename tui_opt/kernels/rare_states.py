@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from tui_opt.kernels.logarithm_sums import LogarithmSum
 
@@ -90,11 +91,15 @@ class Expansion:
 
     def first_term(self, log: float) -> float:
         """A L + C at L = `log`."""
-        return float(self.first_log) * log + self.first.in_nats()
+        return float(self.first_log) * log + self._constants[0]
 
     def second_term(self, log: float) -> float:
         """G L + K at L = `log`."""
-        return float(self.second_log) * log + self.second.in_nats()
+        return float(self.second_log) * log + self._constants[1]
+
+    @cached_property
+    def _constants(self) -> tuple[float, float]:
+        return self.first.in_nats(), self.second.in_nats()
 
 
 def expanded_entropy(law: PowerLaw) -> Expansion:

@@ -7,6 +7,7 @@ import numpy as np
 from tui_opt.experiments.thermostats.discrete_params import AdjustedParams, many
 from tui_opt.experiments.thermostats.laws import (
     add_bits,
+    add_double_error,
     add_laws,
     add_maps,
     add_transitions,
@@ -53,6 +54,7 @@ def compute(params: AdjustedParams, ctx: Context) -> Result:
     _add_entropy_figure(result)
     add_cycles(result, system)
     add_maps(result, system, laws, laws)
+    add_double_error(result, entropies)
     return result
 
 

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from tui_opt.experiments.thermostats.discrete_params import DiscreteParams
-from tui_opt.experiments.thermostats.laws import add_bits, add_laws, add_maps, add_transitions, law_of
+from tui_opt.experiments.thermostats.laws import (
+    add_bits,
+    add_double_error,
+    add_laws,
+    add_maps,
+    add_transitions,
+    law_of,
+)
 from tui_opt.experiments.thermostats.state_graph import add_cycles
 from tui_opt.kernels.finite_maps import decorrelated, pushed
 from tui_opt.result import Result
@@ -46,4 +53,5 @@ def compute(params: DiscreteParams, ctx: Context) -> Result:
     add_maps(result, system, {name: laws[name] for name in ("next", "next_decorrelated")}, laws)
     add_cycles(result, system)
     add_maps(result, system, {name: laws[name] for name in ("joint", "decorrelated")}, laws)
+    add_double_error(result, entropies)
     return result

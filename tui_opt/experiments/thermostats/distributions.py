@@ -108,7 +108,8 @@ EPSILON_FAMILY = Experiment(
         "entropy_before_series",
         "correction",
         "correction_series",
-        "adjusted_size",
+        "adjusted_positive",
+        "adjusted_negative",
     ),
     headline=("limit_ratio", "limit_correction", "log_slope", "linear_slope"),
 )

@@ -12,19 +12,13 @@ from tui_opt.result import Result
 def add_figures(result: Result, limit: Limit) -> None:
     """Add the charts; the arrays need not be in order of ε."""
     before, adjusted = result.arrays["entropy_before"].values, result.arrays["adjusted"].values
-    result.add_array(
-        "adjusted_size", np.abs(adjusted), ("epsilon",), unit="bits", text="|adjusted|, for the log axis"
-    )
     layers: list[Layer] = []
     for name, chosen in (("positive", adjusted > 0), ("negative", adjusted < 0)):
         if chosen.any():
-            layers.append(
-                Scatter(
-                    x=tuple(before[chosen].tolist()),
-                    y=tuple(np.abs(adjusted[chosen]).tolist()),
-                    label=f"{name}",
-                )
-            )
+            size = np.where(chosen, np.abs(adjusted), np.nan)
+            text = f"|adjusted| where it is {name}"
+            result.add_array(f"adjusted_{name}", size, ("epsilon",), unit="bits", text=text)
+            layers.append(Scatter(x=Ref(array="entropy_before"), y=Ref(array=f"adjusted_{name}"), label=name))
     positive = before[before > 0]
     if limit.ratio and positive.size:
         ends = np.array([positive.min(), positive.max()])
@@ -37,6 +31,7 @@ def add_figures(result: Result, limit: Limit) -> None:
             x=Axis(label="entropy at t-1", unit="bits", scale="log"),
             y=Axis(label="|adjusted|", unit="bits", scale="log"),
             layers=tuple(layers),
+            notes=() if positive.size else None,
         )
     )
     epsilon = Axis(label="ε", scale="log")

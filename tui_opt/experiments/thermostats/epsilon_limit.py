@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from tui_opt.experiments.thermostats.states import Thermostat
 from tui_opt.kernels.rare_states import (
@@ -29,18 +30,18 @@ class Limit:
     above: Expansion
     below: Expansion
 
-    @property
+    @cached_property
     def ratio(self) -> Fraction | None:
         """The limit of the ratio: of the terms ε ln(1/ε)."""
         return self.above.first_log / self.below.first_log if self.below.first_log else None
 
-    @property
+    @cached_property
     def _rest(self) -> Expansion:
         """The adjusted optimizing-ness minus the limit times the entropy."""
         assert self.ratio is not None
         return self.above.plus(self.below, -self.ratio)
 
-    @property
+    @cached_property
     def last_correction(self) -> Fraction | None:
         """The limit of (limit - ratio)/ε, where the terms of order ε agree altogether."""
         if self.ratio is None or not self._rest.first.is_zero():

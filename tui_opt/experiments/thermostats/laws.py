@@ -65,12 +65,17 @@ def add_laws(
     ]
     columns = ("law", "bits", "exactly", "meaning")
     result.add_table("entropies", columns, rows_entropy, title="Entropies in bits")
+    return entropies
+
+
+def add_double_error(result: Result, entropies: Mapping[str, LogarithmSum]) -> None:
+    """Add how far entropies from doubles are from the exact ones; the laws are in the result."""
     worst = max(
-        abs(entropy(result.arrays[name].values) / math.log(2) - entropies[name].in_bits()) for name in laws
+        abs(entropy(result.arrays[name].values) / math.log(2) - exact.in_bits())
+        for name, exact in entropies.items()
     )
     text = "largest difference between entropies from exact fractions and from doubles"
     result.add_finding("double_error", worst, text, unit="bits", kind="accuracy")
-    return entropies
 
 
 def add_bits(result: Result, name: str, value: LogarithmSum, words: str) -> None:
