@@ -64,6 +64,16 @@ def test_the_fast_scan_is_exact_where_it_matters(unknown, monkeypatch):
         assert fast.loss[cell] == pytest.approx(exact.loss[cell], rel=1e-9)
 
 
+@pytest.mark.parametrize("unknown", ["nothing", "amplitude", "phase"])
+def test_the_thorough_scan_is_exact_everywhere(unknown, monkeypatch):
+    u, z, columns, y = problem(unknown)
+    exact = scan(y, orthonormal(columns, 5), Wave(u[None], z, unknown), GRID)
+    monkeypatch.setattr(module, "MOST_EXACT", 0)
+    thorough = scan(y, orthonormal(columns, 5), Wave(u[None], z, unknown), GRID, thorough=True)
+    assert thorough.exact
+    np.testing.assert_allclose(thorough.loss, exact.loss, rtol=1e-9)
+
+
 def test_two_frequencies_at_once():
     rng = np.random.default_rng(3)
     u = rng.normal(0, 2, (2, 80))

@@ -18,7 +18,7 @@ FloatArray = NDArray[np.float64]
 MOST_SAMPLED = 48
 """Columns that are looked at for each term."""
 MOST_COLUMNS = 8
-LOOKED_AT = 1_000
+LOOKED_AT = 200
 
 
 def nuisance_basis(

@@ -16,7 +16,7 @@ MOST_CELLS = 1 << 20
 """Frequencies that are scanned at most where the range is chosen from the data."""
 MOST_CELLS_ASKED = 1 << 23
 """Frequencies that are scanned at most where the range is asked for."""
-NYQUIST_FACTOR = 5.0
+NYQUIST_FACTOR = 3.0
 """Times the mean Nyquist frequency that unevenly spaced data are searched; they tell higher frequencies apart too."""
 LEAST_TURNS = 100.0
 """Phase across the middle half of the data that a range must allow, to count as known from the data."""
@@ -68,17 +68,19 @@ def range_of(u: FloatArray, phase_known: bool, asked: float | None, most_cells: 
     spacing = lattice_spacing(distinct)
     if asked is not None:
         return Range(width, step, asked, spacing, False, True, True)
-    mean_nyquist = math.pi * (distinct.size - 1) / extent
-    highest = NYQUIST_FACTOR * mean_nyquist
+    low, high = np.quantile(u if u.size <= _MOST_COMPARED else u[::7], (0.25, 0.75))
+    bulk = float(high - low)
+    # By the middle half, so that a few far-out values do not count; where half of them are one value, by all.
+    mean_gap = bulk / (0.5 * u.size) if bulk > 0 else extent / (distinct.size - 1)
+    highest = NYQUIST_FACTOR * math.pi / mean_gap
     folded = spacing > 0 and math.pi / spacing <= highest
     if folded:
         highest = math.pi / spacing
     largest = step * (most_cells - 1)
     if highest <= largest:
         return Range(width, step, max(highest, step), spacing, folded, True, False)
-    low, high = np.quantile(u if u.size <= _MOST_COMPARED else u[::7], (0.25, 0.75))
     # A few far-out values make the grid so fine that it no longer reaches what the bulk of the data shows.
-    return Range(width, step, largest, spacing, False, bool(largest * (high - low) >= LEAST_TURNS), False)
+    return Range(width, step, largest, spacing, False, largest * bulk >= LEAST_TURNS, False)
 
 
 def lattice_spacing(distinct: FloatArray) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,6 +21,7 @@ from tui_opt.experiments.cos_fit.ranges import (
 from tui_opt.experiments.cos_fit.rows import Rows
 from tui_opt.experiments.cos_fit.starts import COARSE, combinations, phases_of, values_of
 from tui_opt.experiments.cos_fit.structure import Structure, WaveTerm, names_in
+from tui_opt.kernels.fitting.exponential_sums import Grid
 from tui_opt.kernels.fitting.frequency_scan import Scan, Wave, candidates, scan
 from tui_opt.kernels.fitting.least_squares import fit
 
@@ -39,8 +40,6 @@ FEW_ROWS = 100
 KEPT_STARTS = 3
 MOST_AMPLITUDES = 36
 """Values of what stands before an oscillation that are tried."""
-FIRST_ROWS = 256
-GROWTH = 1.5
 ROUNDING = 1e-30
 CLEAR_LEAD = 30.0
 """Difference of squared errors, in residual variances, from which two candidates count as told apart."""
@@ -201,11 +200,12 @@ class Searcher:
         raise AssertionError("the last group ends the search")
 
     def scan(
-        self, rows: Rows, wave: WaveTerm, known: dict[str, float]
+        self, rows: Rows, wave: WaveTerm, known: dict[str, float], grid: Grid | None = None
     ) -> tuple[Scanned, FloatArray, FloatArray, list[dict[str, float]]]:
         """One scan: itself, the best frequencies [m, d], their losses [m], and what the amplitude was taken to be."""
         ranges = self.ranges(rows, wave)
-        grid = grid_of(ranges, wave.even)
+        thorough = grid is not None
+        grid = grid or grid_of(ranges, wave.even)
         basis = nuisance_basis(rows, self.structure, wave, known, self.rng)
         unknown: Literal["nothing", "amplitude", "phase"] = (
             "phase" if not wave.offset_known else "nothing" if wave.amplitude_known else "amplitude"
@@ -223,7 +223,7 @@ class Searcher:
                 z = table[-2] * np.exp(1j * table[-1])
             if not np.isfinite(z).all() or not np.isfinite((z * z.conj()).real.sum()) or not z.any():
                 continue
-            found = scan(rows.y, basis, Wave(table[:-2], z, unknown), grid)
+            found = scan(rows.y, basis, Wave(table[:-2], z, unknown), grid, thorough)
             places, losses = candidates(found, kept)
             gathered += [(float(e), place, given) for place, e in zip(places, losses, strict=True)]
             if best is None:
@@ -317,34 +317,3 @@ class Searcher:
                 search.lead = min(search.lead, self._lead(search.error, error, rows.count))
                 search.runner_up = dict(zip(wave.frequencies, map(float, values[places]), strict=True))
                 return
-
-    # --- annealing ------------------------------------------------------------------------------------------
-
-    def anneal(self, rows: Rows) -> Search:
-        """Solve the rows next to 0 by a scan of their own, then add more by a half of their number at a time."""
-        slopes = [
-            u / max(float(np.sqrt(np.mean(u * u))), 1e-300)
-            for wave in self.structure.waves
-            for u in rows.evaluated(list(wave.slopes), {})
-        ]
-        centred = [
-            u if known else u - np.median(u) for u, known in zip(slopes, self._offsets_known(), strict=True)
-        ]
-        order = np.argsort(np.max(np.abs(centred), axis=0), kind="stable")
-        count = min(rows.count, max(FIRST_ROWS, 8 * len(self.names)))
-        while True:
-            search = self.search(rows.some(order[:count]))
-            if search.lead > CLEAR_LEAD or count >= rows.count:
-                break
-            count = min(rows.count, 4 * count)
-        while count < rows.count:
-            self.check()
-            count = min(rows.count, int(GROWTH * count) + 1)
-            part = rows.some(order[:count]).thinned(LEVELS[0][1], self.rng)
-            found = fit(part, part.y, search.best, self.linear, longest=self.longest(part), most_steps=8)
-            if np.isfinite(found.error):
-                search.best, search.error = found.values, found.error / part.count
-        return search
-
-    def _offsets_known(self) -> Iterable[bool]:
-        return (wave.offset_known for wave in self.structure.waves for _ in wave.frequencies)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.errors import ExperimentError
+from tui_opt.experiments.cos_fit.annealing import anneal
 from tui_opt.experiments.cos_fit.ranges import Range
 from tui_opt.experiments.cos_fit.rows import Rows
 from tui_opt.experiments.cos_fit.search import OVERVIEW_ROWS, Method, Search, Searcher
@@ -79,7 +80,7 @@ def solve(
     searcher = Searcher(structure, rng, check, highest)
     overview = rows.thinned(OVERVIEW_ROWS, rng)
     annealing, method_text = searcher.chosen(overview, method)
-    search = searcher.anneal(rows) if annealing else searcher.search(rows)
+    search = anneal(searcher, rows) if annealing else searcher.search(rows)
     if not np.isfinite(search.error):
         raise ExperimentError(
             "The model has no finite value at any start that was tried. Look whether it has a value for these data at "

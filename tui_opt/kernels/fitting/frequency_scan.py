@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 from tui_opt.kernels.fitting.exponential_sums import Grid, exponential_sums
@@ -32,7 +31,7 @@ IntArray = NDArray[np.int64]
 Unknown = Literal["nothing", "amplitude", "phase"]
 """What is not known of the wave beside its frequency; with an unknown phase the amplitude is unknown as well."""
 
-MOST_EXACT: Final = 1 << 20
+MOST_EXACT: Final = 1 << 18
 """Samples x frequencies up to which the whole scan has every sum; beyond, only what is looked at closer has."""
 _CHUNK: Final = 1 << 17
 MOST_CLOSE: Final = 1 << 20
@@ -96,12 +95,12 @@ def orthonormal(columns: FloatArray, most: int, least: float = 1e-6) -> FloatArr
 
 
 def independent(columns: FloatArray, most: int, least: float = 1e-5) -> IntArray:
-    """Which columns span the others, the one that adds most first (QR with column pivoting).
+    """Which columns span the others, the one that adds most first (Gram-Schmidt with pivoting).
 
     Args:
         columns: [m, n]; those that are zero or not finite are left out.
         most: the most there are.
-        least: share of the first one's length, all being of length 1, that a further one must add.
+        least: the length that a further one must add, all being of length 1.
 
     Returns:
         Indices.
@@ -109,14 +108,20 @@ def independent(columns: FloatArray, most: int, least: float = 1e-5) -> IntArray
     with np.errstate(all="ignore"):
         lengths = np.sqrt(np.einsum("kn,kn->k", columns, columns))
     usable = np.flatnonzero(np.isfinite(lengths) & (lengths > 0))
-    if not usable.size:
-        return usable
-    triangle, order = scipy.linalg.qr((columns[usable] / lengths[usable, None]).T, mode="r", pivoting=True)
-    sizes = np.abs(np.diag(triangle))
-    return np.asarray(usable[order[: int((sizes > least * sizes[0]).sum())][:most]], dtype=np.int64)
+    rest = columns[usable] / lengths[usable, None]
+    chosen: list[int] = []
+    while len(chosen) < min(most, usable.size):
+        left = np.einsum("kn,kn->k", rest, rest)
+        longest = int(np.argmax(left))
+        if left[longest] <= least**2:
+            break
+        axis = rest[longest] / np.sqrt(left[longest])
+        rest = rest - np.outer(rest @ axis, axis)
+        chosen.append(longest)
+    return np.asarray(usable[chosen], dtype=np.int64)
 
 
-def scan(y: FloatArray, basis: FloatArray, wave: Wave, grid: Grid) -> Scan:
+def scan(y: FloatArray, basis: FloatArray, wave: Wave, grid: Grid, thorough: bool = False) -> Scan:
     """The error of a wave at every frequency of a grid.
 
     Args:
@@ -124,12 +129,15 @@ def scan(y: FloatArray, basis: FloatArray, wave: Wave, grid: Grid) -> Scan:
         basis: [k, n], orthonormal: what else may explain them.
         wave: the term.
         grid: its frequencies.
+        thorough: take every sum at every frequency, for waves that go round many times in a few samples only.
     """
     rest = y - basis.T @ (basis @ y)
     n = y.size
     if n * grid.size <= MOST_EXACT:
         errors = exact_errors(rest, basis, wave, grid.at(np.arange(grid.size)))
         return Scan(grid, errors.reshape(grid.counts) / n, True)
+    if thorough:
+        return Scan(grid, _every_sum(rest, basis, wave, grid) / n, True)
     power = float((wave.z.real**2 + wave.z.imag**2).sum())
     first = exponential_sums(wave.u, (rest * wave.z)[None, :], grid)[0]
     # A wave that goes round many times has half its power in the cosine and nothing in common with the columns.
@@ -139,6 +147,20 @@ def scan(y: FloatArray, basis: FloatArray, wave: Wave, grid: Grid) -> Scan:
     cells = np.union1d(least_cells(errors, close), _lowest(grid, close))
     flat[cells] = exact_errors(rest, basis, wave, grid.at(cells))
     return Scan(grid, flat.reshape(grid.counts) / n, False)
+
+
+def _every_sum(rest: FloatArray, basis: FloatArray, wave: Wave, grid: Grid) -> FloatArray:
+    """Squared errors on the whole grid, [*counts]: by c.c = (sum |z|^2 + Re sum z^2 e^{2iwu})/2 and the like."""
+    power = float((wave.z.real**2 + wave.z.imag**2).sum())
+    first = exponential_sums(wave.u, (rest * wave.z)[None, :], grid)[0]
+    second = exponential_sums(2.0 * wave.u, (wave.z**2)[None, :], grid)[0]
+    cc, ss, cs = 0.5 * (power + second.real), 0.5 * (power - second.real), 0.5 * second.imag
+    for column in basis:
+        shared = exponential_sums(wave.u, (column * wave.z)[None, :], grid)[0]
+        cc -= shared.real**2
+        ss -= shared.imag**2
+        cs -= shared.real * shared.imag
+    return _error(wave.unknown, float(rest @ rest), first, cc, ss, cs, power)
 
 
 def exact_errors(rest: FloatArray, basis: FloatArray, wave: Wave, frequencies: FloatArray) -> FloatArray:

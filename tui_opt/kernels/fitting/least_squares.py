@@ -153,7 +153,7 @@ def fit(
     if eliminate:
         values = with_linear_solved(function, y, values, linear, each)
     here = sums(function, y, values, each)
-    damping = 0.0
+    damping, stalled = 0.0, 0
     scale_of_data = float(y @ y)
     for step in range(most_steps):
         if not np.isfinite(here.error) or not np.isfinite(here.gram).all():
@@ -174,7 +174,11 @@ def fit(
             damping = max(1e-3, 10.0 * damping)
             if damping > 1e10:  # nothing is downhill any more: the minimum, to rounding
                 return Fit(values, here.error, here.gram, step, True)
+        # Where the model itself is rounded, as a cosine far out, steps go on that win nothing.
+        stalled = stalled + 1 if here.error - there.error <= 1e-12 * here.error else 0
         values, here = there_values, there
+        if stalled == 3:
+            return Fit(values, here.error, here.gram, step + 1, True)
         damping = 0.1 * damping if damping > 1e-4 else 0.0
     return Fit(values, here.error, here.gram, most_steps, False)
 
