@@ -1,8 +1,8 @@
 """The law of two parameters that a law settles to: stationary, or what leaks too slowly to be seen leaving.
 
-A law on few cells is followed through its transient in a box that holds everything reachable, and then in boxes
-closer and closer around it, down to its own size. What it has become is followed further there, on finer cells and on
-cells of twice that size, whose difference shows what the cells do to it. Cells carry their moments, so few suffice.
+A law on few cells is followed through its transient in a box that moves with it, down to its own size. What it has
+become is followed further there, on finer cells and on cells of twice that size, whose difference shows what the cells
+do to it. Cells carry their moments, so few suffice.
 """
 
 from __future__ import annotations
@@ -20,33 +20,22 @@ from tui_opt.kernels.plane import (
     PlaneState,
     advance,
     mean_and_covariance,
-    normal_state,
     plane_operator,
 )
-from tui_opt.kernels.plane_box import box_around, reachable_box
-from tui_opt.kernels.plane_step import FORGOTTEN, MOMENTS
+from tui_opt.kernels.plane_moving import Ends, MovingLaw, along_axes, bounds_of, box_of, cut, regridded
 
 TOLERANCE: Final = 1e-4
 """What mean and covariance may still move until the end of time, in units of the law's spread."""
 NARROWEST: Final = 0.02
 """The spread taken for that of narrower laws, in cells: they lie on a point."""
 ON_THE_WAY: Final = 50.0
-"""How much wider that is, and how much finer the tolerance, as long as a closer box may follow."""
+"""How much wider that is, and how much finer the tolerance, as long as a smaller box may follow."""
 NOTHING: Final = 1e-9
 """A law of which no more is left inside is gone."""
 TAIL: Final = 1e-8
 """Mass of the settled law that its own box may leave out on each side."""
 TAILS: Final = 8.0
 """Standard deviations on each side of the mean that it has room for."""
-PILOT_CELLS: Final = 64
-ROUNDING: Final = 1e-10
-"""Boxes narrower than this share of their distance from the origin would have cells as small as roundings."""
-SMALLEST: Final = 1e-6
-"""A box narrower than this share of the first one holds a point, for all that is asked here."""
-CLOSER: Final = 0.5
-"""A law that fits into less than this share of its box gets a box of its own."""
-CLOSEST: Final = 6
-"""Boxes, each inside the one before; what is still narrower than a cell then is a point."""
 STEPS_AT_ONCE: Final = 16
 STEPS_MORE: Final = 128
 """Steps on the final cells of a law that has not settled."""
@@ -84,7 +73,7 @@ def settled_law(
     maps: PlaneField,
     mean: tuple[float, float],
     sd: tuple[float, float],
-    fixed: tuple[tuple[float | None, float | None], tuple[float | None, float | None]],
+    fixed: Ends,
     cells: int,
     most_steps: int,
     threads: int = 1,
@@ -103,47 +92,36 @@ def settled_law(
 
     Raises: ValueError when a given end leaves no room.
     """
-    pilot = plane_operator(maps, reachable_box(maps, mean, sd, most_steps, fixed, check), PILOT_CELLS, check)
-    start = normal_state(pilot, mean, sd)
-    last = settle(pilot, start, most_steps, threads, check, ON_THE_WAY)
-    steps, settled, whole = last.steps, last.settled, pilot.box
-    for _ in range(CLOSEST):
-        box = _room(pilot, start)
-        if not settled or not _closer(box, pilot.box, whole):
-            break
-        closer = plane_operator(maps, box, PILOT_CELLS, check)
-        start = regridded(pilot, start, closer)
-        pilot = closer
-        last = settle(pilot, start, most_steps, threads, check, ON_THE_WAY)
-        steps, settled = steps + last.steps, last.settled
-    box = _room(pilot, start)
+    law = MovingLaw(maps, mean, sd, fixed, TAIL, check=check)
+    watch, steps = _Watch(ON_THE_WAY), 0
+    while steps < most_steps and not watch.settled:
+        moves = law.moves
+        law.advance(STEPS_AT_ONCE, threads, together=STEPS_AT_ONCE)
+        steps += STEPS_AT_ONCE
+        watch.look(law.operator, law.state, afresh=law.moves > moves)
+    settled, box = watch.settled, _room(law)
     laws = []
-    more = most_steps if settled else STEPS_MORE
     for number in (max(cells // 2, 4), cells):
         operator = plane_operator(maps, box, number, check)
-        state = regridded(pilot, start, operator)
-        last = settle(operator, state, more, threads, check)
+        state = regridded(law.operator, law.state, operator)
+        last = settle(operator, state, most_steps if settled else STEPS_MORE, threads, check)
         laws.append((operator, state))
     return Settled(
         *laws[1], *laws[0], steps + last.steps, settled and last.settled, last.change, laws[1][1].outside
     )  # fmt: skip
 
 
-def _room(operator: PlaneOperator, state: PlaneState) -> Box:
-    """The operator's box cut to where the law is, with room for tails that take longer to settle than its spread."""
-    box = box_around(operator, state.mass, TAIL)
+def _room(law: MovingLaw) -> Box:
+    """The law's box cut to where it is, with room for tails that take longer to settle than its spread."""
+    operator, state = law.operator, law.state
+    if state.mass.sum() <= NOTHING:
+        return operator.box
+    box = bounds_of(operator.box)
     mean, covariance = mean_and_covariance(operator, state)
-    around = TAILS * np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    low = np.maximum(np.minimum(box.low, mean - around), operator.box.low)
-    high = np.minimum(np.maximum(box.high, mean + around), operator.box.high)
-    return Box((float(low[0]), float(low[1])), (float(high[0]), float(high[1])))
-
-
-def _closer(box: Box, outer: Box, whole: Box) -> bool:
-    """Whether a box is much smaller than the one it lies in, on either axis, and yet more than a point."""
-    sides, others, most = (np.array(b.high) - np.array(b.low) for b in (box, outer, whole))
-    least = np.maximum(ROUNDING * np.maximum(np.abs(box.low), np.abs(box.high)), SMALLEST * most)
-    return bool((sides < CLOSER * others).any() and (sides > least).all())
+    around = TAILS * np.sqrt(np.diag(covariance))
+    held = cut(box, along_axes(state), operator.sides, TAIL)
+    low, high = np.minimum(held[0], mean - around), np.maximum(held[1], mean + around)
+    return box_of(np.clip([low, high], box[0], box[1]))
 
 
 @dataclass(frozen=True)
@@ -156,73 +134,60 @@ class Settling:
 
 
 def settle(
-    operator: PlaneOperator,
-    state: PlaneState,
-    most_steps: int,
-    threads: int = 1,
-    check: Check = unchecked,
-    wider: float = 1.0,
+    operator: PlaneOperator, state: PlaneState, most_steps: int, threads: int = 1, check: Check = unchecked
 ) -> Settling:
     """Advance a law, in place, until its mean and covariance have settled.
-
-    What is still to come is estimated from two successive changes as a geometric series.
 
     Args:
         operator, state: the law.
         most_steps: after which it is given up.
         threads: 1, or more for two.
         check: called after every step.
-        wider: laws narrower than so many times NARROWEST are taken to be that wide, and for them the tolerance is that
-            much finer, so that nothing far away is still on its way.
     """
-    before, last, done, change = _described(operator, state), np.inf, 0, np.inf
-    while done < most_steps:
+    watch, done = _Watch(), 0
+    watch.look(operator, state, afresh=True)
+    while done < most_steps and not watch.settled:
         advance(operator, state, STEPS_AT_ONCE, threads, check)
         done += STEPS_AT_ONCE
+        watch.look(operator, state)
+    return Settling(done, watch.settled, watch.change / STEPS_AT_ONCE)
+
+
+class _Watch:
+    """Sees from mean and covariance, after every STEPS_AT_ONCE, whether a law has settled.
+
+    Attributes:
+        settled: whether it has, or is gone.
+        change: by how much they moved between the last two looks, in units of the spread.
+    """
+
+    def __init__(self, wider: float = 1.0) -> None:
+        """`wider`: laws narrower than so many times NARROWEST are taken to be that wide, and for them the tolerance is
+        that much finer, so that nothing far away is still on its way."""
+        self._wider = wider
+        self._before: tuple[FloatArray, FloatArray] | None = None
+        self._last = np.inf
+        self.settled, self.change = False, np.inf
+
+    def look(self, operator: PlaneOperator, state: PlaneState, afresh: bool = False) -> None:
+        """Look at a law; `afresh` where it cannot be compared with what was seen before."""
         if state.mass.sum() <= NOTHING:
-            return Settling(done, True, 0.0)
+            self.settled, self.change = True, 0.0
+            return
         now = _described(operator, state)
-        variances = np.maximum(np.diag(now[1]), (wider * NARROWEST) ** 2)
+        if afresh or self._before is None:
+            self._before, self._last = now, np.inf
+            return
+        variances = np.maximum(np.diag(now[1]), (self._wider * NARROWEST) ** 2)
+        tolerance = TOLERANCE / (self._wider if (np.diag(now[1]) < variances).any() else 1.0)
         spread = np.sqrt(variances)
-        tolerance = TOLERANCE / (wider if (np.diag(now[1]) < variances).any() else 1.0)
-        moved = np.abs(now[0] - before[0]) / spread
-        turned = np.abs(now[1] - before[1]) / np.outer(spread, spread)
-        change, before = float(max(moved.max(), turned.max())), now
-        ratio = change / last if 0 < last < np.inf else 1.0
-        last = change
-        if change <= 1e-12 or (ratio < 1.0 and change * ratio / (1.0 - ratio) <= tolerance):
-            return Settling(done, True, change / STEPS_AT_ONCE)
-    return Settling(done, False, change / STEPS_AT_ONCE)
-
-
-def regridded(source: PlaneOperator, state: PlaneState, target: PlaneOperator) -> PlaneState:
-    """The law on other cells: every cell's mass whole in the cell that holds its mean, so that moments stay."""
-    moments = state.moments.reshape(-1, MOMENTS)
-    present = np.flatnonzero(moments[:, 0] > FORGOTTEN)
-    mass = moments[present, 0]
-    offset = moments[present, 1:3] / mass[:, None]
-    v = np.array([[0, 1], [1, 2]])
-    covariance = moments[present][:, 3 + v] / mass[:, None, None] - offset[:, :, None] * offset[:, None, :]
-    number = np.stack(np.divmod(present, source.cells[1]), axis=1)
-    place = np.array(source.box.low) + (number + 0.5 + offset) * source.sides
-    inside = (place - np.array(target.box.low)) / target.sides - 0.5
-    cell = np.rint(inside)
-    good = ((cell >= 0) & (cell < np.array(target.cells))).all(axis=1)
-    offset = inside - cell
-    scale = source.sides / target.sides
-    covariance *= np.outer(scale, scale)
-    products = covariance + offset[:, :, None] * offset[:, None, :]
-    carried = np.stack(
-        [np.ones(mass.size), offset[:, 0], offset[:, 1], products[:, 0, 0], products[:, 0, 1], products[:, 1, 1]],
-        axis=1,
-    )  # fmt: skip
-    index = (cell[:, 0] * target.cells[1] + cell[:, 1])[good].astype(np.int64)
-    rows, columns = target.cells
-    weights = (mass[:, None] * carried)[good]
-    sums = np.zeros((rows * columns, MOMENTS))
-    np.add.at(sums, index, weights)
-    lost = float(mass[~good].sum()) + float(moments[:, 0].sum() - mass.sum())
-    return PlaneState(sums.reshape(rows, columns, MOMENTS), state.outside + lost)
+        moved = np.abs(now[0] - self._before[0]) / spread
+        turned = np.abs(now[1] - self._before[1]) / np.outer(spread, spread)
+        change = float(max(moved.max(), turned.max()))
+        # What is still to come is the rest of a geometric series.
+        ratio = change / self._last if 0 < self._last < np.inf else 1.0
+        self.settled = change <= 1e-12 or (ratio < 1.0 and change * ratio / (1.0 - ratio) <= tolerance)
+        self._before, self._last, self.change = now, change, change
 
 
 def _described(operator: PlaneOperator, state: PlaneState) -> tuple[FloatArray, FloatArray]:

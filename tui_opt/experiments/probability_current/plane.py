@@ -31,7 +31,8 @@ from tui_opt.kernels.plane import (
     plane_operator,
     sgd_maps,
 )
-from tui_opt.kernels.plane_box import Ends, automatic_box
+from tui_opt.kernels.plane_box import automatic_box
+from tui_opt.kernels.plane_moving import Ends
 from tui_opt.kernels.plane_settling import settled_law
 from tui_opt.kernels.plane_walkers import follow_pairs
 from tui_opt.kernels.walkers import BLOCK
