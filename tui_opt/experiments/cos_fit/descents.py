@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tui_opt.scenario import Estimate, Experiment, later
 
 if TYPE_CHECKING:
+    from tui_opt.experiments.cos_fit.basin_map_params import BasinMapParams
     from tui_opt.experiments.cos_fit.fit_params import FitParams
     from tui_opt.experiments.cos_fit.loss_curve_params import LossCurveParams
 
@@ -15,6 +16,7 @@ _HERE = "tui_opt.experiments.cos_fit"
 _SECONDS_PER_ROTATED = 2e-9
 _SECONDS_PER_EVALUATED = 8e-9
 _SECONDS_PER_OWN_MODEL = 1e-7
+_SECONDS_PER_UPDATED = 1.2e-8
 _PLACES_OF_A_BASIN = 250
 _SECONDS_PER_TORCH_STEP = 4e-4
 _SECONDS_PER_TORCH_SAMPLE = 1e-7
@@ -110,4 +112,45 @@ FIT = Experiment(
     headline=("final_a", "final_b", "final_loss", "converged"),
     dtype="float32",
     warm={"samples": 300, "epochs": 1, "surface": 3},
+)
+
+
+def _basin_map(p: BasinMapParams) -> Estimate:
+    named = p.model in ("cos+exp", "cos", "exp", "exp+exp", "sqrt+exp")
+    per_sample = _SECONDS_PER_UPDATED if named else _SECONDS_PER_OWN_MODEL
+    passes = {"gd": p.gd_steps, "sgd": p.epochs, "momentum": p.epochs, "adam": p.epochs, "lbfgs": 30}
+    seconds = 0.0
+    for method in p.optimizers:
+        if method in ("annealing", "scan"):
+            seconds += 0.1 + 1.5e-6 * p.samples
+        elif method == "least-squares":
+            seconds += p.starts * 60 * (2e-4 + 4 * per_sample * p.samples)
+        else:
+            seconds += p.starts * passes[method] * (1e-5 + per_sample * p.samples)
+    return Estimate(
+        0.3 + seconds * (1 if p.data else p.seeds), 250_000_000 + 300 * p.samples + 200 * p.starts
+    )
+
+
+BASIN_MAP = Experiment(
+    name="basin-map",
+    title="Where each start ends, by each optimizer",
+    summary="Start against end, success rates with their errors, and cost: descents, L-BFGS-B, least squares, solve.",
+    params=later(f"{_HERE}.basin_map_params:BasinMapParams"),
+    compute=f"{_HERE}.basin_map:compute",
+    estimate=_basin_map,
+    findings=tuple(
+        f"{what}_{method}"
+        for method in ("gd", "sgd", "momentum", "adam", "lbfgs", "least-squares", "annealing", "scan")
+        for what in ("success", "basin_low", "basin_high", "passes", "seconds", "lost")
+    ),
+    arrays=("start", "optimizer", "final_a", "found"),
+    headline=("success_sgd", "success_adam", "success_lbfgs", "success_scan"),
+    warm={
+        "samples": 300,
+        "starts": 2,
+        "epochs": 1,
+        "seeds": 1,
+        "optimizers": ("adam", "lbfgs", "least-squares"),
+    },
 )

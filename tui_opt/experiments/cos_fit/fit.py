@@ -10,7 +10,7 @@ import numpy as np
 from tui_opt.experiments.cos_fit.fit_ending import add_ending
 from tui_opt.experiments.cos_fit.fit_figures import add_figures
 from tui_opt.experiments.cos_fit.fit_params import FitParams
-from tui_opt.experiments.cos_fit.fits import fit_of, start_of, target_of
+from tui_opt.experiments.cos_fit.fits import fit_of, one_blas_thread, start_of, target_of
 from tui_opt.experiments.cos_fit.samples import FloatArray, Samples, load_samples
 from tui_opt.expressions import assemble
 from tui_opt.kernels.fitting.batch_fits import lbfgs, least_squares_fit
@@ -87,9 +87,10 @@ def compute(params: FitParams, ctx: Context) -> Result:
         for begin in range(0, params.seeds, MOST_TOGETHER):
             _by_torch(answer, range(begin, min(begin + MOST_TOGETHER, params.seeds)), ctx)
     else:
-        for seed in range(params.seeds):
-            ctx.progress(seed, params.seeds, params.optimizer)
-            _by_scipy(answer, seed, ctx)
+        with one_blas_thread():
+            for seed in range(params.seeds):
+                ctx.progress(seed, params.seeds, params.optimizer)
+                _by_scipy(answer, seed, ctx)
     return _result(answer, ctx)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from tui_opt.experiments.cos_fit.fit_params import FitParams
@@ -86,11 +88,11 @@ def _surface(
     result.add_array("surface_loss", loss, (y, x), text=text)
     drawn = _drawn(path[:, :2], first, second)
     result.add_array("surface_path", drawn, ("drawn", "name"), text="the path as drawn on the map")
-    positive = bool(np.nanmin(loss, initial=1.0) > 0)
+    low, high, scale = _colours(loss)
     layers: list[Layer] = [
         Heatmap(
             x=Ref(array=x), y=Ref(array=y), z=Ref(array="surface_loss"), label="loss",
-            scale="log" if positive else "linear",
+            scale=scale, low=low, high=high,
         ),
         Path(x=Ref(array="surface_path", index=(None, 0)), y=Ref(array="surface_path", index=(None, 1)), label="path"),
         Scatter(x=(float(path[0, 0]),), y=(float(path[0, 1]),), label="start"),
@@ -104,6 +106,15 @@ def _surface(
         y=Axis(label=names[1]),
         layers=tuple(layers),
     )
+
+
+def _colours(loss: FloatArray) -> tuple[float | None, float | None, Literal["linear", "log"]]:
+    """The ends of the colours and their scale: a grid point that happens to hit the minimum must not take them all."""
+    positive = loss[np.isfinite(loss) & (loss > 0)]
+    if positive.size < 2 or positive.size < np.isfinite(loss).sum() - 1:
+        return None, None, "linear"
+    low, high = (float(v) for v in np.quantile(positive, (0.01, 0.99)))
+    return (low, high, "log") if low < high else (None, None, "log")
 
 
 def _drawn(path: FloatArray, first: FloatArray, second: FloatArray) -> FloatArray:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.cos_fit.named_parts import PARTS
@@ -52,3 +54,9 @@ def target_of(fit: Fit, samples: Samples, ctx: Context, near: FloatArray) -> Flo
     begin = near if samples.truth is None else samples.truth
     found = least_squares_fit(fit, begin, check=ctx.check)
     return found.path[-1] if not found.failed else np.full(begin.size, np.nan)
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """While it lasts the linear algebra library has one thread: with a few parameters, waiting for more costs most."""
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
+    return limits

@@ -17,19 +17,29 @@ def _ordered(params: Any) -> Iterable[Problem]:
         yield Problem("alpha_min", f"must be below alpha_max = {params.alpha_max:g}.", params.alpha_min)
 
 
-def _known_parameter(params: Any) -> Iterable[Problem]:
+def parameter_names(params: Any) -> tuple[str, ...]:
+    """The model's parameters, all its names for data from a file, none where the model cannot be read."""
     try:
         model = read_model(params.model)
     except ExpressionError:
-        return  # said by another rule
+        return ()  # said by another rule
     # What is a column of a file is known when it is read.
-    names = model.names if params.data else roles(model, DRAWN, params.parameters).parameters
-    if params.parameter and params.parameter not in names:
-        said = f"{params.parameter!r} is no parameter of the model {model.right}; it has {', '.join(names)}."
+    return model.names if params.data else roles(model, DRAWN, params.parameters).parameters
+
+
+def known_parameter(params: Any) -> Iterable[Problem]:
+    """The parameter that is varied is one of the model's."""
+    names = parameter_names(params)
+    if params.parameter and names and params.parameter not in names:
+        said = f"{params.parameter!r} is no parameter of the model {params.model}; it has {', '.join(names)}."
         yield Problem("parameter", said, params.parameter, near_match(params.parameter, names))
+
+
+def _held_are_known(params: Any) -> Iterable[Problem]:
+    names = parameter_names(params)
     for name, value in params.held:
-        if name not in names:
-            said = f"is no parameter of the model {model.right}; it has {', '.join(names)}."
+        if names and name not in names:
+            said = f"is no parameter of the model {params.model}; it has {', '.join(names)}."
             yield Problem(f"held.{name}", said, value, near_match(name, names))
 
 
@@ -60,4 +70,4 @@ class LossCurveParams(SampleParams):
         help="Samples that are drawn anew, each with a basin of its own; the first is the one whose curve is shown.",
     )  # fmt: skip
 
-    rules: ClassVar = (model_fits, _ordered, _known_parameter)
+    rules: ClassVar = (model_fits, _ordered, known_parameter, _held_are_known)

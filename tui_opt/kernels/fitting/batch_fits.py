@@ -73,30 +73,43 @@ def lbfgs(fit: Fit, start: FloatArray, most_iterations: int = 1000, check: Check
 
 
 def least_squares_fit(
-    fit: Fit, start: FloatArray, most_evaluations: int = 1000, check: Check = unchecked
+    fit: Fit,
+    start: FloatArray,
+    most_evaluations: int = 1000,
+    tolerance: float = 1e-11,
+    check: Check = unchecked,
 ) -> BatchFit:
     """Minimise by Levenberg and Marquardt's method (MINPACK), exact derivatives given.
 
     Args:
         fit, start, check: as in `lbfgs`.
         most_evaluations: at most so many of the residuals.
+        tolerance: relative change of the loss, or of the parameters, below which it ends.
 
     Returns: the places where derivatives were taken, which are those the method moved to, and the last.
     """
     count = [0]
     path = [np.array(start, dtype=np.float64)]
+    known: dict[bytes, tuple[FloatArray, FloatArray]] = {}
+
+    def rows(p: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Residuals and derivatives, which are asked for at the same place one after the other."""
+        key = p.tobytes()
+        if key not in known:
+            check()
+            known.clear()
+            known[key] = residuals_and_jacobian(fit, p)
+        return known[key]
 
     def residuals(p: FloatArray) -> FloatArray:
-        check()
         count[0] += 1
-        found = residuals_and_jacobian(fit, p)[0]
+        found = rows(p)[0]
         # MINPACK steps back from a large residual; one that is no number would end it.
         return np.where(np.isfinite(found), found, 1e75)
 
     def jacobian(p: FloatArray) -> FloatArray:
-        check()
         path.append(np.array(p))
-        found = residuals_and_jacobian(fit, p)[1]
+        found = rows(p)[1]
         return np.where(np.isfinite(found), found, 0.0)
 
     with np.errstate(all="ignore"):
@@ -105,8 +118,8 @@ def least_squares_fit(
         # MINPACK wants as many residuals as parameters; where there are fewer, a trust region does without.
         method = "lm" if fit.y.size >= path[0].size else "trf"
         found = least_squares(
-            residuals, path[0], jac=jacobian, method=method, max_nfev=most_evaluations, xtol=1e-15, ftol=1e-15,
-            gtol=1e-15,
+            residuals, path[0], jac=jacobian, method=method, max_nfev=most_evaluations, xtol=tolerance,
+            ftol=tolerance, gtol=1e-12,
         )  # fmt: skip
     path.append(np.array(found.x))
     return _finished(fit, path, count[0], str(found.message))

@@ -131,11 +131,21 @@ def _row_values(
                 found[k, i] = operands[outputs[k], i]
         return
     for k in range(p.size):
+        if count == LANES:
+            x = inputs[k, begin : begin + LANES]
+        else:
+            x = operands[k, :LANES]
+            for i in range(count):
+                x[i] = inputs[k, begin + i]
+            for i in range(count, LANES):
+                x[i] = inputs[k, begin]
+        value_and_slope(
+            codes[k], p[k], x, largest[k], found[0] if k == 0 else operands[2, :LANES], found[1 + k]
+        )
+    if p.size == 2:
+        value, other = found[0], operands[2]
         for i in range(LANES):
-            operands[k, i] = inputs[k, begin + i] if i < count else inputs[k, begin]
-        value_and_slope(codes[k], p[k], operands[k], largest[k], operands[2], found[1 + k])
-        for i in range(LANES):
-            found[0, i] = operands[2, i] if k == 0 else found[0, i] + operands[2, i]
+            value[i] += other[i]
 
 
 @row
@@ -161,16 +171,24 @@ def _gradient(
     for start in range(begin, end, LANES):
         count = min(LANES, end - start)
         _row_values(codes, largest, code, outputs, columns, inputs, start, count, p, operands, found)
-        for i in range(count):
-            found[0, i] -= y[start + i]
-        for i in range(count, LANES):
-            found[0, i] = 0.0
-        for k in range(p.size):
+        residual, here = found[0], y[start : start + count]
+        if count == LANES:
             for i in range(LANES):
-                terms[i] = found[0, i] * found[1 + k, i] if i < count else 0.0
+                residual[i] -= here[i]
+        else:
+            for i in range(count):
+                residual[i] -= here[i]
+            for i in range(count, LANES):
+                residual[i] = 0.0
+        for k in range(p.size):
+            slope = found[1 + k]
+            for i in range(LANES):
+                terms[i] = residual[i] * slope[i]
+            for i in range(count, LANES):
+                terms[i] = 0.0  # a slope that is no number would make 0 times itself one
             gradient[k] += folded(terms)
         for i in range(LANES):
-            terms[i] = found[0, i] * found[0, i]
+            terms[i] = residual[i] * residual[i]
         loss += folded(terms)
     for k in range(p.size):
         gradient[k] *= 2.0 / (end - begin)
@@ -249,6 +267,28 @@ def _epoch(
                 for k in range(p.shape[1]):
                     path[s, at, k] = gradient[k] if rule == _LOOK else p[s, k]
                 losses[s, at] = loss
+
+
+@numba.njit(
+    "void(int64[::1], float64[::1], float64[:, ::1], float64[::1], float64[::1], float64[:, ::1])",
+    nogil=True, cache=True, error_model="numpy",
+)  # fmt: skip
+def _named_rows(
+    codes: IntArray, largest: FloatArray, inputs: FloatArray, y: FloatArray, p: FloatArray, rows: FloatArray
+) -> None:
+    """rows[0] = model - y, rows[1 + k] = derivative by p[k], for a named model."""
+    x, value, slope = np.zeros(LANES), np.empty(LANES), np.empty(LANES)
+    for start in range(0, y.size, LANES):
+        count = min(LANES, y.size - start)
+        for i in range(count):
+            rows[0, start + i] = -y[start + i]
+        for k in range(p.size):
+            for i in range(count):
+                x[i] = inputs[k, start + i]
+            value_and_slope(codes[k], p[k], x, largest[k], value, slope)
+            for i in range(count):
+                rows[0, start + i] += value[i]
+                rows[1 + k, start + i] = slope[i]
 
 
 @dataclass
@@ -337,18 +377,6 @@ def residuals_and_jacobian(fit: Fit, p: FloatArray) -> tuple[FloatArray, FloatAr
         values = np.broadcast_to(p[:, None], (p.size, fit.y.size))
         rows = evaluate(fit.loaded, np.concatenate([fit.inputs, values]))
         return rows[0] - fit.y, rows[1:].T
-    jacobian = np.empty((fit.y.size, p.size))
-    residuals = -fit.y
-    with np.errstate(all="ignore"):
-        for k in range(p.size):
-            u = fit.inputs[k]
-            if fit.parts[k] == "cos":
-                residuals = residuals + np.cos(p[k] * u)
-                jacobian[:, k] = -u * np.sin(p[k] * u)
-            else:
-                value = np.exp(p[k] * u) if fit.parts[k] == "exp" else np.sqrt(p[k] * u)
-                residuals = residuals + value
-                jacobian[:, k] = (
-                    u * value if fit.parts[k] == "exp" else np.where(u == 0.0, 0.0, 0.5 * u / value)
-                )
-    return residuals, jacobian
+    rows = np.empty((1 + p.size, fit.y.size))
+    _named_rows(fit.codes, fit.largest, fit.inputs, fit.y, np.ascontiguousarray(p), rows)
+    return rows[0], rows[1:].T
