@@ -226,6 +226,13 @@ def test_cells_that_are_too_narrow_lose_mass_which_is_counted_and_said() -> None
     assert any("left the cells" in sentence for sentence in result.warnings)
 
 
+def test_cells_that_leave_out_a_part_of_the_initial_law_are_said_to() -> None:
+    result = evolve(w_min=0.3, w_max=3.0, models=["operator"], steps=5, walkers=2000, initial_min="none")
+    # Below 0.3 lies what is more than 0.2 / 0.175 standard deviations below the mean.
+    assert any("hold 0.873" in sentence for sentence in result.warnings)
+    assert "mean_z_operator" not in result.findings
+
+
 def test_paths_descend_the_mean_gradient() -> None:
     result = evolve(starts=[0.0, 1.5], models=["operator"], steps=5)
     w = np.array([0.0, 1.5])

@@ -44,6 +44,12 @@ class Asked:
     clipped: bool
 
     @property
+    def held(self) -> float:
+        """Share of the initial law that lies in the cells."""
+        below, up_to = self.law.cdf(self.edges[[0, -1]])
+        return float(up_to - below)
+
+    @property
     def parts(self) -> int:
         """Parts of a cell on which the exact chain is taken."""
         return parts_of(self.params)

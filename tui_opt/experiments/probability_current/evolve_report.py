@@ -71,6 +71,11 @@ def report(answer: Answer) -> Result:
         result.add_missing(f"final_mean_{model}", reason, unit="W")
         result.add_missing(f"final_sd_{model}", reason, unit="W")
         result.warn(reason)
+    if answer.question.held < 1.0 - MASS_WORTH_A_WARNING:
+        result.warn(
+            f"The cells hold {answer.question.held:.4g} of the initial law. The rest is left out by the models, not by "
+            "the walkers. Widen w_min and w_max, or leave them on auto."
+        )
     if answer.question.clipped:
         result.warn(
             f"Walkers diverge: the cells were cut at {edges[0]:.4g} and {edges[-1]:.4g}. Take a smaller "
@@ -160,7 +165,9 @@ def _add_errors(result: Result, answer: Answer, model: str, motion: Motion) -> N
             if not np.isfinite(away[worst]):
                 text += ": there are not walkers enough at any time"
             result.add_finding(finding, float(away[worst]), text, unit="W", stderr=float(chance[worst, i]))
-            if model == OPERATOR:
+            if model == OPERATOR and answer.question.held > 1.0 - MASS_WORTH_A_WARNING:
+                # Cells that mass has left and walkers, who may go anywhere, are no longer about the same.
+                away = np.where(motion.outside > MASS_WORTH_A_WARNING, np.nan, away)
                 _add_z(result, name, quantity, away, np.hypot(chance[:, i], motion.cell_errors[:, i]))
         elif exact is not None and model != OPERATOR:
             text = f"largest deviation of the {quantity} from the exact chain's over time"

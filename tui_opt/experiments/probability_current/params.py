@@ -75,7 +75,7 @@ def ordered_interval(params: Any) -> Iterable[Problem]:
     """The left end lies left of the right end, where both are numbers."""
     low, high = params.w_min, params.w_max
     if not isinstance(low, str) and not isinstance(high, str) and low >= high:
-        yield Problem("w_min", f"must be below w_max = {high:g}.", low)
+        yield Problem("w_min", f"must be below w_max = {high:g}, not {low:g}.", low)
 
 
 def named_once(params: Any) -> Iterable[Problem]:
@@ -140,7 +140,9 @@ class EvolveParams(Params):
 
 def _two_places(params: Any) -> Iterable[Problem]:
     if len(params.compare) not in (0, 2):
-        yield Problem("compare", "must be empty or have two places.", params.compare)
+        yield Problem(
+            "compare", f"must be empty or have two places, not {len(params.compare)}.", params.compare
+        )
 
 
 class EndStateParams(Params):
@@ -181,7 +183,9 @@ def _places_inside(params: Any) -> Iterable[Problem]:
     outside = [place for place in params.places if not params.w_min <= place <= params.w_max]
     if outside:
         yield Problem(
-            "places", f"must lie between w_min = {params.w_min:g} and w_max = {params.w_max:g}.", outside[0]
+            "places",
+            f"must lie between w_min = {params.w_min:g} and w_max = {params.w_max:g}, not at {outside[0]:g}.",
+            outside[0],
         )
 
 
@@ -246,7 +250,7 @@ def _two_axes(params: PlaneParams) -> Iterable[Problem]:
     for axis in ("w1", "w2"):
         low, high = getattr(params, f"{axis}_min"), getattr(params, f"{axis}_max")
         if not isinstance(low, str) and not isinstance(high, str) and low >= high:
-            yield Problem(f"{axis}_min", f"must be below {axis}_max = {high:g}.", low)
+            yield Problem(f"{axis}_min", f"must be below {axis}_max = {high:g}, not {low:g}.", low)
 
 
 def per_axis(value: float | tuple[float, ...]) -> tuple[float, float]:
