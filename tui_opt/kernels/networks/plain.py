@@ -1,0 +1,62 @@
+"""Outputs, loss and gradient of many networks as one writes them down: the form that everything fast is held to."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_opt.kernels.networks.layout import Layout
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+
+def outputs(layout: Layout, networks: FloatArray, x: FloatArray) -> FloatArray:
+    """What networks answer, [..., sample].
+
+    Args:
+        layout: their shape.
+        networks: [..., parameter].
+        x: [sample].
+    """
+    return _forward(layout, networks, x)[-1][..., 0]
+
+
+def activations(layout: Layout, networks: FloatArray, x: FloatArray) -> list[FloatArray]:
+    """Activations of every hidden layer, [..., sample, node]."""
+    return _forward(layout, networks, x)[1:-1]
+
+
+def loss(layout: Layout, networks: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+    """Mean squared error over the samples, [...]."""
+    return np.asarray(np.square(outputs(layout, networks, x) - y).mean(axis=-1))
+
+
+def loss_and_gradient(
+    layout: Layout, networks: FloatArray, x: FloatArray, y: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Mean squared error [...] and its gradient [..., parameter]; the slope of a ReLU at 0 is 0."""
+    values = _forward(layout, networks, x)
+    parts = layout.parts(networks)
+    gradient = np.empty_like(networks)
+    away = values[-1] - y[:, None]
+    error = 2.0 * away / x.size
+    for layer in range(layout.layers, -1, -1):
+        before = values[layer]
+        weights, biases = layout.slices[layer]
+        head = networks.shape[:-1]
+        gradient[..., weights] = (np.swapaxes(before, -1, -2) @ error).reshape(*head, -1)
+        gradient[..., biases] = error.sum(axis=-2)
+        if layer:
+            error = (error @ np.swapaxes(parts[layer][0], -1, -2)) * (before > 0)
+    return np.asarray(np.square(away[..., 0]).mean(axis=-1)), gradient
+
+
+def _forward(layout: Layout, networks: FloatArray, x: FloatArray) -> list[FloatArray]:
+    """Input, activations of every hidden layer, output: [..., sample, node]."""
+    values = [np.broadcast_to(x[:, None], (*networks.shape[:-1], x.size, 1))]
+    for number, (weights, biases) in enumerate(layout.parts(networks)):
+        z = values[-1] @ weights + biases[..., None, :]
+        values.append(z if number == layout.layers else np.maximum(z, 0.0))
+    return values
