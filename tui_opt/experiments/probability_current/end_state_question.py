@@ -10,7 +10,7 @@ from tui_opt.errors import ExperimentError
 from tui_opt.experiments.datapoints import FloatArray
 from tui_opt.experiments.pits import Question
 from tui_opt.experiments.probability_current.params import EndStateParams
-from tui_opt.experiments.probability_current.setting import OPERATOR, Setting, system_of
+from tui_opt.experiments.probability_current.setting import OPERATOR, Setting, require_order, system_of
 from tui_opt.kernels.callables import TermField
 from tui_opt.kernels.end_states import interval_of_law
 from tui_opt.kernels.fokker_planck_generator import Barrier
@@ -87,10 +87,7 @@ def asked(params: EndStateParams, ctx: Context) -> Asked:
 def _question(params: EndStateParams, setting: Setting) -> Question:
     low = SEARCHED[0] if params.w_min == "auto" else float(params.w_min)
     high = SEARCHED[1] if params.w_max == "auto" else float(params.w_max)
-    if not low < high:
-        raise ExperimentError(
-            f"w_min = {low:g} must lie below {high:g}: set w_max as well, or leave both on auto."
-        )
+    require_order(low, high)
     question = Question(setting.system, params.start, params.barrier, low, high)
     if params.barrier != "none" and sharpest_pit(question.points) is None:
         # The ends of the cells may leave out the minimum behind the barrier.
@@ -169,6 +166,7 @@ def _closed(params: EndStateParams, setting: Setting) -> Asked:
         margin = max(MARGIN * (hull.high - hull.low), LEAST_WIDTH * max(1.0, abs(start)))
         low = hull.low - margin if params.w_min == "auto" else low
         high = hull.high + margin if params.w_max == "auto" else high
+    require_order(low, high)
     if not low <= start <= high:
         raise ExperimentError(
             f"The start W = {start:.6g} lies outside the cells from {low:.6g} to {high:.6g}. Choose a start between "

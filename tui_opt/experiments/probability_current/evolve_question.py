@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tui_opt.errors import ExperimentError
 from tui_opt.experiments.datapoints import FloatArray
 from tui_opt.experiments.probability_current.params import EvolveParams
-from tui_opt.experiments.probability_current.setting import OPERATOR, Setting, system_of
+from tui_opt.experiments.probability_current.setting import OPERATOR, Setting, require_order, system_of
 from tui_opt.kernels.diffusion_reach import interval_of_diffusion
 from tui_opt.kernels.laws import TruncatedNormal
 from tui_opt.kernels.reach import CELLS, reachable
@@ -68,11 +67,7 @@ def asked(params: EvolveParams, ctx: Context) -> Asked:
     law = TruncatedNormal(params.initial_mean, params.initial_sd, least)
     times = np.unique(np.append(np.arange(0, params.steps, params.output_every), params.steps))
     low, high, clipped = _interval(params, setting, law, ctx)
-    if not low < high:
-        raise ExperimentError(
-            f"The cells would reach from {low:g} to {high:g}: w_min must be below w_max. Set both, or "
-            "leave both on auto."
-        )
+    require_order(low, high)
     edges = np.linspace(low, high, params.cells + 1)
     return Asked(setting, params, law, times.astype(np.float64), edges, clipped)
 

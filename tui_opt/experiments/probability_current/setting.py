@@ -8,6 +8,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
+from tui_opt.errors import ExperimentError
 from tui_opt.experiments.datapoints import FloatArray, System
 from tui_opt.kernels.callables import Check, TermField, unchecked
 from tui_opt.kernels.emit import specialise
@@ -30,6 +31,15 @@ WORTH_COMPILING = 5e8
 def system_of(losses: Sequence[str], gradients: Sequence[str]) -> System:
     """The datapoints by their gradients where any are given, else by their losses."""
     return System.from_gradients(gradients) if gradients else System.from_texts(losses)
+
+
+def require_order(low: float, high: float) -> None:
+    """Refuse ends of cells that are in the wrong order, as one given end and one found may be."""
+    if not low < high:
+        raise ExperimentError(
+            f"The cells would reach from {low:g} to {high:g}: w_min must be below w_max. Set both, or leave both on "
+            "auto."
+        )
 
 
 @dataclass(frozen=True)
