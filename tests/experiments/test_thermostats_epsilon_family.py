@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 
 import tui_opt
+from tui_opt.errors import CancelledError
+from tui_opt.experiments.thermostats.discrete_params import EpsilonFamilyParams
+from tui_opt.experiments.thermostats.epsilon_family import compute
 from tui_opt.experiments.thermostats.states import DUMB, SMART, Thermostat
 from tui_opt.result import Result
+from tui_opt.runner.context import Context, Silent
 from tui_opt.scenario_file import ScenarioFileError
 
 #: ε: entropy at t-1, adjusted, ratio, from an independent computation with many digits.
@@ -22,6 +26,16 @@ REFERENCE = {
     1e-8: (5.803623959e-7, 2.901811879e-7, 0.499999982797),
     1e-10: (7.132395198e-9, 3.566197598e-9, 0.499999999827),
 }
+
+
+class Shown(Silent):
+    """Keeps the partial results."""
+
+    def __init__(self) -> None:
+        self.partials: list[Result] = []
+
+    def partial(self, result: Result) -> None:
+        self.partials.append(result)
 
 
 def family(**params: object) -> Result:
@@ -140,6 +154,16 @@ def test_tables_of_one_s_own() -> None:
     alone = family(thermostat="custom", transitions={"on, a": "on, a"}, epsilon=0.1)
     assert math.isnan(value(alone, "limit_ratio"))
     assert "1 of 1 starts are certain: without entropy at t-1 there is no ratio." in alone.warnings
+
+
+def test_a_long_list_shows_what_it_has_and_can_be_stopped() -> None:
+    params = EpsilonFamilyParams.check({"epsilon": np.geomspace(1e-6, 0.5, 9).tolist()})
+    context = Context("thermostats/epsilon-family", recorder=(shown := Shown()))
+    compute(params, context)
+    assert len(shown.partials[0].arrays["ratio"].values) == 1
+    context.cancel()
+    with pytest.raises(CancelledError):
+        compute(params, context)
 
 
 def test_one_number_is_a_list_of_one() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _HERE = "tui_opt.experiments.thermostats"
 # Cost on the reference machine, one core: a state of one law, its exact entropy and its place in tables.
-_SECONDS_PER_STATE = 4e-4
+_SECONDS_PER_STATE = 2e-4
 _CYCLES = ("cycles", "fixed_points", "longest_cycle", "recurrent_states", "longest_transient")
 _GRAPH = ("graph_x", "graph_y", "cycle_x", "cycle_y", "transient_x", "transient_y")
 _SIZES = ("generalised_variance", "trace", "variance_room", "variance_machine")
