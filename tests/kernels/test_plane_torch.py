@@ -7,7 +7,7 @@ import pytest
 
 from tests.kernels.test_plane import affine, pit_gradients
 from tui_opt.kernels.plane import Box, advance, mean_and_covariance, normal_state, plane_operator, sgd_maps
-from tui_opt.kernels.plane_step import LIGHT
+from tui_opt.kernels.plane_cells import LIGHT
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -17,7 +17,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from tui_opt.kernels.callables import Check, FloatArray, require_temperature, unchecked
-from tui_opt.kernels.plane_step import BAND, LANES, MOMENTS, RIM, step_bands
+from tui_opt.kernels.plane_cells import BAND, LANES, MOMENTS, RIM
+from tui_opt.kernels.plane_step import step_bands
 
 PlaneField: TypeAlias = Callable[[FloatArray], FloatArray]
 """w[axis, n] -> value[j, axis, n], one pair per datapoint: gradients g_j, or maps f_j."""

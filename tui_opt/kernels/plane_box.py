@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from tui_opt.kernels.callables import Check, FloatArray, unchecked
 from tui_opt.kernels.plane import Box, PlaneField, PlaneOperator
+from tui_opt.kernels.plane_cells import RIM
 from tui_opt.kernels.plane_moving import CELLS, Ends, MovingLaw, box_of
-from tui_opt.kernels.plane_step import RIM
 
 TAIL: Final = 1e-12
 """Mass that may leave the box."""

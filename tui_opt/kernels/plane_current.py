@@ -22,7 +22,7 @@ import numpy as np
 
 from tui_opt.kernels.callables import FloatArray
 from tui_opt.kernels.plane import PlaneOperator, PlaneState, mean_and_covariance
-from tui_opt.kernels.plane_step import FORGOTTEN, RIM
+from tui_opt.kernels.plane_cells import FORGOTTEN, RIM
 
 FLAT: Final = 0.02
 """A law narrower than so many cells in some direction lies on a line or point: nothing can circulate."""

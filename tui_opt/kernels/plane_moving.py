@@ -22,7 +22,7 @@ from tui_opt.kernels.plane import (
     normal_state,
     plane_operator,
 )
-from tui_opt.kernels.plane_step import FORGOTTEN, MOMENTS, RIM
+from tui_opt.kernels.plane_cells import FORGOTTEN, MOMENTS, RIM
 
 Ends: TypeAlias = tuple[tuple[float | None, float | None], tuple[float | None, float | None]]
 """(low, high) per axis, a number where that end of a box is given and None where it is to be found."""

@@ -13,7 +13,7 @@ import torch
 
 from tui_opt.kernels.callables import Check, unchecked
 from tui_opt.kernels.plane import PlaneOperator, PlaneState
-from tui_opt.kernels.plane_step import (
+from tui_opt.kernels.plane_cells import (
     FARTHEST,
     FORGOTTEN,
     LIGHT,
