@@ -175,9 +175,9 @@ def test_the_objective_is_given_with_its_minimum():
 # --- what to beware of ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n", [6, 8, 12, 20])
+@pytest.mark.parametrize("n", [6, 12])
 def test_few_samples_are_enough_where_they_determine_the_parameters(n):
-    result = run(samples=n, seeds=4)
+    result = run(samples=n, seeds=3)
     assert value(result, "success_rate") == 1.0
 
 
@@ -295,9 +295,9 @@ def test_repetitions_do_not_depend_on_threads():
 
 
 def test_the_spread_is_the_bound():
-    result = run(samples=300, noise=0.5, seeds=40)
+    result = run(samples=300, noise=0.5, seeds=25)
     finding = result.findings["cramer_rao_ratio"]
-    assert finding.stderr == pytest.approx(1 / math.sqrt(80), rel=0.4)
+    assert finding.stderr == pytest.approx(1 / math.sqrt(50), rel=0.5)
     assert abs(finding.value - 1) < 4 * finding.stderr
     assert value(result, "variance_ratio") == pytest.approx(finding.value**2)
 

@@ -34,7 +34,7 @@ LEVELS = ((1 << 18, 20_000), (1 << 20, 1 << 18), (1 << 62, 1 << 62))
 """Rows that are scanned and rows on which candidates are refined; the next where the best does not stand out."""
 START_ROWS = 1_000
 KEPT_CANDIDATES = 6
-KEPT_ON_FEW = 24
+KEPT_ON_FEW = 16
 """Candidates that are refined, and on few rows, where the scan tells them apart less well."""
 FEW_ROWS = 100
 KEPT_STARTS = 3
@@ -269,7 +269,7 @@ class Searcher:
                     search.lead = lead
                     break
             for start in self.starts(few, at, search):
-                found = fit(rows, rows.y, start, self.linear, longest=longest, most_steps=60)
+                found = fit(rows, rows.y, start, self.linear, longest=longest, most_steps=30)
                 error = found.error / rows.count
                 ended.append((error if np.isfinite(error) else np.inf, found.values))
             ended.sort(key=_by_error)
