@@ -28,6 +28,7 @@ BUILT_IN: Mapping[str, str] = {
     "toy-sgd": "tui_opt.experiments.toy_sgd:SCENARIO",
     "probability-current": "tui_opt.experiments.probability_current:SCENARIO",
     "thermostats": "tui_opt.experiments.thermostats:SCENARIO",
+    "lorenz": "tui_opt.experiments.lorenz:SCENARIO",
     "own-system": "tui_opt.experiments.own_system:SCENARIO",
     "cos-fit": "tui_opt.experiments.cos_fit:SCENARIO",
     "ocr-localization": "tui_opt.experiments.ocr_localization:SCENARIO",

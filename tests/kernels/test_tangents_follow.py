@@ -87,7 +87,7 @@ def test_lanes_are_trajectories_of_their_own() -> None:
             np.testing.assert_allclose(getattr(together, name)[..., lane], getattr(alone, name), atol=1e-12)
 
 
-# Taylor series in many digits, independent of any Runge-Kutta scheme: t, Op(b), sign, Op(c), sign.
+# t, Op(b), sign, Op(c), sign of the continuous system, as `taylor` has them, independent of any Runge-Kutta scheme.
 REFERENCE = {
     0.8: [
         (0.5, -0.0270468609, 1, -0.6055426954, 1),
@@ -97,11 +97,11 @@ REFERENCE = {
         (10, -7.1889032871, 1, -7.4431611621, 1),
     ],
     28.0: [
-        (0.5, 0.4749827217, -1, -2.2666751911, 1),
-        (1, -1.5800519826, 1, 0.8502526770, 1),
-        (2, -4.2501427895, -1, -2.6292916166, -1),
-        (5, -9.4778513594, -1, -8.6787513311, 1),
-        (10, -17.6072713912, 1, -18.5801870188, -1),
+        (0.5, 0.4749827258, -1, -2.2666751912, 1),
+        (1, -1.5800519830, 1, 0.8502526960, 1),
+        (2, -4.2501427898, -1, -2.6292916193, -1),
+        (5, -9.4778513619, -1, -8.6787513308, 1),
+        (10, -17.6072714094, 1, -18.5801870237, -1),
     ],
 }
 
@@ -120,8 +120,52 @@ def test_stage_hold_converges_to_the_flow(rho: float, dt: float, tolerance: floa
         np.testing.assert_allclose(found.state[-1], [-4.9026875411, -3.7438729211, 24.6908581038], atol=1e-6)
 
 
+def taylor(rho: float, times: list[float]) -> list[tuple[list[float], list[float]]]:
+    """Op and sign of b and c (A = a, b perturbed) by Taylor series of order 16 in 28 digits, from (1, 1, 1)."""
+    order, step = 16, Decimal("0.02")
+    with localcontext() as context:
+        context.prec = 28
+        sigma, beta, drive, zero, one = Decimal(10), Decimal(8) / 3, Decimal(str(rho)), Decimal(0), Decimal(1)
+        now = [[one, one, one], [zero, one, zero], [zero, one, zero]]
+        found = []
+        for number in range(1, round(max(times) / 0.02) + 1):
+            (a, b, c), v, u = [[[x] for x in vector] for vector in now]
+            for k in range(order):
+
+                def product(p: list[Decimal], q: list[Decimal], k: int = k) -> Decimal:
+                    return sum((p[i] * q[k - i] for i in range(k + 1)), Decimal(0))
+
+                slopes = [
+                    sigma * (b[k] - a[k]),
+                    drive * a[k] - b[k] - product(a, c),
+                    product(a, b) - beta * c[k],
+                ]
+                for x, y, z in (v, u):
+                    slopes += [
+                        zero if x is u[0] else sigma * (y[k] - x[k]),
+                        drive * x[k] - y[k] - product(a, z) - product(c, x),
+                        product(b, x) + product(a, y) - beta * z[k],
+                    ]
+                for series, slope in zip((a, b, c, *v, *u), slopes, strict=True):
+                    series.append(slope / (k + 1))
+            now = [
+                [sum(t * step**k for k, t in enumerate(x)) for x in vector] for vector in ([a, b, c], v, u)
+            ]
+            if any(round(t / 0.02) == number for t in times):
+                ratios = [now[1][m] / now[2][m] for m in (1, 2)]
+                found.append(([float(-abs(r).ln()) for r in ratios], [math.copysign(1.0, r) for r in ratios]))
+    return found
+
+
+def test_references_by_taylor_series_in_many_digits() -> None:
+    for rho, rows in ((28.0, REFERENCE[28.0]), (0.8, REFERENCE[0.8][:2])):
+        for (ops, signs), row in zip(taylor(rho, [row[0] for row in rows]), rows, strict=True):
+            assert ops == pytest.approx([row[1], row[3]], abs=1e-10)
+            assert signs == [row[2], row[4]]
+
+
 def test_stage_hold_is_of_fourth_order_and_node_hold_of_first() -> None:
-    exact = -4.2501427895
+    exact = -4.2501427898
 
     def error(dt: float, rule: Any) -> float:
         found = follow(lorenz_tape(), question(round(2 / dt), dt, rule=rule))

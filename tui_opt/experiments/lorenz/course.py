@@ -69,7 +69,7 @@ def warn_of_divergence(result: Result, step: int | None, dt: float) -> None:
     """Say where W leaves the finite numbers."""
     if step is not None:
         text = (
-            f"W leaves the finite numbers at t = {step * dt:g}: the steps are too large for this system. "
-            "Take a smaller dt, or rk4."
+            f"W leaves the finite numbers at t = {step * dt:g}: the system runs away, or the steps are too large. "
+            "Look whether a smaller dt changes that."
         )
         result.add_finding("diverged_at", step * dt, text, kind="warning")

@@ -112,12 +112,14 @@ def estimate(values: FloatArray) -> Estimate:
     return Estimate(float(values.mean()), max(errors) if max(values.shape) > 1 else math.nan)
 
 
-def exact_rate(lorenz: Lorenz, held: tuple[int, ...], perturbed: int, measured: int) -> float | None:
+def exact_rate(
+    lorenz: Lorenz, held: tuple[int, ...], perturbed: int, measured: int, start: tuple[float, ...]
+) -> float | None:
     """The rate of Y-W at the measured node where it is known without averaging; None elsewhere.
 
-    A node that only decays has its own rate. With b held, a drives c: the slower of both is seen in c. With c held,
-    (a, b) is a solution of the linear equation that the tangent obeys, so on a bounded orbit the tangent stays bounded
-    too and does not vanish: 0, where the orbit does not end at the origin.
+    A node that is free alone decays at its own rate. With b held, a drives c, and the slower of both is seen in c.
+    With c held, (a, b) solves the linear equation that the tangent obeys: on an orbit that stays bounded and away from
+    the axis a = b = 0, the tangent neither grows nor vanishes, and its rate is 0. So it is for rho > 1.
     """
     rate = {0: -lorenz.sigma, 1: -1.0, 2: -lorenz.beta}
     if measured in held or perturbed not in relevant(held, measured):
@@ -126,6 +128,9 @@ def exact_rate(lorenz: Lorenz, held: tuple[int, ...], perturbed: int, measured: 
         return rate[measured]
     if held == (1,):
         return rate[0] if measured == 0 else (rate[2] if perturbed == 2 else max(rate[0], rate[2]))
+    usual = lorenz.rho > 1.0 and lorenz.sigma > 0.0 and lorenz.beta > 0.0
+    if held == (2,) and usual and (start[0] != 0.0 or start[1] != 0.0):
+        return 0.0
     return None
 
 
@@ -145,7 +150,7 @@ def _result(
     result.add_array("held_rate_mean", running[1], ("t",), unit="1/t", text="rate of Y-W so far")
     mean = _running(op)
     result.add_array("op_rate_mean", mean, ("t",), unit="1/t", text="Op / t so far, over all trajectories")
-    exact = exact_rate(lorenz, asked.held, asked.perturbed, asked.measured)
+    exact = exact_rate(lorenz, asked.held, asked.perturbed, asked.measured, params.initial)
     _add_band(result, op, mean)
     if course is not None:
         _add_course(result, params, course)
@@ -206,26 +211,26 @@ def _add_findings(
     held_error = (
         abs(float(free[:number].sum(axis=0).mean()) - lorenz.held_trace(asked.held)) if asked.held else 0.0
     )
-    if params.hold == "node":
-        held_error = 0.0  # its bias is what one wants to see
+    # Steps of Euler, or holding at the end of steps, are systems of their own, whose rates are what is asked for.
+    as_flow = params.integrator == "rk4"
+    in_error = steps_error if as_flow else 0.0
+    held_in_error = held_error if as_flow and params.hold == "stage" else 0.0
     exponents = sorted((estimate(x) for x in full), key=lambda e: -e.value)
     for k, e in enumerate(exponents, start=1):
         text = f"Lyapunov exponent {k}: mean over {params.trajectories} trajectories of {params.duration:g}"
-        result.add_finding(
-            f"lyapunov_{k}", e.value, text, unit="1/t", stderr=math.hypot(e.stderr, steps_error)
-        )
+        result.add_finding(f"lyapunov_{k}", e.value, text, unit="1/t", stderr=math.hypot(e.stderr, in_error))
     x, y = estimate(full[0]), estimate(held)
     result.add_finding(
         "free_rate", x.value, f"rate at which a change of {params.perturbed} grows where A reacts", unit="1/t",
-        stderr=math.hypot(x.stderr, steps_error),
+        stderr=math.hypot(x.stderr, in_error),
     )  # fmt: skip
     if math.isfinite(y.value):
         text = f"rate at which a change of {params.perturbed} grows in {params.measured} with A held"
-        result.add_finding("held_rate", y.value, text, unit="1/t", stderr=math.hypot(y.stderr, held_error))
+        result.add_finding("held_rate", y.value, text, unit="1/t", stderr=math.hypot(y.stderr, held_in_error))
         op = estimate(held - full[0])
         text = "Op / t after a long time: the rate with A held less the rate without"
         result.add_finding(
-            "op_rate", op.value, text, unit="1/t", stderr=math.hypot(op.stderr, steps_error, held_error)
+            "op_rate", op.value, text, unit="1/t", stderr=math.hypot(op.stderr, in_error, held_in_error)
         )
     else:
         why = f"Nothing of a change of {params.perturbed} reaches {params.measured} with A held: Comp is infinite."
@@ -235,7 +240,7 @@ def _add_findings(
     if exact is not None:
         text = "the rate with A held as the equations give it, without averaging"
         result.add_finding("held_rate_exact", exact, text, unit="1/t")
-    _add_conditional(result, asked, free, held_error)
+    _add_conditional(result, asked, free, held_error, held_in_error)
     values = [e.value for e in exponents]
     result.add_finding(
         "dimension", kaplan_yorke(values), "Kaplan and Yorke's dimension of what the orbit fills"
@@ -246,7 +251,9 @@ def _add_findings(
     )
 
 
-def _add_conditional(result: Result, asked: RateQuestion, free: FloatArray, held_error: float) -> None:
+def _add_conditional(
+    result: Result, asked: RateQuestion, free: FloatArray, held_error: float, in_error: float
+) -> None:
     number = min(2, 3 - len(asked.held))
     if not asked.held:
         return
@@ -254,7 +261,7 @@ def _add_conditional(result: Result, asked: RateQuestion, free: FloatArray, held
     for k, e in enumerate(found, start=1):
         text = f"conditional exponent {k}: of the free nodes, with A held"
         result.add_finding(
-            f"conditional_{k}", e.value, text, unit="1/t", stderr=math.hypot(e.stderr, held_error)
+            f"conditional_{k}", e.value, text, unit="1/t", stderr=math.hypot(e.stderr, in_error)
         )
     text = "sum of the conditional exponents less the trace of the free nodes"
     result.add_finding("held_trace_error", held_error, text, unit="1/t", kind="accuracy")

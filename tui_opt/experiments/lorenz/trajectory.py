@@ -97,7 +97,10 @@ def _add_equilibria(result: Result, params: TrajectoryParams, last: FloatArray) 
     stable = sum(e.kind == "stable" for e in found)
     result.add_finding("stable_equilibria", stable, "stable ones; the others are saddles or unstable")
     in_steps = sum(bool(np.all(np.abs(e.multipliers) < 1)) for e in found)
-    text = f"states at rest that are stable under steps of {params.integrator} with dt = {params.dt:g}"
+    steps = f"steps of {params.integrator} with dt = {params.dt:g}"
+    text = f"states at rest that are stable under {steps}"
+    if in_steps != stable:
+        text = f"Under {steps}, {in_steps} states at rest are stable; in continuous time, {stable}. Take a smaller dt."
     result.add_finding("stable_in_steps", in_steps, text, kind="finding" if in_steps == stable else "warning")
     lost = hopf_rho(lorenz_of(params))
     result.add_finding("stability_lost_at", lost, "rho above which C+ and C- are unstable in continuous time")
