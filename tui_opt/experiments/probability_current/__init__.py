@@ -308,7 +308,13 @@ PLANE = Experiment(
     ),
     headline=("mean_error_operator", "sd_error_operator", "circulation", "mass_error_operator"),
     devices=("cuda", "cpu"),
-    warm={"steps": 4, "output_every": 2, "cells": 32, "walkers": 1100},
+    warm={
+        "losses": ["W1^2+W2^2", "W1^2+W2^2-W1"],
+        "steps": 4,
+        "output_every": 2,
+        "cells": 32,
+        "walkers": 1100,
+    },
 )
 
 SCENARIO = Scenario(
