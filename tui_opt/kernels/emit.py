@@ -13,19 +13,16 @@ was measured to be slower by half.
 from __future__ import annotations
 
 import hashlib
-import importlib.abc
-import importlib.util
-import os
-import sys
-import tempfile
-import threading
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from types import ModuleType
+from typing import Final
 
 import numpy as np
 
 from tui_opt.kernels import lanes, philox, walkers
+from tui_opt.kernels.emitted import load_module
 from tui_opt.kernels.lanes import LANES
 from tui_opt.kernels.tape import UNARY_OPS, TapeLike, check
 from tui_opt.kernels.walkers import FloatArray, IntArray, check_walkers
@@ -132,27 +129,14 @@ def emit(tape: TapeLike) -> str:
 def load(source: str, directory: Path) -> Kernel:
     """The compiled kernel of `source`, which `emit` wrote; compiled once per directory and processor.
 
-    The module is kept as `walkers_<hash>.py` with the compiler's cache beside it. What is executed is
-    `source` itself: a file with other content is replaced, never run. The directory must be the user's own,
-    since the compiler trusts its cache files there.
+    The module is kept as `walkers_<hash>.py`, as `load_module` says.
     """
-    name = f"walkers_{hashlib.sha256(source.encode()).hexdigest()[:32]}"
-    path = directory.resolve() / f"{name}.py"
-    with _LOADING:
-        kernel = _LOADED.get(path)
-        if kernel is None:
-            _write(path, source.encode())
-            kernel = _LOADED[path] = _checked(_import(name, path, source.encode()).first_passage)
-    return kernel
+    return _kernel_of(load_module(source, directory, "walkers"))
 
 
 def specialise(tape: TapeLike, directory: Path) -> Kernel:
     """A compiled `first_passage` for the gradients on `tape`, cached in `directory`."""
     return load(emit(tape), directory)
-
-
-_LOADING: Final = threading.Lock()
-_LOADED: Final[dict[Path, Kernel]] = {}
 
 
 class _Stages:
@@ -313,7 +297,10 @@ def _kernels_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def _checked(compiled: Callable[..., None]) -> Kernel:
+@cache
+def _kernel_of(module: ModuleType) -> Kernel:
+    compiled = module.first_passage
+
     def first_passage(
         w: FloatArray,
         passage_step: IntArray,
@@ -330,47 +317,3 @@ def _checked(compiled: Callable[..., None]) -> Kernel:
         compiled(w, passage_step, first_walker, first_step, steps, temperature, barrier, direction, bits)
 
     return first_passage
-
-
-class _Verified(importlib.abc.SourceLoader):
-    """Imports bytes we hold under the path where they stand, and reads no other file."""
-
-    def __init__(self, path: Path, content: bytes) -> None:
-        self._path = path
-        self._content = content
-
-    def get_filename(self, fullname: str) -> str:
-        return str(self._path)
-
-    def get_data(self, path: str | bytes) -> bytes:
-        if str(path) != str(self._path):
-            raise OSError("only the verified source is read; there is no bytecode file")
-        return self._content
-
-
-def _import(name: str, path: Path, content: bytes) -> Any:
-    specification = importlib.util.spec_from_loader(name, _Verified(path, content))
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module  # where the compiler looks for it when it reads its cache
-    specification.loader.exec_module(module)
-    return module
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Put `content` at `path` unless it is there; a reader sees the whole file or none of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        if path.is_file() and path.read_bytes() == content:
-            return  # untouched: a new modification time would make the compiler's cache stale
-    except OSError:
-        pass
-    handle, temporary = tempfile.mkstemp(prefix=path.stem, suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -1,0 +1,101 @@
+"""Networks in lanes against plain steps in double precision, on layouts that compile quickly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tui_opt.kernels.networks.lanes import LANES, Crowd, Rule, Trainer
+from tui_opt.kernels.networks.layout import Layout
+from tui_opt.kernels.networks.plain import loss, loss_and_gradient
+
+FloatArray = NDArray[np.float64]
+
+SMALL = Layout(2, 3)
+X = np.linspace(-1, 1, 21)
+Y = np.abs(X) - 0.3 * X
+
+
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
+    return Trainer(SMALL, X, Y, tmp_path_factory.mktemp("kernels"))
+
+
+def networks(number: int = LANES + 5, seed: int = 0) -> FloatArray:
+    drawn = np.random.default_rng(seed).normal(0, 0.7, (number, SMALL.size))
+    return drawn.astype(np.float32).astype(np.float64)
+
+
+def plain_steps(start: FloatArray, rule: Rule, steps: int) -> FloatArray:
+    """The optimizers as their papers have them, in double precision."""
+    w, first, second = start.copy(), np.zeros_like(start), np.zeros_like(start)
+    for t in range(1, steps + 1):
+        _, g = loss_and_gradient(SMALL, w, X, Y)
+        if rule.optimizer == "gd":
+            w -= rule.rate * g
+        elif rule.optimizer == "momentum":
+            first = rule.momentum * first - rule.rate * g
+            w += first
+        elif rule.optimizer == "adadelta":
+            first = rule.rho * first + (1 - rule.rho) * g * g
+            move = g * np.sqrt((second + rule.epsilon) / (first + rule.epsilon))
+            w -= rule.rate * move
+            second = rule.rho * second + (1 - rule.rho) * move * move
+        else:
+            first = rule.beta1 * first + (1 - rule.beta1) * g
+            second = rule.beta2 * second + (1 - rule.beta2) * g * g
+            root = np.sqrt(second / (1 - rule.beta2**t)) + rule.epsilon
+            w -= rule.rate * first / (1 - rule.beta1**t) / root
+    return w
+
+
+def test_loss_and_gradient_are_the_plain_ones(trainer: Trainer) -> None:
+    start = networks()
+    losses, gradients = trainer.loss_and_gradient(start.astype(np.float32))
+    expected, slopes = loss_and_gradient(SMALL, start, X, Y)
+    assert np.allclose(losses, expected, rtol=2e-6)
+    error = np.linalg.norm(gradients - slopes, axis=1) / np.linalg.norm(slopes, axis=1)
+    assert error.max() < 2e-6
+
+
+RULES = [Rule("gd", 0.05), Rule("momentum", 0.02), Rule("adadelta", 1.0), Rule("adam", 0.01)]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.optimizer)
+def test_steps_are_the_plain_ones(trainer: Trainer, rule: Rule) -> None:
+    start, steps = networks(), 60
+    crowd = Crowd.beginning(start, rule.optimizer)
+    trainer.train(crowd, rule, steps)
+    expected = plain_steps(start, rule, steps)
+    assert np.abs(expected - start).max() > 0.05
+    away = np.abs(crowd.networks - expected).max(axis=1)
+    assert np.median(away) < 2e-5
+    losses = loss(SMALL, crowd.networks.astype(np.float64), X, Y), loss(SMALL, expected, X, Y)
+    assert np.median(np.abs(losses[0] / losses[1] - 1)) < 1e-5
+
+
+def test_a_network_does_not_depend_on_its_neighbours_or_on_how_steps_are_cut(trainer: Trainer) -> None:
+    start, rule = networks(), Rule("adam", 0.01)
+    whole, parts = Crowd.beginning(start, "adam"), Crowd.beginning(start, "adam")
+    trainer.train(whole, rule, 40)
+    for part in (slice(7, None), slice(0, 7)):
+        parts.steps = 0
+        for steps in (1, 14, 25):
+            trainer.train(parts, rule, steps, part=part)
+            parts.steps += steps
+    assert np.array_equal(parts.networks, whole.networks)
+    assert np.array_equal(parts.state, whole.state)
+
+
+def test_losses_are_those_before_the_last_step(trainer: Trainer) -> None:
+    start = networks()
+    losses = trainer.train(Crowd.beginning(start, "gd"), Rule("gd", 0.01), 1)
+    assert np.allclose(losses, loss(SMALL, start, X, Y), rtol=2e-6)
+
+
+def test_networks_that_are_too_large_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="too large for lanes"):
+        Trainer(Layout(10, 10), X, Y, tmp_path)
