@@ -30,8 +30,8 @@ $(VENV)/.installed-dev: $(PROJECT) | $(BIN)/python
 test: dev ## the ordinary suite
 	$(BIN)/python -m pytest -n $(XDIST) --dist loadgroup
 
-test-slow: dev ## long statistics and long faults
-	$(BIN)/python -m pytest -n $(XDIST) --dist loadgroup -m slow
+test-slow: dev ## long statistics, long faults, and all examples of what is true of any input
+	$(BIN)/python -m pytest -n $(XDIST) --dist loadgroup -m 'slow or hypothesis' --hypothesis-profile thorough
 
 check: dev ## format, lint, types, import rules
 	$(BIN)/ruff format --check .

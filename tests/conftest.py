@@ -9,10 +9,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from tests.compiling import compile_a_share
 from tests.forking import Forks, serving
 from tui_opt import scenario
 
@@ -25,13 +27,33 @@ sys.path.insert(0, str(PLUGIN))  # so that tests can import the example when the
 # It must be said before the first test module imports numba.
 os.environ.setdefault("NUMBA_CACHE_DIR", "")
 
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell the processes of pytest-xdist whether all tests are wanted."""
+    node.workerinput["all_tests"] = node.config.args_source is pytest.Config.ArgsSource.TESTPATHS
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Share what is to be compiled before the first test module is imported."""
+    told = getattr(config, "workerinput", {})
+    if told.get("all_tests"):
+        compile_a_share(int(told["workerid"].removeprefix("gw")), told["workercount"])
+
+
 # A job in the background ignores SIGINT, and so would all it starts: Ctrl-C could not be tested.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says nothing about whether it is right.
-settings.register_profile("optexplore", deadline=None)
+settings.register_profile("optexplore", deadline=None, max_examples=25)
+settings.register_profile("thorough", deadline=None, max_examples=100)  # what make test-slow asks for
 settings.load_profile("optexplore")
+
+
+def examples(many: int) -> int:
+    """So many examples in `make test-slow`, and a quarter of them in the ordinary suite."""
+    return max(3, many * settings().max_examples // 100)
 
 
 def write_plugin_metadata(folder: Path, entry_points: dict[str, str], name: str = "example") -> None:

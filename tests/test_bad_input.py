@@ -19,7 +19,7 @@ import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import DROP, SCATTER, Cli
+from tests.conftest import DROP, SCATTER, Cli, examples
 from tui_opt import cli as command
 from tui_opt.expectations import VERDICTS
 from tui_opt.param_spec import ParamSpec
@@ -65,9 +65,11 @@ def experiments() -> list[tuple[Scenario, Experiment]]:
 
 
 @st.composite
-def bases(draw: st.DrawFn) -> tuple[Experiment, Document]:
-    """A good file with every parameter written out."""
-    scenario, experiment = draw(st.sampled_from(experiments()))
+def bases(draw: st.DrawFn, with_findings: bool = False) -> tuple[Experiment, Document]:
+    """A good file with every parameter written out, of an experiment that declares findings where they matter."""
+    scenario, experiment = draw(
+        st.sampled_from([(s, e) for s, e in experiments() if e.findings or not with_findings])
+    )
     params = experiment.params().plain()
     document = {
         "scenario": scenario.name,
@@ -91,9 +93,9 @@ def misspellings(word: str) -> st.SearchStrategy[str]:
 
 @st.composite
 def misspelt(draw: st.DrawFn) -> Mutation:
-    experiment, document = draw(bases())
-    names = list(experiment.params.specs())
     place = draw(st.sampled_from(["", "params", "sweep", "expect"]))
+    experiment, document = draw(bases(with_findings=place == "expect"))
+    names = list(experiment.params.specs())
     known = {
         "": list(KEYS),
         "params": names,
@@ -111,17 +113,35 @@ def misspelt(draw: st.DrawFn) -> Mutation:
     return tomli_w.dumps(document), f"{place}.{wrong}"
 
 
-#: values no parameter takes, whatever its kind.
-NEVER = st.one_of(
-    st.just(date(2020, 1, 1)),
-    st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=3),
-    st.lists(st.lists(st.integers(), min_size=1, max_size=2), min_size=1, max_size=3),
-    st.lists(st.just(date(2020, 1, 1)), min_size=1, max_size=3),
-)
+DATES = st.just(date(2020, 1, 1))
+TABLES = st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=3)
+ROWS = st.lists(st.lists(st.integers(), min_size=1, max_size=2), min_size=1, max_size=3)
+#: values no parameter takes that is neither a table nor rows.
+NEVER = st.one_of(DATES, TABLES, ROWS, st.lists(DATES, min_size=1, max_size=3))
+
+
+def wrong_entries(spec: ParamSpec) -> st.SearchStrategy[Any]:
+    """Values of the wrong type for a table of names or for rows of numbers."""
+    wrong: list[st.SearchStrategy[Any]] = [
+        DATES,
+        st.integers(),
+        st.text(max_size=5),
+        st.lists(DATES, min_size=1),
+    ]
+    if spec.form == "pairs":
+        wrong += [ROWS, st.dictionaries(st.text(max_size=5), DATES, min_size=1, max_size=3)]
+    else:
+        wrong += [TABLES, st.lists(st.integers(), min_size=1, max_size=3), st.just([[1], [1, 2]])]
+        wrong += [st.lists(st.lists(DATES, min_size=1), min_size=1, max_size=3), st.just([[math.nan]])]
+    if spec.least:
+        wrong.append(st.just({} if spec.form == "pairs" else []))
+    return st.one_of(wrong)
 
 
 def wrong_values(spec: ParamSpec) -> st.SearchStrategy[Any]:
     """Values of the wrong type, out of bounds, or not finite for one parameter."""
+    if spec.form != "values":
+        return wrong_entries(spec)
     wrong: list[st.SearchStrategy[Any]] = [NEVER]
     if spec.kind in ("real", "integer"):
         bad: list[Any] = [math.nan, math.inf, -math.inf, 10**400, -(10**400), True, "much", "W"]
@@ -216,7 +236,7 @@ def wrong_head(draw: st.DrawFn) -> Mutation:
 
 @st.composite
 def wrong_expectation(draw: st.DrawFn) -> Mutation:
-    experiment, document = draw(bases())
+    experiment, document = draw(bases(with_findings=True))
     good = {"finding": experiment.findings[0], "value": 1.0}
     numbers = st.sampled_from(["1", True, 10**400, [], {}])
     key, values = draw(
@@ -274,17 +294,18 @@ MUTATIONS = {
 }
 
 
+@pytest.mark.hypothesis  # so that make test-slow, where the examples are many, finds it
 @pytest.mark.parametrize(
-    ("kind", "examples"),
+    ("kind", "many"),
     [
         ("misspelt", 300), ("wrong parameter", 800), ("wrong axis", 400), ("wrong head", 200),
         ("wrong expectation", 200), ("broken TOML", 200), ("not text", 50),
     ],
 )  # fmt: skip
-def test_a_spoiled_file_is_refused_with_its_key(kind: str, examples: int, runs: Path, tmp_path: Path) -> None:
+def test_a_spoiled_file_is_refused_with_its_key(kind: str, many: int, runs: Path, tmp_path: Path) -> None:
     path = tmp_path / "spoiled.toml"
 
-    @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(many), suppress_health_check=list(HealthCheck))
     @given(MUTATIONS[kind])
     def check(mutation: Mutation) -> None:
         content, key = mutation
@@ -296,7 +317,7 @@ def test_a_spoiled_file_is_refused_with_its_key(kind: str, examples: int, runs: 
     check()
 
 
-@settings(max_examples=200, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(200), suppress_health_check=list(HealthCheck))
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_arbitrary_bytes_are_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     folder = tmp_path_factory.getbasetemp()

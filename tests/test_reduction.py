@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from tui_opt.drawn import value_range
 from tui_opt.figure import (
     Axis,
@@ -240,7 +241,7 @@ def test_points_too_dense_for_error_bars_say_so() -> None:
     assert all("too dense for their error bars" in text for text in said)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     st.integers(0, 10_000),
     st.sampled_from(["line", "path", "scatter", "band", "histogram", "heatmap", "density"]),

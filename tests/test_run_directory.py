@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from tui_opt.errors import StoreError
 from tui_opt.figure import Axis, Figure, Line, Ref
 from tui_opt.result import Result
@@ -305,7 +306,7 @@ def test_a_missing_archive_is_said_so(done: RunDirectory) -> None:
         done.result()
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_archive_is_refused_or_its_numbers_are_right(
     done: RunDirectory, data: st.DataObject

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from tui_opt.expressions import ExpressionError, parse
 from tui_opt.expressions.arithmetic import SCALAR
 from tui_opt.expressions.functions import FUNCTIONS
@@ -188,7 +189,7 @@ def test_unusable_variables_are_refused(names: list[str]) -> None:
 PIECES = [*"WV0123456789.eE+-*/^(), |²θ\n_=<'\"[]{}#\\:@!~%&;\0", "**", "exp(", "max(", "lambda ", "1j", "if"]
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=30).map("".join)))
 def test_any_text_is_an_expression_or_an_expression_error(text: str) -> None:
     try:
@@ -232,7 +233,7 @@ def _grown(inner: st.SearchStrategy[tuple[str, float]]) -> st.SearchStrategy[tup
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.recursive(_leaves(), _grown, max_leaves=8))
 def test_random_trees_have_the_value_of_an_independent_evaluation(tree: tuple[str, float]) -> None:
     text, expected = tree

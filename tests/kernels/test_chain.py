@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from tui_opt.kernels.affine import AffineMaps, affine_maps
 from tui_opt.kernels.chain import (
     ABOVE,
@@ -81,7 +82,7 @@ def test_rows_against_sampled_images(edges, temperature):
         assert np.sum(np.abs(cdf - sampled) * width) < 1.01 * width.max()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.integers(20, 400), st.floats(0.1, 0.9), st.booleans())
 def test_moments_of_contractions_are_exact_on_any_cells(cells, temperature, equal):
     edges = np.linspace(-3.2, 6, cells + 1) if equal else uneven(cells, -3.2, 6)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from tests.kernels.fokker_planck_systems import (
     contracting_curvatures,
     contracting_gradients,
@@ -27,7 +28,7 @@ def constant(value):
     return lambda w: np.full(w.shape, value)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.floats(0.001, 2.0), st.integers(3, 60), st.sampled_from(list(MODELS)), st.integers(0, 2**32 - 1))
 def test_columns_sum_to_zero_and_rates_are_positive(temperature, cells, name, seed):
     edges = np.cumsum(0.01 + np.random.default_rng(seed).random(cells + 1)) - 2

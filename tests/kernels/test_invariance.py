@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from tui_opt.kernels.invariance import absorbing_barrier, invariant_hull, reachable_interval
 
 PIT, BARRIER = 1.0074533029460346, 1.1959565136502517
@@ -63,7 +64,7 @@ def test_no_barrier_where_steps_come_back():
     assert (2.7 - 2.0 * pair_gradients(np.array([2.7]))).min() < BARRIER
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=examples(8))
 @given(st.floats(0.02, 0.35), st.floats(0.01, 0.3))
 def test_quartic_double_well_with_additive_noise(noise, temperature):
     # All datapoints push to the right where W^3 - W + a < 0: beyond the middle root.

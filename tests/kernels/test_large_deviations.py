@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
+from tests.conftest import examples
 from tui_opt.kernels.large_deviations import (
     barrier_exponent,
     fit_line,
@@ -50,7 +51,7 @@ def test_exponents_do_not_depend_on_the_direction_of_the_exit():
         assert a == pytest.approx(b, rel=1e-12)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(st.floats(-50, 50), min_size=2, max_size=7))
 def test_root_satisfies_its_equation(values):
     g = np.where(np.abs(values) < 1e-6, 0.0, values)

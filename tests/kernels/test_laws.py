@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from tests.conftest import examples
 from tui_opt.kernels.laws import (
     TruncatedNormal,
     cdf_on_cells,
@@ -83,7 +84,7 @@ def test_a_cut_above_the_mean_is_a_law_like_any_other(cut):
     assert added > 0
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.integers(8, 900), st.floats(0.1, 0.6), st.floats(0.05, 0.3), st.floats(0, 0.3), st.booleans())
 def test_cells_keep_mean_and_variance(cells, mean, sd, least, equal):
     law = TruncatedNormal(mean, sd, least)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
+from tests.conftest import examples
 from tui_opt.kernels.gradient_flow import flow
 from tui_opt.kernels.one_step import effective_gradients, own_gradients, updated
 from tui_opt.kernels.tabulated import tabulate
@@ -96,7 +97,7 @@ def test_places_at_rest_and_places_without_a_gradient():
     assert np.isnan(flow(cubic, np.array([np.nan]), 1.0)).all()
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=examples(8))
 @given(st.floats(0.01, 1.0), st.floats(0.01, 1.0), st.floats(-3, 4))
 def test_flows_add_up_and_keep_the_order(first, second, start):
     w = np.array([start, start + 0.01])

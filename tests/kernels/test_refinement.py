@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from tests.kernels.fokker_planck_systems import (
     contracting_curvatures,
     contracting_gradients,
@@ -26,7 +27,7 @@ def pair(temperature, model=ITO):
     return fokker_planck(model, pair_gradients, pair_curvatures, temperature)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.floats(0.001, 1.0), st.integers(10, 300), st.sampled_from(list(MODELS)), st.floats(-3, 0.9))
 def test_refined_cells_are_nested_and_change_gradually(temperature, cells, name, low):
     base = np.linspace(low, 3.1, cells + 1)

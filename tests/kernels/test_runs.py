@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from tui_opt.kernels.runs import mean_wait, run_length, run_probability
 
 
@@ -32,7 +33,7 @@ def outer_term(w):
     return 2 * (w - 2) * np.exp(-((w - 2) ** 2))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.integers(1, 8), st.integers(0, 60), st.integers(2, 5))
 def test_against_rational_arithmetic(length, draws, datapoints):
     exact = float(exact_probability(length, draws, Fraction(1, datapoints)))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from tui_opt.kernels.stationary import Pit, StationaryPoint, minima, sharpest_pit, stationary_points
 
 
@@ -161,7 +162,7 @@ def test_a_pole_hides_nothing():
         assert low * high < 0
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.floats(3.0, 5000.0), st.floats(3.0, 5000.0), st.floats(6.0, 50.0), st.sampled_from([-1, 1]))
 def test_points_survive_a_wider_interval_and_a_distant_pole(left, right, pole, side):
     found = stationary_points(
@@ -175,7 +176,7 @@ def test_points_survive_a_wider_interval_and_a_distant_pole(left, right, pole, s
     assert [p.kind for p in near] == ["minimum", "maximum", "minimum"]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.floats(-0.9, 0.9), st.floats(0.01, 3.0), st.sampled_from([-1.0, 1.0]))
 def test_a_kink_is_found_wherever_it_lies(place, bend, sign):
     # L = sign (|W - place| + bend (W - place)^2).

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from tui_opt.expressions import Instruction, Tape, assemble, parse
 from tui_opt.expressions.functions import BINARY, UNARY
 from tui_opt.expressions.tape import run
@@ -75,7 +76,7 @@ TEXTS = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(st.lists(TEXTS, min_size=1, max_size=3))
 def test_random_expressions_agree_with_their_values(texts: list[str]) -> None:
     expressions = [parse(text, ["W", "V"]) for text in texts]

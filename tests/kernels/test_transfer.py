@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from tui_opt.kernels.transfer import (
     ABSORBED,
     LOST,
@@ -59,7 +60,7 @@ def test_entries_against_brute_force(gradients, side, temperature):
     np.testing.assert_allclose(table, dense_oracle(gradients, temperature, edges, side), atol=4 / 800 + 2e-3)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.floats(0.001, 3.0), st.integers(8, 60), st.floats(0.9, 1.1))
 def test_rows_sum_to_one_exactly_and_nothing_is_negative(temperature, cells, start):
     operator = transfer_operator(pair_gradients, temperature, start, BARRIER, cells)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from tui_opt.expressions import Expression, assemble, parse
 from tui_opt.kernels.lanes import LANES
 from tui_opt.kernels.tape import Program
@@ -91,7 +92,7 @@ def test_the_escape_probability_of_a_hundred_steps() -> None:
     assert abs((passage_step > 0).mean() - 0.49718) < 4 * math.sqrt(0.25 / n)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15))
 @given(
     st.lists(st.integers(0, 700), max_size=4),
     st.lists(st.integers(0, 300), max_size=5),

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from tests.conftest import examples
 from tui_opt.figure import (
     Axis,
     Band,
@@ -410,7 +411,7 @@ def axes(draw: st.DrawFn) -> Axis:
     return Axis(label=draw(LABEL), unit=draw(LABEL), scale=scale, low=draw(limit), high=draw(limit))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120))
 @given(
     st.lists(layers(), max_size=4),
     axes(),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from tui_opt.render.dither import dither
 from tui_opt.resolution import (
     bins,
@@ -131,7 +132,7 @@ def test_points_are_counted_once_each(seed: int, n: int) -> None:
     assert (point_counts(u, v, 5, 3) == oracle).all()
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.integers(0, 1000))
 def test_a_path_takes_the_cells_it_passes(seed: int) -> None:
     """Against a walk in a thousand steps: a cell crossed for longer than the sampling step must be taken."""
