@@ -387,11 +387,11 @@ def test_the_schema_accepts_the_template(scenario: Scenario, experiment: Experim
     assert not accepts(one, document | {"params": document["params"] | {"nonsense": 1}})
     assert not accepts(one, {k: v for k, v in document.items() if k != "scenario"})
     assert set(one["properties"]) == set(KEYS)
-    specs = experiment.params.specs().values()
-    spec = next(s for s in specs if s.kind in ("real", "integer") and s.form == "values")
-    assert not accepts(one, document | {"params": {spec.name: {"a": 1}}})
-    if spec.high is not None:
-        assert not accepts(one, document | {"params": {spec.name: spec.high + 1}})
+    for spec in experiment.params.specs().values():
+        if spec.kind in ("real", "integer"):
+            assert not accepts(one, document | {"params": {spec.name: {"a": [1]}}})
+            if spec.high is not None:
+                assert not accepts(one, document | {"params": {spec.name: spec.high + 1}})
 
 
 def accepts(schema: dict[str, Any], value: Any) -> bool:
