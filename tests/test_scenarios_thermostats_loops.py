@@ -38,7 +38,9 @@ FIGURES_AND_CLAIMS = {
     "9.980": "saturating-half-power",
     "θ to 0": "saturating-narrow",
     "2pt": "saturating-two-p-t",
+    "neural networks": "controller-room",
 }
+SLOW = ("controller-room", "controller-pendulum")
 #: numbers that the source states otherwise, by the quantity they are said of.
 STATED = {
     "final_machine": {25.0},
@@ -86,7 +88,9 @@ def test_a_file_written_out_again_is_the_same(path: Path, tmp_path: Path) -> Non
     assert read_file(copy) == file
 
 
-@pytest.mark.parametrize("path", PATHS, ids=NAMES)
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in SLOW else []) for p in PATHS]
+)
 def test_claims_hold(path: Path, tmp_path: Path) -> None:
     settled = plan(read_file(path))
     ended = execute(begin(settled, tmp_path), settled)

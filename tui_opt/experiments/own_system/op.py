@@ -141,11 +141,9 @@ def _partial(setting: Setting, found: Tangents) -> Result:
 
 
 def _comparison(found: Tangents, places: IntArray) -> Comparison:
-    picked = (
-        np.ascontiguousarray(values[:, places].T)
-        for values in (found.log_x, found.sign_x, found.log_y, found.sign_y)
-    )
-    answer = compare(*picked)
+    log_x, log_y = (np.ascontiguousarray(values[:, places].T) for values in (found.log_x, found.log_y))
+    sign_x, sign_y = (np.ascontiguousarray(values[:, places].T) for values in (found.sign_x, found.sign_y))
+    answer = compare(log_x, sign_x, log_y, sign_y)
     return Comparison(answer.op + 0.0, answer.sign)
 
 

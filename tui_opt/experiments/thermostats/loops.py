@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tui_opt.scenario import Estimate, Experiment, later
 
 if TYPE_CHECKING:
+    from tui_opt.experiments.thermostats.controller_params import ControllerParams
     from tui_opt.experiments.thermostats.loop_params import (
         NetworkParams,
         SaturatingLandscapeParams,
@@ -18,6 +19,9 @@ _HERE = "tui_opt.experiments.thermostats"
 _SECONDS_PER_PRECISE_STEP = 4e-5
 _SECONDS_PER_STEP = 2e-7
 _SECONDS_PER_LANE_STEP = 2e-9
+# And of an update of controllers: a step of all loops, and a neuron's step of one loop.
+_SECONDS_PER_UPDATE_STEP = 1.5e-4
+_SECONDS_PER_ACTIVATION = 3e-8
 
 
 def _network(p: NetworkParams) -> Estimate:
@@ -32,6 +36,13 @@ def _saturating(p: SaturatingParams) -> Estimate:
 def _saturating_landscape(p: SaturatingLandscapeParams) -> Estimate:
     seconds = 0.05 + 2 * p.points * p.time / p.dt * _SECONDS_PER_LANE_STEP
     return Estimate(seconds, 20_000_000 + 300 * p.points)
+
+
+def _controller(p: ControllerParams) -> Estimate:
+    activations = p.seeds * (p.states + p.test_states) * p.hidden * p.horizon
+    per_update = p.horizon * _SECONDS_PER_UPDATE_STEP + activations * _SECONDS_PER_ACTIVATION
+    neurons = 2 * p.hidden * p.horizon * 1e-4 + 4 * p.hidden * activations * _SECONDS_PER_ACTIVATION
+    return Estimate(2.0 + p.iterations * per_update + neurons, 400_000_000 + 60 * activations)
 
 
 NETWORK = Experiment(
@@ -145,4 +156,48 @@ SATURATING_LANDSCAPE = Experiment(
     warm={"points": 5, "time": 1.0},
 )
 
-LOOPS = (NETWORK, SATURATING, SATURATING_LANDSCAPE)
+CONTROLLER = Experiment(
+    name="controller",
+    title="A network learns to regulate: Op through training",
+    summary="Back-propagation through time; Op of the output and of each neuron, against what ablating it costs.",
+    params=later(f"{_HERE}.controller_params:ControllerParams"),
+    compute=f"{_HERE}.controller:compute",
+    estimate=_controller,
+    findings=(
+        "op_before",
+        "op_after",
+        "loss_before",
+        "loss_after",
+        "crossing_iteration",
+        "op_loss_rank_correlation",
+        "op_given_up",
+        "positive_op_fraction",
+        "negative_sign_fraction",
+        "untrained_positive_fraction",
+        "neuron_rank_correlation",
+        "neuron_rank_correlation_before",
+        "weight_rank_correlation",
+        "negative_neuron_fraction",
+        "difference_error",
+    ),
+    arrays=(
+        "iteration",
+        "op_median",
+        "loss",
+        "start",
+        "op",
+        "sign",
+        "neuron_op",
+        "ablation_loss",
+        "policy_state",
+        "policy_before",
+        "policy",
+        "t",
+        "course",
+        "course_alone",
+    ),
+    headline=("op_before", "op_after", "neuron_rank_correlation", "loss_after"),
+    warm={"iterations": 2, "horizon": 5, "seeds": 1},
+)
+
+LOOPS = (NETWORK, SATURATING, SATURATING_LANDSCAPE, CONTROLLER)
