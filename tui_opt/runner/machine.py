@@ -18,6 +18,7 @@ from typing import Any
 
 from tui_opt.locations import cache_dir
 from tui_opt.runner.cgroups import limits
+from tui_opt.runner.compiled import compiled_folder
 
 _RECORDED = ("optexplore", "numpy", "scipy", "numba", "torch", "pydantic")
 
@@ -64,7 +65,8 @@ def kernel_cache() -> Path | None:
 
 def prepare_compilation() -> None:
     """Point numba's cache at the user's cache. Must come before numba is imported."""
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_dir() / "numba"))
+    if "NUMBA_CACHE_DIR" not in os.environ:
+        os.environ["NUMBA_CACHE_DIR"] = str(compiled_folder(cache_dir() / "numba"))
 
 
 @contextmanager
