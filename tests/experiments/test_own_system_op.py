@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tui_opt
 from tui_opt.experiments.own_system import OP
 from tui_opt.problems import ParameterErrors
 from tui_opt.result import Result
@@ -75,6 +76,35 @@ def test_lorenz_reference_values() -> None:
     c = [-2.2666751911, 0.8502526770, -2.6292916166, -8.6787513311, -18.5801870188]
     np.testing.assert_allclose(array(result, "op")[:, places], [b, c], rtol=0, atol=1e-6)
     np.testing.assert_array_equal(array(result, "sign")[:, places], [[-1, 1, -1, -1, 1], [1, 1, -1, 1, -1]])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"duration": 40.0},
+        {"duration": 20.0, "held_until": 10.0, "output_every": 3},
+        {"duration": 10.0, "integrator": "euler", "held": ["a", "c"]},
+    ],
+)
+def test_lorenz_written_down_is_the_built_in_one(asked: dict[str, Any]) -> None:
+    ours = run(**{**LORENZ_ASKED, "deltas": [1e-5], "measured": ["b", "c"], **asked})
+    every = asked.pop("output_every", 1)
+    built_in = {"initial": [1.0, 1.0, 1.0], "perturbed": "b", "held": ["a"], "dt": 0.01, "deltas": [1e-5]}
+    theirs = tui_opt.run("lorenz", "op", **{**built_in, "measured": ["b", "c"], **asked})
+    for name in ("t", "state", "log_x", "log_y", "op", "sign", "sign_x", "sign_y", "op_finite_difference"):
+        found, expected = array(ours, name), array(theirs, name)
+        time = 0 if name in ("t", "state") else -1
+        kept = np.unique([*range(0, expected.shape[time], every), expected.shape[time] - 1])
+        np.testing.assert_allclose(
+            found, np.take(expected, kept, axis=time), rtol=0, atol=1e-12, err_msg=name
+        )
+
+
+def test_half_the_step_tells_the_error_of_the_integrator() -> None:
+    coarse, fine = (run(**{**LORENZ_ASKED, "dt": dt}, duration=2.0, deltas=[]) for dt in (0.01, 0.005))
+    ratio = value(coarse, "op_step_error_b") / value(fine, "op_step_error_b")
+    assert 10 < ratio < 25  # fourth order: 16
+    assert not any(name.startswith("op_step_error") for name in run().findings)
 
 
 def test_holding_for_a_while_leaves_a_finite_op() -> None:

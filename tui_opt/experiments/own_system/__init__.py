@@ -21,7 +21,8 @@ def _op(p: OpParams) -> Estimate:
     per_step = nodes * nodes * _SECONDS_PER_NODE + nodes * len(p.deltas) * _SECONDS_PER_DIFFERENCE
     outputs = steps // p.output_every + 2
     memory = outputs * nodes * 8 * (8 + 4 * len(p.deltas)) + 8 * steps * len(p.noise)
-    return Estimate(0.1 + steps * _STAGES[p.stepping] * per_step, 50_000_000 + memory)
+    ways = 1 if p.is_map or p.noise else 3  # with half the step too
+    return Estimate(0.1 + steps * _STAGES[p.stepping] * ways * per_step, 50_000_000 + memory)
 
 
 OP = Experiment(

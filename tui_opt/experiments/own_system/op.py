@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -66,6 +66,7 @@ def compute(params: OpParams, ctx: Context) -> Result:
         raise ExperimentError("The system has no finite values at the start; look at the initial values.")
     result = _report(setting, found)
     _add_findings(result, setting, found)
+    _add_step_errors(result, setting, ctx)
     ctx.progress(total, total * 1.2, "finite differences")
     _add_differences(result, setting, found, ctx)
     add_figures(result, params)
@@ -128,6 +129,11 @@ def _report(setting: Setting, found: Tangents) -> Result:
         picked = np.ascontiguousarray(values[:, places].T)
         text = f"{text} for a change of size 1, by tangents; {looked_at}"
         result.add_array(name, picked, ("measured", "t"), unit="nats", text=text)
+    for name, values, text in (("sign_x", found.sign_x, "X-W"), ("sign_y", found.sign_y, "Y-W")):
+        picked = np.ascontiguousarray(values[:, places].T).astype(np.float64)
+        result.add_array(
+            name, picked, ("measured", "t"), text=f"sign of {text} for a positive change; {looked_at}"
+        )
     answer = _comparison(found, places)
     result.add_array("op", answer.op, ("measured", "t"), unit="nats", text=f"Op = -ln|Comp|; {looked_at}")
     result.add_array("sign", answer.sign, ("measured", "t"), text=f"sign of Comp; {looked_at}")
@@ -195,6 +201,21 @@ def _lost(setting: Setting, found: Tangents) -> str:
         return "The system leaves the finite numbers"
     before = ", ".join(f"{n} = {v:.4g}" for n, v in zip(setting.params.names, found.state[last], strict=True))
     return f"The system leaves the finite numbers (from {before})"
+
+
+def _add_step_errors(result: Result, setting: Setting, ctx: Context) -> None:
+    """What half the step changes, in a flow without noise, which belongs to its steps."""
+    params, asked = setting.params, setting.question
+    if params.is_map or params.noise:
+        return
+    ctx.progress(params.count, params.count * 1.2, "half steps")
+    finer = replace(asked, steps=2 * asked.steps, dt=0.5 * asked.dt, every=2 * asked.steps)
+    answer = _comparison(follow(setting.system, finer, ctx.check), setting.places)
+    for k, name in enumerate(params.looked_at):
+        coarse, fine = float(result.arrays["op"].values[k, -1]), float(answer.op[k, -1])
+        error = 0.0 if coarse == fine else abs(coarse - fine)
+        text = f"change of Op for {name} at the end with half the step"
+        result.add_finding(f"op_step_error_{name}", error, text, unit="nats", kind="accuracy")
 
 
 # --- finite differences -----------------------------------------------------------------------------------------------
