@@ -1,0 +1,141 @@
+"""Exact Hessians of the mean squared error of small ReLU networks.
+
+Away from kinks the output is multilinear in the layers. Written with a constant 1 beside the activations of each layer,
+the derivative by what lies between layers m - 1 and m is a_(m-1) x delta_m, and that again by the layer l < m before it
+
+    d^2 out / (dW_l dW_m) = a_(l-1) x (d a_(m-1) / d z_l) x delta_m :
+
+no differentiation is left to do, only sums over samples. With r the residual,
+
+    H = 2/S (J'J + sum_s r_s d^2 out_s).
+
+At a kink, where a node is 0 on a sample, there is no Hessian. The loss still has a curvature in each direction, which
+is that of the side the direction leads to; what is meant by the largest curvature there is the largest of these.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_opt.kernels.networks.layout import Layout
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+MOST_TURNS: Final = 30
+AT_A_KINK: Final = 1e-12
+"""A node's input below this part of its layer's largest is 0 but for rounding: scaling a network must not switch it."""
+
+
+def hessian(
+    layout: Layout, network: FloatArray, x: FloatArray, y: FloatArray, towards: FloatArray | None = None
+) -> FloatArray:
+    """The Hessian of one network's mean squared error, [parameter, parameter], symmetric.
+
+    Args:
+        layout: its shape.
+        network: [parameter].
+        x: [sample].
+        y: [sample].
+        towards: [parameter], the direction whose side is taken where the network is at a kink; without one the slope of
+            a ReLU at 0 is 0.
+    """
+    parts = layout.parts(network)
+    switched = _pattern(layout, network, x, np.zeros_like(network) if towards is None else towards)
+    samples = x.size
+    one = np.ones((samples, 1))
+    inputs, masks = [np.hstack([x[:, None], one])], []  # activations with a 1 beside them, by layer
+    z = inputs[0] @ np.vstack(parts[0])
+    for weights, mask in zip(map(np.vstack, parts[1:]), switched, strict=True):
+        masks.append(mask)
+        inputs.append(np.hstack([z * masks[-1], one]))
+        z = inputs[-1] @ weights
+    residual = z[:, 0] - y
+    errors = [np.ones((samples, 1))]  # d out / d z by layer, from the last to the first
+    for (weights, _), mask in zip(reversed(parts[1:]), reversed(masks), strict=True):
+        errors.append(mask * (errors[-1] @ weights.T))
+    errors.reverse()
+    blocks = [slice(w.start, b.stop) for w, b in layout.slices]
+    jacobian = np.empty((samples, layout.size))
+    for block, a, delta in zip(blocks, inputs, errors, strict=True):
+        jacobian[:, block] = (a[:, :, None] * delta[:, None, :]).reshape(samples, -1)
+    second = np.zeros((layout.size, layout.size))
+    for low in range(layout.layers):
+        weighted = residual[:, None] * inputs[low]
+        # d a_(high-1) / d z_low, [sample, node of low, node of high - 1]
+        through = masks[low][:, :, None] * np.eye(layout.width)
+        for high in range(low + 1, layout.layers + 1):
+            if high > low + 1:
+                through = (through @ parts[high - 1][0]) * masks[high - 1][:, None, :]
+            outer = through[:, :, :, None] * errors[high][:, None, None, :]
+            mixed = weighted.T @ outer.reshape(samples, -1)
+            mixed = mixed.reshape(weighted.shape[1] * layout.width, layout.width * errors[high].shape[1])
+            columns = slice(blocks[high].start, blocks[high].start + mixed.shape[1])  # biases do not come in
+            second[blocks[low], columns] = mixed
+    return np.asarray((2.0 / samples) * (jacobian.T @ jacobian + second + second.T))
+
+
+def _pattern(layout: Layout, network: FloatArray, x: FloatArray, towards: FloatArray) -> list[FloatArray]:
+    """Which nodes are on, 1 or 0, [sample, node] by layer, on the side that a direction leads to."""
+    value, motion = x[:, None], np.zeros((x.size, 1))
+    masks = []
+    for (weights, biases), (turn, shift) in zip(
+        layout.parts(network)[:-1], layout.parts(towards)[:-1], strict=True
+    ):
+        z = value @ weights + biases
+        dz = motion @ weights + value @ turn + shift
+        size = AT_A_KINK * np.abs(z).max(initial=0.0)
+        mask = ((z > size) | ((np.abs(z) <= size) & (dz > 0))).astype(float)
+        masks.append(mask)
+        value, motion = z * mask, dz * mask
+    return masks
+
+
+def largest_curvature(
+    layout: Layout, network: FloatArray, x: FloatArray, y: FloatArray
+) -> tuple[float, FloatArray]:
+    """The largest curvature of the loss in any direction, to the side that it leads to, and the direction.
+
+    Away from kinks this is the Hessian's largest eigenvalue. At one, a direction chooses the side, that side's Hessian
+    has a leading direction, and so on until they agree; begun to both sides.
+    """
+    best, direction = -np.inf, np.zeros(layout.size)
+    _, vectors = np.linalg.eigh(hessian(layout, network, x, y))
+    for side in (1.0, -1.0):
+        now = side * vectors[:, -1]
+        for _ in range(MOST_TURNS):
+            _, vectors_here = np.linalg.eigh(hessian(layout, network, x, y, now))
+            after = vectors_here[:, -1]
+            after = after if after @ now >= 0 else -after
+            agreed = bool(after @ now > 1 - 1e-12)
+            now = after
+            if agreed:
+                break
+        curvature = float(now @ hessian(layout, network, x, y, now) @ now)
+        if curvature > best:
+            best, direction = curvature, now
+    return best, direction
+
+
+def gauss_newton(layout: Layout, network: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+    """The part of the Hessian without second derivatives of the output, which is all of it at a perfect fit."""
+    return hessian(layout, network, x, _answers(layout, network, x))
+
+
+def _answers(layout: Layout, network: FloatArray, x: FloatArray) -> FloatArray:
+    from tui_opt.kernels.networks.plain import outputs
+
+    return outputs(layout, network, x)
+
+
+def kink_margin(layout: Layout, network: FloatArray, x: FloatArray) -> float:
+    """Least distance of any node from switching on any sample, as a change of its input; 0 at a kink."""
+    values = x[:, None]
+    least = np.inf
+    for weights, biases in layout.parts(network)[:-1]:
+        z = values @ weights + biases
+        least = min(least, float(np.abs(z).min()))
+        values = np.maximum(z, 0.0)
+    return least
