@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui_opt.experiments.cos_fit.descents import BASIN_MAP, FIT, LOSS_CURVE
+from tui_opt.experiments.cos_fit.descents import BASIN_MAP, FIT, LOSS_CURVE, OVERPARAMETERISED
 from tui_opt.scenario import Estimate, Experiment, Scenario, later
 
 if TYPE_CHECKING:
@@ -42,5 +42,5 @@ SOLVE = Experiment(
 SCENARIO = Scenario(
     name="cos-fit",
     title="Why gradient descent misses two parameters",
-    experiments=(LOSS_CURVE, FIT, BASIN_MAP, SOLVE),
+    experiments=(LOSS_CURVE, FIT, BASIN_MAP, SOLVE, OVERPARAMETERISED),
 )

@@ -10,12 +10,16 @@ if TYPE_CHECKING:
     from tui_opt.experiments.cos_fit.basin_map_params import BasinMapParams
     from tui_opt.experiments.cos_fit.fit_params import FitParams
     from tui_opt.experiments.cos_fit.loss_curve_params import LossCurveParams
+    from tui_opt.experiments.cos_fit.overparameterised_params import OverparameterisedParams
 
 _HERE = "tui_opt.experiments.cos_fit"
 # Costs on the reference machine, one core.
 _SECONDS_PER_ROTATED = 2e-9
 _SECONDS_PER_EVALUATED = 8e-9
 _SECONDS_PER_OWN_MODEL = 1e-7
+_SECONDS_PER_NETWORK_STEP = 3e-4
+_SECONDS_PER_ACTIVATION = 1.2e-8
+_SECONDS_PER_WEIGHT_AND_SAMPLE = 3e-10
 _SECONDS_PER_UPDATED = 1.2e-8
 _PLACES_OF_A_BASIN = 250
 _SECONDS_PER_TORCH_STEP = 4e-4
@@ -153,4 +157,55 @@ BASIN_MAP = Experiment(
         "seeds": 1,
         "optimizers": ("adam", "lbfgs", "least-squares"),
     },
+)
+
+
+def _overparameterised(p: OverparameterisedParams) -> Estimate:
+    samples = p.samples
+    steps = p.epochs * -(-samples // min(p.batch, samples))
+    batch = min(p.batch, samples)
+    seconds, most = 1.0 + p.starts * p.epochs * samples * _SECONDS_PER_UPDATED, 0
+    for width in p.widths:
+        weights = 2 * width + (p.layers - 1) * width**2 + width
+        activations = _SECONDS_PER_ACTIVATION * batch * width * p.layers
+        each = activations + _SECONDS_PER_WEIGHT_AND_SAMPLE * weights * batch
+        seconds += steps * (_SECONDS_PER_NETWORK_STEP * p.layers + p.seeds * each)
+        most = max(most, 16 * (weights + 4 * width) + 16 * batch * (width * p.layers + 3))
+    together = max(most, min(p.seeds * most, 500_000_000))
+    return Estimate(seconds, 500_000_000 + together + 100 * samples * p.seeds)
+
+
+OVERPARAMETERISED = Experiment(
+    name="overparameterised",
+    title="The same target fitted by networks of growing width",
+    summary="Success over seeds and loss in and beyond the samples' range, beside the model's own two parameters.",
+    params=later(f"{_HERE}.overparameterised_params:OverparameterisedParams"),
+    compute=f"{_HERE}.overparameterised:compute",
+    estimate=_overparameterised,
+    findings=(
+        "success_model",
+        "outside_model",
+        "seconds_model",
+        "variance",
+        *(f"{what}_{which}" for which in ("narrowest", "widest") for what in ("success", "loss", "outside")),
+        *(f"{what}_{level}" for level in ("half", "all") for what in ("width", "parameters")),
+    ),
+    arrays=(
+        "width",
+        "parameters",
+        "train_loss",
+        "test_loss",
+        "outside_loss",
+        "success",
+        "success_stderr",
+        "history",
+        "epoch",
+        "x",
+        "target",
+        "output",
+    ),
+    headline=("success_model", "success_widest", "width_all", "outside_widest"),
+    devices=("cpu", "cuda"),
+    dtype="float32",
+    warm={"samples": 300, "widths": (2,), "seeds": 2, "epochs": 1, "starts": 2, "test_samples": 10},
 )
