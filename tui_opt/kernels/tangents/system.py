@@ -175,7 +175,7 @@ class Question:
     @property
     def outputs(self) -> IntArray:
         """The steps after which there is an output."""
-        return np.unique(np.append(np.arange(0, self.steps, self.every), self.steps)).astype(np.int64)
+        return np.append(np.arange(0, self.steps, self.every, dtype=np.int64), np.int64(self.steps))
 
     @property
     def times(self) -> FloatArray:
