@@ -96,6 +96,6 @@ def test_losses_are_those_before_the_last_step(trainer: Trainer) -> None:
     assert np.allclose(losses, loss(SMALL, start, X, Y), rtol=2e-6)
 
 
-def test_networks_that_are_too_large_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="too large for lanes"):
-        Trainer(Layout(10, 10), X, Y, tmp_path)
+def test_layers_that_are_too_wide_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="too wide for lanes"):
+        Trainer(Layout(2, 17), X, Y, tmp_path)
