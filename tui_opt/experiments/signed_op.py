@@ -13,22 +13,27 @@ def op_layers(
 ) -> tuple[Layer, ...]:
     """The curve of an array `op`, and marks at the points whose Comp is negative, where there are any.
 
-    The points that are marked become an array of the result, `<op>_negative`, of the same dims.
+    The marked points become two arrays of the result, `<x>_negative` and `<op>_negative`, with the numbers of the
+    curve behind where there are several.
 
     Args:
-        result: has the arrays, and gets one more.
-        x: what Op is drawn against.
+        result: has the arrays, and gets two more.
+        x: what Op is drawn against, a whole array.
         op, sign: names of the arrays.
         label: what the curve is called.
         index: which curve of an array of several.
     """
     curve = Line(x=x, y=Ref(array=op, index=index), label=label)
     picked = tuple(slice(None) if i is None else i for i in index)
-    if not np.any(result.arrays[sign].values[picked] < 0):
+    marked = result.arrays[sign].values[picked] < 0
+    if not np.any(marked):
         return (curve,)
-    name = f"{op}_negative"
-    if name not in result.arrays:
-        values = result.arrays[op]
-        marked = np.where(result.arrays[sign].values < 0, values.values, np.nan)
-        result.add_array(name, marked, values.dims, unit=values.unit, text="Op where Comp is negative")
-    return curve, Scatter(x=x, y=Ref(array=name, index=index), label=f"{label}: Comp < 0")
+    which = "".join(f"_{i}" for i in index if i is not None)
+    names = []
+    for name, values in ((x.array, result.arrays[x.array].values), (op, result.arrays[op].values[picked])):
+        names.append(f"{name}_negative{which}")
+        if names[-1] not in result.arrays:
+            text = f"{name} where Comp is negative"
+            unit = result.arrays[name].unit
+            result.add_array(names[-1], values[marked], (f"negative{which}",), unit=unit, text=text)
+    return curve, Scatter(x=Ref(array=names[0]), y=Ref(array=names[1]), label=f"{label}: Comp < 0")
