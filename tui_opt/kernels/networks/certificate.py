@@ -2,8 +2,8 @@
 
 Along a segment, with t from 0 to 1, every weight is linear in t. As long as no node switches, a layer's inputs are
 polynomials in t of one degree more than those of the layer before: the output of K layers has degree K + 1 and the
-loss 2K + 2. In Bernstein's basis a polynomial on [0, 1] lies below its largest coefficient and above its least.
-A node that may switch within a cell is enclosed instead: sum b_i B_i <= relu <= sum max(b_i, 0) B_i, and lower and upper
+loss 2K + 2. In Bernstein's basis a polynomial on [0, 1] lies between its smallest and its largest coefficient. A node
+that may switch within a cell is enclosed instead: sum b_i B_i <= relu <= sum max(b_i, 0) B_i, and lower and upper
 polynomials are carried on. Cells whose bound exceeds what was found by sampling are cut in half.
 
 Farouki (2012), The Bernstein polynomial basis: a centennial retrospective.
