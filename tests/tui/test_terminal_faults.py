@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.tui.conftest import GATED, Gate
 from tests.tui.terminal import APP, KEYS, Terminal
 from tui_opt.runner.files import read_json
 from tui_opt.runner.planning import plan
@@ -31,9 +32,10 @@ RESTORING = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1003l", b"\x1b[?1006l", b"\x1
 class Desk:
     """Terminals with the app on one store, and runs in its queue."""
 
-    def __init__(self, environment: dict[str, str], store: Path) -> None:
+    def __init__(self, environment: dict[str, str], store: Path, gate: Gate) -> None:
         self._environment = environment
         self.store = store
+        self.gate = gate
         self._terminals: list[Terminal] = []
         self._runs: list[RunDirectory] = []
 
@@ -50,6 +52,12 @@ class Desk:
         self._runs.append(run)
         return run
 
+    def waiting(self) -> RunDirectory:
+        """A run in the queue that gets on until the gate is opened."""
+        run = enqueue(plan(read_text(GATED)), self.store, "cpu")
+        self._runs.append(run)
+        return run
+
     def close(self) -> None:
         for terminal in self._terminals:
             terminal.close()
@@ -60,13 +68,18 @@ class Desk:
 
 @pytest.fixture
 def desk(
-    environment: Callable[..., dict[str, str]], runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    environment: Callable[..., dict[str, str]],
+    gate: Gate,
+    runs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Desk]:
     """No app may leave a traceback, whatever is done to it."""
     folders = {"HOME": "", "OPTEXPLORE_CONFIG_DIR": "config", "OPTEXPLORE_CACHE_DIR": "cache"}
     seen = environment(LC_ALL="C.UTF-8", **{name: str(tmp_path / folder) for name, folder in folders.items()})
+    seen["PYTHONPATH"] = gate.seen_from(seen["PYTHONPATH"])
     monkeypatch.setenv("PYTHONPATH", seen["PYTHONPATH"])  # for workers that are started from here
-    made = Desk(seen, runs)
+    made = Desk(seen, runs, gate)
     yield made
     made.close()
     trace = tmp_path / "cache" / "last-error.txt"
@@ -112,7 +125,7 @@ CODES = {"SIGHUP": 129, "SIGTERM": 143, "SIGKILL": -signal.SIGKILL, "the termina
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_run_goes_on_without_its_app_and_a_new_one_shows_it(desk: Desk, ending: str) -> None:
-    run = desk.queued(seconds=6)
+    run = desk.waiting()
     app = desk.app()
     app.wait_for("● scatter")
     worker = worker_of(run)
@@ -126,6 +139,7 @@ def test_a_run_goes_on_without_its_app_and_a_new_one_shows_it(desk: Desk, ending
 
     again = desk.app()
     again.wait_for("to go")
+    desk.gate.open()
     again.wait_for("✓ scatter")
     again.wait_for("done in")
     assert state(run) == "done"
@@ -185,10 +199,11 @@ def test_two_apps_on_one_store_see_the_same_runs_and_share_the_workers(desk: Des
     first, second = desk.app(), desk.app(80, 24)
     second.press("4")
     second.wait_for("no runs yet")
-    runs = [desk.queued(seconds=3), desk.queued(seconds=3)]
+    runs = [desk.waiting(), desk.waiting()]
     for app in (first, second):
         app.wait_for(lambda text: re.search("●.* scatter", text) and re.search("◌.* scatter", text))
     only_one_stays(desk.store, "cpu")
+    desk.gate.open()
     for app in (first, second):
         app.wait_for(lambda text: len(re.findall("✓.* scatter", text)) == 2)
     first.press("/")
@@ -213,7 +228,7 @@ def only_one_stays(store: Path, lane: str) -> None:
 
 
 def test_a_killed_worker_leaves_a_lost_run_that_goes_on_at_a_key(desk: Desk) -> None:
-    run = desk.queued(seconds=6)
+    run = desk.waiting()
     app = desk.app()
     app.wait_for("● scatter")
     worker = worker_of(run)
@@ -223,10 +238,11 @@ def test_a_killed_worker_leaves_a_lost_run_that_goes_on_at_a_key(desk: Desk) -> 
     app.press("4")
     app.wait_for("g go on with it")
     app.press("g")
+    desk.gate.open()
     app.wait_for("✓ scatter")
     assert state(run) == "done"
     assert worker_of(run) != worker
-    assert run.result().findings["blocks_done"].value == 60
+    assert run.result().findings["blocks_done"].value == 600
 
 
 def test_random_keys_typed_in_bursts_and_sizes_do_not_end_the_app(desk: Desk) -> None:
