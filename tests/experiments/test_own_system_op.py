@@ -251,7 +251,7 @@ def test_partial_answers_on_the_way() -> None:
 
     recorder = Keeping()
     context = Context("own-system/op", recorder=recorder)
-    OP.load_compute()(OP.params.check({**LORENZ_ASKED, "duration": 3000.0, "deltas": []}), context)
+    OP.load_compute()(OP.params.check({**LORENZ_ASKED, "duration": 300.0, "deltas": []}), context)
     assert recorder.kept
     assert all(figure.layers for figure in recorder.kept[0].figures)
 
