@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from tui_opt.kernels.networks.construction import built_network, spline_knots, spline_network
+from tui_opt.kernels.networks.construction import built_network, only_spline, spline_knots
 from tui_opt.kernels.networks.knots import breaks, knots, training_set
 from tui_opt.kernels.networks.layout import Layout
 from tui_opt.kernels.networks.plain import activations, loss, loss_and_gradient, outputs
@@ -97,7 +97,7 @@ def test_the_built_network_is_a_sawtooth_and_a_spline(
     network = built_network(layout, heights, amplitude)
     expected = sawtooth(x, 2 ** (layout.layers - 1), amplitude) + spline
     assert np.abs(outputs(layout, network, x) - expected).max() < 1e-12
-    assert np.abs(outputs(layout, spline_network(layout, heights), x) - spline).max() < 1e-13
+    assert np.abs(outputs(layout, only_spline(layout, network), x) - spline).max() < 1e-13
 
 
 def test_the_paper_s_network_has_the_numbers_that_are_known() -> None:
@@ -119,9 +119,21 @@ def test_the_paper_s_network_has_the_numbers_that_are_known() -> None:
     assert loss(PAPER, network, x, y) == 0.0
 
 
-def test_a_width_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(ValueError, match="do not make 6 nodes"):
-        built_network(Layout(5, 6), HEIGHTS, AMPLITUDE)
+@pytest.mark.parametrize("teeth", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("width", [5, 8])
+def test_fewer_teeth_and_wider_layers(teeth: int, width: int) -> None:
+    x = np.linspace(-1, 1, 4001)
+    network = built_network(Layout(5, width), HEIGHTS, AMPLITUDE, teeth)
+    expected = sawtooth(x, teeth, AMPLITUDE) + np.interp(x, [-1, -1 / 3, 1 / 3, 1], [0.0, *HEIGHTS])
+    assert np.abs(outputs(Layout(5, width), network, x) - expected).max() < 1e-12
+
+
+def test_what_cannot_be_built_is_refused() -> None:
+    with pytest.raises(ValueError, match="need 5 nodes in a layer; there are 4"):
+        built_network(Layout(5, 4), HEIGHTS, AMPLITUDE)
+    for teeth in (0, 3, 32):
+        with pytest.raises(ValueError, match="make 1, 2, 4, … or 16 teeth, not"):
+            built_network(PAPER, HEIGHTS, AMPLITUDE, teeth)
 
 
 # --- knots ----------------------------------------------------------------------------------------------------

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
+from tui_opt.kernels.networks.batched import BatchedTrainer
 from tui_opt.kernels.networks.lanes import LANES, Crowd, Rule, Trainer
 from tui_opt.kernels.networks.layout import Layout
 from tui_opt.kernels.networks.plain import loss, loss_and_gradient
@@ -75,6 +77,21 @@ def test_steps_are_the_plain_ones(trainer: Trainer, rule: Rule) -> None:
     assert np.median(away) < 2e-5
     losses = loss(SMALL, crowd.networks.astype(np.float64), X, Y), loss(SMALL, expected, X, Y)
     assert np.median(np.abs(losses[0] / losses[1] - 1)) < 1e-5
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.optimizer)
+def test_batched_steps_are_the_plain_ones(rule: Rule) -> None:
+    start, steps = networks(4), 60
+    crowd = Crowd.beginning(start, rule.optimizer)
+    crowd.networks, crowd.state = crowd.networks.astype(np.float64), crowd.state.astype(np.float64)  # type: ignore[assignment]
+    trainer = BatchedTrainer(SMALL, X, Y, dtype=torch.float64)
+    for part in (slice(1, None), slice(0, 1)):
+        crowd.steps = 0
+        for now in (25, steps - 25):
+            losses = trainer.train(crowd, rule, now, part=part)
+            crowd.steps += now
+    assert np.abs(crowd.networks - plain_steps(start, rule, steps)).max() < 1e-9
+    assert losses[0] == pytest.approx(loss(SMALL, plain_steps(start, rule, steps - 1)[0], X, Y), rel=1e-6)
 
 
 def test_a_network_does_not_depend_on_its_neighbours_or_on_how_steps_are_cut(trainer: Trainer) -> None:

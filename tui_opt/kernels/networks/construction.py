@@ -25,42 +25,56 @@ def spline_knots(number: int) -> FloatArray:
     return np.asarray(-1.0 + 2.0 * np.arange(number) / number)
 
 
-def built_network(layout: Layout, heights: Sequence[float], amplitude: float) -> FloatArray:
+def built_network(
+    layout: Layout, heights: Sequence[float], amplitude: float, teeth: int | None = None
+) -> FloatArray:
     """The hand-built network, [parameter].
 
     Args:
-        layout: at least two layers, and 2 + len(heights) nodes wide.
+        layout: at least 2 + len(heights) nodes wide; further nodes have no weights.
         heights: of the spline at the end of each of its pieces; it begins with 0 at -1.
         amplitude: half the height of a tooth; the sawtooth goes from 0 to twice this.
+        teeth: a power of two up to 2^(layers - 1), which it is if left out; layers that do not fold hand it on.
 
     Raises:
-        ValueError: the layout does not fit.
+        ValueError: the layout does not fit, or this number of teeth cannot be made.
     """
-    nodes = len(heights)
-    if layout.width != SAW_NODES + nodes:
+    needed = SAW_NODES + len(heights)
+    if layout.width < needed:
         raise ValueError(
-            f"{nodes} heights and {SAW_NODES} nodes of the sawtooth do not make {layout.width} nodes."
+            f"{len(heights)} heights and {SAW_NODES} nodes of the sawtooth need {needed} nodes in a layer; there are "
+            f"{layout.width}."
+        )
+    folds = layout.layers if teeth is None else teeth.bit_length()
+    if teeth is not None and (teeth < 1 or teeth & (teeth - 1) or folds > layout.layers):
+        raise ValueError(
+            f"{layout.layers} layers make 1, 2, 4, … or {2 ** (layout.layers - 1)} teeth, not {teeth}."
         )
     vector = np.zeros(layout.size)
     parts = layout.parts(vector)
-    knots = spline_knots(nodes)
+    knots = spline_knots(len(heights))
     slopes = np.diff(np.append(0.0, np.asarray(heights, dtype=float))) / np.diff(np.append(knots, 1.0))
     weights, biases = parts[0]
-    weights[0], biases[:] = 1.0, (1.0, 0.0, *-knots)
+    weights[0, :needed], biases[:needed] = 1.0, (1.0, 0.0, *-knots)
+    spline = range(SAW_NODES, needed)
     for layer in range(1, layout.layers):
         weights, biases = parts[layer]
-        weights[0, :SAW_NODES], weights[1, :SAW_NODES] = 1.0, -2.0
-        biases[1] = -(2.0**-layer)
-        weights[range(SAW_NODES, layout.width), range(SAW_NODES, layout.width)] = 1.0
+        weights[0, 0] = 1.0
+        if layer <= folds:
+            weights[1, 0] = -2.0  # after the last fold the tooth is one node's, and handed on
+        if layer < folds:
+            weights[:SAW_NODES, 1] = 1.0, -2.0
+            biases[1] = -(2.0**-layer)
+        weights[spline, spline] = 1.0
     weights, _ = parts[-1]
-    scale = 2.0 * amplitude * 2.0 ** (layout.layers - 1)
-    weights[:SAW_NODES, 0] = scale, -2.0 * scale
-    weights[SAW_NODES:, 0] = np.diff(np.append(0.0, slopes))
+    scale = 2.0 * amplitude * 2.0 ** (folds - 1)
+    weights[:SAW_NODES, 0] = scale, -2.0 * scale if folds == layout.layers else 0.0
+    weights[SAW_NODES:needed, 0] = np.diff(np.append(0.0, slopes))
     return vector
 
 
-def spline_network(layout: Layout, heights: Sequence[float]) -> FloatArray:
-    """The same without its sawtooth."""
-    vector = built_network(layout, heights, 1.0)
+def only_spline(layout: Layout, network: FloatArray) -> FloatArray:
+    """A built network without its sawtooth."""
+    vector = network.copy()
     layout.parts(vector)[-1][0][:SAW_NODES] = 0.0
     return vector
