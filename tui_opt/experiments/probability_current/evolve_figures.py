@@ -17,6 +17,8 @@ BRIGHTEST = 0.99
 HELD = 1e-4
 """Cells that never hold this share of the mass are left out of the maps."""
 MOST_SLICES = 6
+CUT = 4.0
+"""Height of the slices, in units of the lowest of their peaks: a law that ends in a point leaves nothing of the rest."""
 MOST_PATHS = 31
 NAMES = {
     "operator": "exact chain",
@@ -123,13 +125,16 @@ def _slices(result: Result, model: str) -> Figure:
     first, end = _held(density)
     w = result.arrays["w"].values
     values = density[rows][:, first:end]
-    top = float(np.quantile(values.max(axis=1), 0.5)) * 2 if values.size else 1.0
-    highest = float(values.max()) if values.size else 1.0
+    peaks = values.max(axis=1) if values.size else np.ones(1)
+    top, highest = CUT * float(peaks[peaks > 0].min(initial=np.inf)), float(peaks.max())
+    cut = 0 < top < highest
+    if cut:
+        caption = f"{caption}; higher peaks are cut" if caption else "higher peaks are cut"
     return Figure(
         name=f"slices-{model}",
         title=f"Density of W at {rows.size} times, {NAMES[model]}",
         x=Axis(label="W", low=float(w[first]), high=float(w[end - 1])),
-        y=Axis(label="P", unit="1/W", low=0.0, high=top if 0 < top < highest else None),
+        y=Axis(label="P", unit="1/W", low=0.0, high=top if cut else None),
         layers=tuple(layers),
         caption=caption,
     )
