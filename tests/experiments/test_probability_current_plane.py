@@ -304,6 +304,47 @@ def test_it_can_be_cancelled(looks: int) -> None:
         compute(PlaneParams.check(FEW), Stopped("probability-current/plane"))
 
 
+def test_a_device_gives_the_same_law_and_one_without_room_leaves_it_to_the_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The device's step, in torch on the CPU here."""
+    import torch
+
+    from tui_opt.kernels import plane_torch
+
+    params = PlaneParams.check({**FEW, "walkers": 0, "losses": bowls(1, 2, 0.5)})
+    said: list[str] = []
+
+    class OnDevice(Context):
+        def message(self, text: str) -> None:
+            said.append(text)
+
+    def run(device: str) -> Result:
+        return compute(params, OnDevice("probability-current/plane", device=device))
+
+    step, moved = plane_torch.advance_on, []
+
+    def on_torch_s_cpu(device: str, *rest: Any) -> None:
+        moved.append(device)
+        step("cpu", *rest)
+
+    def no_room(device: str, *rest: Any) -> None:
+        moved.append(device)
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(plane_torch, "advance_on", on_torch_s_cpu)
+    plain, there = run("cpu"), run("cuda:0")
+    assert set(moved) == {"cuda:0"}
+    np.testing.assert_allclose(curve(there, "density"), curve(plain, "density"), atol=1e-7)
+    np.testing.assert_allclose(curve(there, "sd"), curve(plain, "sd"), rtol=1e-11)
+    moved.clear()
+    monkeypatch.setattr(plane_torch, "advance_on", no_room)
+    without = run("cuda:0")
+    assert moved == ["cuda:0"]
+    assert np.array_equal(curve(without, "density"), curve(plain, "density"))
+    assert said == ["cuda:0 has no room for 32 x 32 cells: they are moved on the CPU."]
+
+
 def test_the_declared_trial_run_is_small() -> None:
     result = tui_opt.run("probability-current", "plane", **PLANE.warm)
     assert found(result, "mass_error_operator") <= 1e-12

@@ -82,3 +82,35 @@ def test_a_check_that_raises_leaves_the_state_as_it_was():
     other = plane_operator(affine, Box((-4.0, -4.0), (4.0, 4.0)), 20)
     with pytest.raises(ValueError, match="operator has cells"):
         advance_on_cpu(other, state, 1)
+
+
+def test_fewer_cells_at_once_where_the_device_has_no_room_for_more(monkeypatch):
+    import torch
+
+    from tui_opt.kernels import plane_torch
+
+    operator = plane_operator(affine, Box((-4.0, -4.0), (4.0, 4.0)), 45)
+    whole, parts, before = (normal_state(operator, (0.4, -0.2), (0.3, 0.5)) for _ in range(3))
+    advance_on_cpu(operator, whole, 4)
+    tried = []
+
+    def crowded(moments, images, lost, at_once, step=plane_torch._step):
+        tried.append(at_once)
+        # Fails in the middle of a step, with something done already.
+        step(moments, images, lost, at_once)
+        if at_once > 500:
+            raise torch.OutOfMemoryError
+        return step(moments, images, lost, at_once)
+
+    monkeypatch.setattr(plane_torch, "_step", crowded)
+    monkeypatch.setattr(plane_torch, "CELLS_AT_ONCE", 1000)
+    monkeypatch.setattr(plane_torch, "FEWEST_AT_ONCE", 100)
+    advance_on_cpu(operator, parts, 4)
+    assert tried == [1000, 500, 500, 500, 500]
+    assert np.abs(parts.moments - whole.moments).max() < 1e-15
+    assert parts.outside == pytest.approx(whole.outside, abs=1e-15)
+    monkeypatch.setattr(plane_torch, "FEWEST_AT_ONCE", 1000)
+    untouched = before.copy()
+    with pytest.raises(torch.OutOfMemoryError):
+        advance_on_cpu(operator, untouched, 4)
+    assert np.array_equal(untouched.moments, before.moments)

@@ -29,7 +29,9 @@ Image: TypeAlias = tuple[Tensor, ...]
 """Mean (2) and covariance (11, 12, 22) of images, in units of cells."""
 
 CELLS_AT_ONCE: Final = 1 << 20
-"""Cells that are worked on together: about 500 bytes of intermediate results each."""
+"""Cells that are worked on together: about 500 bytes of intermediate results each. Fewer where they do not fit."""
+FEWEST_AT_ONCE: Final = 1 << 13
+"""Where not even these fit, nothing will."""
 
 
 def advance_on(
@@ -43,7 +45,7 @@ def advance_on(
         steps: number of steps.
         check: called after every step; when it raises, the state is as it was before the call.
 
-    Raises: ValueError when the state has other cells.
+    Raises: ValueError when the state has other cells; torch.OutOfMemoryError when the device has no room for them.
     """
     rows, columns = operator.cells
     if state.moments.shape != (rows, columns, MOMENTS):
@@ -56,27 +58,35 @@ def advance_on(
     images = torch.as_tensor(np.ascontiguousarray(near), device=device)
     now = torch.as_tensor(state.moments.reshape(-1, MOMENTS), device=device)
     lost = torch.zeros((), dtype=now.dtype, device=device)
-    for _ in range(steps):
-        now = _step(now, images, lost)
+    at_once, done = CELLS_AT_ONCE, 0
+    while done < steps:
+        try:
+            now, lost = _step(now, images, lost, at_once)
+        except torch.OutOfMemoryError:
+            if at_once <= FEWEST_AT_ONCE:
+                raise
+            at_once //= 2
+            continue
+        done += 1
         check()
     moments, outside = now.cpu().numpy().reshape(rows, columns, MOMENTS), float(lost)
     state.moments[...] = moments
     state.outside += outside
 
 
-def _step(moments: Tensor, images: Tensor, lost: Tensor) -> Tensor:
-    """moments[cell, 6] one step later; what leaves the box, or is forgotten, is added to `lost`."""
+def _step(moments: Tensor, images: Tensor, lost: Tensor, at_once: int) -> tuple[Tensor, Tensor]:
+    """moments[cell, 6] one step later, and `lost` with what leaves the box, or is forgotten."""
     terms, rows, columns = images.shape[0], images.shape[2] - 2, images.shape[3] - 2
     after = torch.zeros_like(moments)
     held = moments[:, 0] > FORGOTTEN
-    lost += moments[:, 0][~held].sum()
-    for present in torch.tensor_split(torch.nonzero(held).flatten(), -(-rows * columns // CELLS_AT_ONCE)):
+    lost = lost + moments[:, 0][~held].sum()
+    for present in torch.split(torch.nonzero(held).flatten(), at_once):
         mass, *rectangle = _rectangles(moments[present])
         row, column = present // columns, present % columns
         for j in range(terms):
             image = _image(images[j], row, column, *rectangle)
             _deposit(after, lost, mass / terms, image, rows, columns, LIGHT / terms)
-    return after
+    return after, lost
 
 
 def _rectangles(moments: Tensor) -> tuple[Tensor, ...]:

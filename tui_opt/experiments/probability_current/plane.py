@@ -131,12 +131,31 @@ def _steepest(system: PlaneSystem, answer: Answer, ctx: Context) -> float:
 
 
 def _mover(ctx: Context) -> Mover:
-    """The step on the device of the run."""
-    if ctx.device.startswith("cuda"):
-        from tui_opt.kernels.plane_torch import advance_on  # takes torch
+    """The step on the device of the run; on the CPU from then on where the device has no room for the cells."""
 
-        return lambda operator, state, steps: advance_on(ctx.device, operator, state, steps, ctx.check)
-    return lambda operator, state, steps: advance(operator, state, steps, ctx.threads, ctx.check)
+    def on_cpu(operator: PlaneOperator, state: PlaneState, steps: int) -> None:
+        advance(operator, state, steps, ctx.threads, ctx.check)
+
+    if not ctx.device.startswith("cuda"):
+        return on_cpu
+    import torch
+
+    from tui_opt.kernels.plane_torch import advance_on
+
+    room = True
+
+    def on_device(operator: PlaneOperator, state: PlaneState, steps: int) -> None:
+        nonlocal room
+        if room:
+            try:
+                return advance_on(ctx.device, operator, state, steps, ctx.check)
+            except torch.OutOfMemoryError:
+                room = False
+                cells = " x ".join(map(str, operator.cells))
+                ctx.message(f"{ctx.device} has no room for {cells} cells: they are moved on the CPU.")
+        return on_cpu(operator, state, steps)
+
+    return on_device
 
 
 def _follow(answer: Answer, motion: Motion, move: Mover, ctx: Context, stage: int) -> None:
