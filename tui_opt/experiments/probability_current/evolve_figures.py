@@ -18,7 +18,7 @@ HELD = 1e-4
 """Cells that never hold this share of the mass are left out of the maps."""
 MOST_SLICES = 6
 CUT = 4.0
-"""Height of the slices, in units of the lowest of their peaks: a law that ends in a point leaves nothing of the rest."""
+"""Height of the slices, in units of the lowest of their peaks: a law that ends in a point would flatten the rest."""
 MOST_PATHS = 31
 NAMES = {
     "operator": "exact chain",
