@@ -129,8 +129,8 @@ def _report(setting: Setting, found: Tangents) -> Result:
         picked = np.ascontiguousarray(values[:, places].T)
         text = f"{text} for a change of size 1, by tangents; {looked_at}"
         result.add_array(name, picked, ("measured", "t"), unit="nats", text=text)
-    for name, values, text in (("sign_x", found.sign_x, "X-W"), ("sign_y", found.sign_y, "Y-W")):
-        picked = np.ascontiguousarray(values[:, places].T).astype(np.float64)
+    for name, signs, text in (("sign_x", found.sign_x, "X-W"), ("sign_y", found.sign_y, "Y-W")):
+        picked = np.ascontiguousarray(signs[:, places].T, dtype=np.float64)
         result.add_array(
             name, picked, ("measured", "t"), text=f"sign of {text} for a positive change; {looked_at}"
         )
@@ -148,7 +148,7 @@ def _partial(setting: Setting, found: Tangents) -> Result:
 
 def _comparison(found: Tangents, places: IntArray) -> Comparison:
     log_x, log_y = (np.ascontiguousarray(values[:, places].T) for values in (found.log_x, found.log_y))
-    sign_x, sign_y = (np.ascontiguousarray(values[:, places].T) for values in (found.sign_x, found.sign_y))
+    sign_x, sign_y = (np.ascontiguousarray(signs[:, places].T) for signs in (found.sign_x, found.sign_y))
     answer = compare(log_x, sign_x, log_y, sign_y)
     return Comparison(answer.op + 0.0, answer.sign)
 
