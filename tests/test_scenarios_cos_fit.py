@@ -81,7 +81,7 @@ def test_a_file_written_out_again_is_the_same(path: Path, tmp_path: Path) -> Non
     file = read_file(path)
     copy = tmp_path / path.name
     copy.write_text(file.to_toml(), encoding="utf-8")
-    assert read_file(copy) == file
+    assert read_file(copy).to_toml() == file.to_toml()  # NaN may be expected, which equals nothing
 
 
 def test_data_lie_beside_their_file_and_are_found_from_anywhere(tmp_path: Path, monkeypatch) -> None:

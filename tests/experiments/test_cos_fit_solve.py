@@ -184,6 +184,7 @@ def test_few_samples_are_enough_where_they_determine_the_parameters(n):
 def test_fewer_rows_than_parameters_are_a_sentence():
     with pytest.raises(ExperimentError, match=r"1 rows cannot determine 2 parameters \(a, b\)"):
         run(samples=1)
+    assert value(run(model="cos", samples=1), "a") == pytest.approx(0.583)
     two = run(samples=2)
     assert warned(two, "as many rows as parameters")
     assert math.isnan(two.findings["a"].stderr)
@@ -196,9 +197,40 @@ def test_an_error_beyond_the_grid_is_a_warning():
     assert "bound_over_grid" not in run(samples=4000, noise=0.1).findings
 
 
-def test_noise_alone_has_no_clear_minimum():
+def test_noise_alone_shows_no_oscillation():
     result = run(samples=60, noise=30.0)
     assert warned(result, "Another minimum fits nearly as well")
+    assert warned(result, "do not show an oscillation of a")
+    assert value(result, "oscillation_gain") < 20 < value(run(samples=200, noise=0.5), "oscillation_gain")
+
+
+def test_an_oscillation_beyond_the_range_is_not_taken_for_another():
+    result = run(samples=500, x_scale=1e9)
+    assert value(result, "success_rate") == 0.0
+    assert warned(result, "do not show an oscillation of a in the range that was scanned")
+
+
+@pytest.mark.parametrize("given", [{"growth": -20.0}, {"x2_scale": 100.0}, {"growth": 5.0, "x_scale": 500.0}])
+def test_a_small_oscillation_beside_a_large_term_is_found(given):
+    """The exponential is up to 10^8 times larger than the wave."""
+    result = run(samples=2000, noise=0.1, **given)
+    assert value(result, "a") == pytest.approx(0.583, abs=4.5 * result.findings["a"].stderr)
+    assert value(result, "success_rate") == 1.0
+
+
+def test_a_phase_far_from_0_is_told_from_the_frequency(tmp_path):
+    x = 1e6 + np.random.default_rng(0).normal(0, 1, 60)
+    y = 2 * np.cos(0.583 * x + 0.4) + 1
+    result = run(data=write(tmp_path / "d.csv", x1=x, y=y), model="A*cos(a*x1+p)+C")
+    assert value(result, "a") == pytest.approx(0.583, abs=1e-9)
+    assert value(result, "A") == pytest.approx(2.0, abs=1e-8)
+    assert -math.pi <= value(result, "p") <= math.pi
+    assert not result.warnings
+
+
+def test_values_whose_squares_are_no_numbers_are_a_sentence():
+    with pytest.raises(ExperimentError, match="Give y in other units"):
+        run(model="exp+exp", x_scale=500.0, samples=1000)
 
 
 def test_equally_spaced_data_have_aliases(tmp_path):

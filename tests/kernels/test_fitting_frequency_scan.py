@@ -49,6 +49,8 @@ def test_the_error_is_that_of_linear_least_squares(unknown):
     assert found.exact
     expected = [by_least_squares(u, z, columns, y, unknown, w) for w in GRID.axis(0)]
     np.testing.assert_allclose(found.loss, expected, rtol=1e-9)
+    bare = y - columns.T @ np.linalg.lstsq(columns.T, y, rcond=None)[0]
+    assert found.without == pytest.approx(float(bare @ bare) / N, rel=1e-9)
 
 
 @pytest.mark.parametrize("unknown", ["nothing", "amplitude", "phase"])
@@ -121,7 +123,7 @@ def test_independent_columns_span_the_others():
 
 def test_candidates_are_no_neighbours_and_the_least_come_first():
     loss = np.array([5, 4, 1, 2, 3, 9, 9, 9, 9, 1.5, 9, 9], dtype=float)
-    found = module.Scan(Grid((0.0,), (1.0,), (12,)), loss, True)
+    found = module.Scan(Grid((0.0,), (1.0,), (12,)), loss, True, 10.0)
     places, losses = candidates(found, 3)
     assert places[:2, 0].tolist() == [2.0, 9.0]
     assert losses[:2].tolist() == [1.0, 1.5]

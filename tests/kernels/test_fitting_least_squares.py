@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import scipy.optimize
@@ -70,8 +72,32 @@ def test_blocks_change_nothing(monkeypatch):
     parts = sums(model, y, TRUTH)
     assert [b.start for b in blocks(100)] == [0, 37, 74]
     assert parts.error == pytest.approx(whole.error, rel=1e-13)
-    np.testing.assert_allclose(parts.gram, whole.gram, rtol=1e-13)
-    np.testing.assert_allclose(parts.gradient, whole.gradient, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(np.abs(parts.root), np.abs(whole.root), rtol=1e-10)
+    for found in (whole, parts):
+        table = model(TRUTH, slice(None))
+        np.testing.assert_allclose(found.root.T @ found.root, table[1:] @ table[1:].T, rtol=1e-12)
+        gradient = table[1:] @ (y - table[0])
+        np.testing.assert_allclose(found.root.T @ found.projected, gradient, rtol=1e-9, atol=1e-12)
+
+
+def test_fewer_samples_than_parameters_have_a_triangle_too():
+    found = sums(lambda v, rows: model(v, slice(0, 2)), data()[:2], TRUTH)
+    assert found.root.shape == (3, 3)
+    assert np.isinf(np.diag(covariance(found.root, 1.0))).any()
+
+
+def test_columns_that_are_nearly_alike_are_told_apart():
+    """A slope and a constant over samples a million spreads away from 0, which J^T J would not tell apart."""
+    x = 1e6 + np.linspace(-1, 1, 50)
+    y = 2.0 * (x - 1e6) + 3.0
+
+    def line(values, rows):
+        return np.stack([values[0] * x[rows] + values[1], x[rows], np.ones(50)[rows]])
+
+    found = fit(line, y, np.zeros(2), np.array([False, False]))
+    assert found.values[0] == pytest.approx(2.0, rel=1e-8)
+    expected = 1.0 / ((x - x.mean()) ** 2).sum()
+    assert covariance(found.root, 1.0)[0, 0] == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_step_is_no_longer_than_allowed():
@@ -89,9 +115,11 @@ def test_a_start_without_value_is_an_infinite_error():
 
 
 def test_covariance_is_the_inverse_and_infinite_where_nothing_is_known():
-    gram = sums(model, data(), TRUTH).gram
-    np.testing.assert_allclose(covariance(gram, 0.25), 0.25 * np.linalg.inv(gram), rtol=1e-8)
-    twice = np.array([[4.0, 4.0, 0.0], [4.0, 4.0, 0.0], [0.0, 0.0, 2.0]])  # the first two enter alike
+    root = sums(model, data(), TRUTH).root
+    np.testing.assert_allclose(covariance(root, 0.25), 0.25 * np.linalg.inv(root.T @ root), rtol=1e-8)
+    twice = np.array(
+        [[2.0, 2.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, math.sqrt(2.0)]]
+    )  # the first two enter alike
     found = np.diag(covariance(twice, 1.0))
     assert np.isinf(found[:2]).all()
     assert found[2] == pytest.approx(0.5)
@@ -102,6 +130,6 @@ def test_estimates_scatter_by_the_covariance():
     """200 data sets: the mean of the squared distances in standard errors is 1 within 4 standard errors."""
     start = TRUTH + np.array([0.1, 0.05, -0.1])
     runs = [fit(model, data(seed=s), start, LINEAR).values - TRUTH for s in range(200)]
-    expected = covariance(sums(model, data(), TRUTH).gram, 0.05**2)
+    expected = covariance(sums(model, data(), TRUTH).root, 0.05**2)
     z2 = [d @ np.linalg.solve(expected, d) for d in runs]  # chi squared with 3 degrees of freedom
     assert abs(np.mean(z2) - 3) < 4 * np.sqrt(6 / 200)

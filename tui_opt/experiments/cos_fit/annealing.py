@@ -70,7 +70,7 @@ def _outwards(searcher: Searcher, rows: Rows) -> NDArray[np.int64]:
 def _starts(searcher: Searcher, part: Rows, found: Fit, count: int, reach: FloatArray) -> list[FloatArray]:
     """The estimate, or the minima within its error where those are several."""
     variance = found.error / max(1, count - found.values.size)
-    errors = np.sqrt(np.diag(covariance(found.gram, variance)))
+    errors = np.sqrt(np.diag(covariance(found.root, variance)))
     starts = [found.values]
     for wave in searcher.structure.waves:
         k = searcher.names.index(wave.frequencies[0])

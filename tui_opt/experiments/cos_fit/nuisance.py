@@ -50,6 +50,29 @@ def nuisance_basis(
     return orthonormal(picked, most)
 
 
+def linearised(
+    rows: Rows, structure: Structure, wave: WaveTerm, values: Mapping[str, float]
+) -> tuple[FloatArray, FloatArray]:
+    """The data less the terms without the wave's frequencies, and a basis of how those change with their parameters.
+
+    Args:
+        rows: the samples.
+        structure: the model taken apart.
+        wave: the oscillation that is scanned.
+        values: parameters next to which the terms are taken to be linear.
+
+    Returns:
+        [n] and [k, n].
+    """
+    mine = [t for t in structure.terms if not names_in(t) & set(wave.frequencies)]
+    if not mine:
+        return rows.y, np.empty((0, rows.count))
+    slopes = [t.derivative(n) for t in mine for n in structure.kinds if n in names_in(t)]
+    columns = rows.evaluated([*mine, *slopes], values)
+    rest = rows.y - columns[: len(mine)].sum(axis=0)
+    return rest, orthonormal(columns[len(mine) :], max(1, rows.count // 4))
+
+
 def _sampled(
     rows: Rows, structure: Structure, wave: WaveTerm, known: Mapping[str, float], rng: np.random.Generator
 ) -> list[tuple[Expression, dict[str, float]]]:

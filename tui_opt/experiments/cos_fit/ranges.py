@@ -71,7 +71,7 @@ def range_of(u: FloatArray, phase_known: bool, asked: float | None, most_cells: 
     low, high = np.quantile(u if u.size <= _MOST_COMPARED else u[::7], (0.25, 0.75))
     bulk = float(high - low)
     # By the middle half, so that a few far-out values do not count; where half of them are one value, by all.
-    mean_gap = bulk / (0.5 * u.size) if bulk > 0 else extent / (distinct.size - 1)
+    mean_gap = bulk / (0.5 * u.size) if bulk > 0 else max(extent, width) / max(1, distinct.size - 1)
     highest = NYQUIST_FACTOR * math.pi / mean_gap
     folded = spacing > 0 and math.pi / spacing <= highest
     if folded:

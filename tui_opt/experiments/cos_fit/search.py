@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.errors import ExperimentError
-from tui_opt.experiments.cos_fit.nuisance import nuisance_basis
+from tui_opt.experiments.cos_fit.nuisance import linearised, nuisance_basis
 from tui_opt.experiments.cos_fit.ranges import (
     MOST_CELLS,
     MOST_CELLS_ASKED,
@@ -66,6 +67,7 @@ class Search:
         runner_up: frequencies of that candidate, by name.
         scans: the scans that were made.
         starts: how many starts were tried.
+        gain: by how many residual variances the oscillation that is scanned last improves the fit.
     """
 
     best: FloatArray
@@ -74,6 +76,12 @@ class Search:
     runner_up: dict[str, float] = field(default_factory=dict)
     scans: list[Scanned] = field(default_factory=list)
     starts: int = 0
+    gain: float = np.inf
+
+    @property
+    def chance(self) -> float:
+        """The gain that the best of as many frequencies has in noise alone, with some room."""
+        return 2.0 * math.log(max((s.scan.grid.size for s in self.scans), default=1)) + 10.0
 
 
 def _by_error(entry: tuple[float, FloatArray]) -> tuple[float, int]:
@@ -173,6 +181,25 @@ class Searcher:
                 break
         return found
 
+    def _once_more(self, scanned: Rows, some: Rows, wave: WaveTerm, before: Search) -> Search:
+        """Scan with the other terms linearised at the best parameters so far.
+
+        Where those terms are many times larger than the wave, what a basis for any of their parameters leaves of them
+        hides it.
+        """
+        others = {
+            n: float(v) for n, v in zip(self.names, before.best, strict=True) if n not in wave.frequencies
+        }
+        rest, basis = linearised(scanned, self.structure, wave, others)
+        if not np.isfinite(rest).all():
+            return before
+        found, places, losses, _ = self.scan(scanned, wave, others, beside=(rest, basis))
+        kept = {n: v for n, v in others.items() if self.structure.kinds[n] in ("other", "frequency")}
+        given = [{**kept, **dict(zip(wave.frequencies, map(float, place), strict=True))} for place in places]
+        after = Search(before.best, np.inf, scans=[*before.scans[:-1], found], starts=before.starts)
+        after = self.refined(some, given, list(losses), after, wave)
+        return after if after.error < before.error else before
+
     def _search(self, rows: Rows, most_scanned: int, most_refined: int) -> Search:
         """Scan every group of frequencies in turn, each with the others that are known, and refine."""
         waves = self.structure.waves
@@ -195,18 +222,37 @@ class Searcher:
                         {**others, **dict(zip(wave.frequencies, map(float, place), strict=True)), **amplitude}
                         for place, amplitude in zip(places, amplitudes, strict=True)
                     ]
-                    return self.refined(some, given, list(losses), search, wave)
+                    search = self.refined(some, given, list(losses), search, wave)
+                    if search.gain < search.chance:
+                        search = self._once_more(scanned, some, wave, search)
+                    return search
                 known |= dict(zip(wave.frequencies, map(float, places[0]), strict=True))
         raise AssertionError("the last group ends the search")
 
     def scan(
-        self, rows: Rows, wave: WaveTerm, known: dict[str, float], grid: Grid | None = None
+        self,
+        rows: Rows,
+        wave: WaveTerm,
+        known: dict[str, float],
+        grid: Grid | None = None,
+        beside: tuple[FloatArray, FloatArray] | None = None,
     ) -> tuple[Scanned, FloatArray, FloatArray, list[dict[str, float]]]:
-        """One scan: itself, the best frequencies [m, d], their losses [m], and what the amplitude was taken to be."""
+        """One scan.
+
+        Args:
+            rows: the samples.
+            wave: the oscillation.
+            known: frequencies of others.
+            grid: where to look closely, in place of everywhere.
+            beside: the data and the basis of what else may explain them, where those are known better.
+
+        Returns:
+            The scan, the best frequencies [m, d], their losses [m], and what the amplitude was taken to be.
+        """
         ranges = self.ranges(rows, wave)
         thorough = grid is not None
         grid = grid or grid_of(ranges, wave.even)
-        basis = nuisance_basis(rows, self.structure, wave, known, self.rng)
+        y, basis = beside or (rows.y, nuisance_basis(rows, self.structure, wave, known, self.rng))
         unknown: Literal["nothing", "amplitude", "phase"] = (
             "phase" if not wave.offset_known else "nothing" if wave.amplitude_known else "amplitude"
         )
@@ -223,13 +269,13 @@ class Searcher:
                 z = table[-2] * np.exp(1j * table[-1])
             if not np.isfinite(z).all() or not np.isfinite((z * z.conj()).real.sum()) or not z.any():
                 continue
-            found = scan(rows.y, basis, Wave(table[:-2], z, unknown), grid, thorough)
+            found = scan(y, basis, Wave(table[:-2], z, unknown), grid, thorough)
             places, losses = candidates(found, kept)
             gathered += [(float(e), place, given) for place, e in zip(places, losses, strict=True)]
             if best is None:
                 best = found
             else:
-                best = Scan(grid, np.minimum(best.loss, found.loss), best.exact and found.exact)
+                best = Scan(grid, np.minimum(best.loss, found.loss), best.exact and found.exact, best.without)
         if best is None:
             raise ExperimentError(
                 f"The factor before the oscillation of {', '.join(wave.frequencies)} is not finite in some row. "
@@ -257,7 +303,7 @@ class Searcher:
     ) -> Search:
         """The best of the candidates, each with the best starts of the other parameters, by Gauss-Newton."""
         few = rows.thinned(START_ROWS, self.rng)
-        total = float(np.mean((rows.y - rows.y.mean()) ** 2))
+        total = search.scans[-1].scan.without if search.scans else 0.0
         ended: list[tuple[float, FloatArray]] = []
         longest = self.longest(rows)
         for k, at in enumerate(given):
@@ -276,6 +322,8 @@ class Searcher:
         if not ended:
             return search
         search.error, search.best = ended[0]
+        if wave is not None:
+            search.gain = self._lead(search.error, self._without(rows, wave, search.best), rows.count)
         if wave is not None:
             self._runner_up(rows, wave, ended, search)
         return search
@@ -305,6 +353,13 @@ class Searcher:
         """Difference of squared errors in residual variances."""
         free = max(1, count - len(self.names))
         return (other - best) * free / max(best, ROUNDING)
+
+    def _without(self, rows: Rows, wave: WaveTerm, values: FloatArray) -> float:
+        """Mean squared error without a wave, the other terms linearised at the parameters."""
+        at = dict(zip(self.names, map(float, values), strict=True))
+        rest, basis = linearised(rows, self.structure, wave, at)
+        rest = rest - basis.T @ (basis @ rest)
+        return float(rest @ rest) / rows.count
 
     def _runner_up(
         self, rows: Rows, wave: WaveTerm, ended: list[tuple[float, FloatArray]], search: Search

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,10 +73,12 @@ def _answer(solved: Solved) -> Answer:
     """Error bars by the residuals' own variance, and the bound where the truth is known."""
     rows, found = solved.rows, solved.solution.fit
     free = rows.count - found.values.size
-    variance = found.error / free if free > 0 else np.nan
+    # Residuals are not known better than to the rounding of y.
+    least = float(np.mean((np.finfo(float).eps * rows.y) ** 2)) / 12.0
+    variance = max(found.error / free, least) if free > 0 else np.nan
     return Answer(
         solved.samples, rows, solved.solution, solved.seconds, variance,
-        covariance(found.gram, variance), _bound(solved.samples, rows),
+        covariance(found.root, variance), _bound(solved.samples, rows),
     )  # fmt: skip
 
 
@@ -84,7 +86,7 @@ def _bound(samples: Samples, rows: Rows) -> FloatArray | None:
     """The Cramér-Rao bound at the truth, [p, p]; None where the truth is not known."""
     if samples.truth is None or samples.noise is None:
         return None
-    return covariance(sums(rows, rows.y, samples.truth).gram, samples.noise**2)
+    return covariance(sums(rows, rows.y, samples.truth).root, samples.noise**2)
 
 
 def _repetitions(params: SolveParams, ctx: Context, first: Answer) -> Repetitions:
@@ -106,4 +108,5 @@ def _repetitions(params: SolveParams, ctx: Context, first: Answer) -> Repetition
     for repetition in ctx.map(one, range(1, params.seeds)):
         done.append(repetition)
         ctx.progress(len(done), params.seeds, "repetitions")
+        ctx.partial(lambda: result_of(replace(first, repetitions=Repetitions.of(done)), params))
     return Repetitions.of(done)

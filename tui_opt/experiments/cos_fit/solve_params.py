@@ -19,6 +19,7 @@ FINDINGS = (
     "success_rate",
     "residual_sd",
     "runner_up_gap",
+    "oscillation_gain",
     "grid_points",
     "grid_step",
     "frequency_max",

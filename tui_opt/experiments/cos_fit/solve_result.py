@@ -15,6 +15,7 @@ from tui_opt.experiments.cos_fit.solve_figures import add_figures
 from tui_opt.experiments.cos_fit.solve_params import SolveParams
 from tui_opt.experiments.cos_fit.solver import Solution
 from tui_opt.experiments.cos_fit.structure import names_in
+from tui_opt.kernels.fitting.exponential_sums import MOST_DIRECT
 from tui_opt.result import Result
 
 FloatArray = NDArray[np.float64]
@@ -181,6 +182,8 @@ def _add_bound(result: Result, answer: Answer) -> None:
     noise = answer.samples.noise
     if many is not None:
         _add_spread(result, answer, many)
+    elif answer.bound is not None and noise and not 0 < answer.bound[k, k] < math.inf:
+        result.add_missing("cramer_rao_ratio", f"The samples do not determine {name}: the bound is infinite.")
     elif answer.bound is not None and noise:
         ratio = answer.errors[k] / math.sqrt(answer.bound[k, k])
         free = answer.rows.count - len(answer.names)
@@ -298,7 +301,10 @@ def _add_search(result: Result, answer: Answer) -> None:
         return
     first = search.scans[0]
     cells = sum(s.scan.grid.size for s in search.scans)
-    way = "every sum taken directly" if first.scan.exact else "by a nonuniform FFT, the least minima directly"
+    few = first.rows * first.scan.grid.size <= MOST_DIRECT
+    way = (
+        "directly" if first.scan.exact or few else "by a nonuniform FFT, the least minima once more directly"
+    )
     rows = f" on {first.rows:,} of the rows" if first.rows < answer.rows.count else ""
     result.add_finding("grid_points", cells, f"frequencies scanned, {way}{rows}", kind="accuracy")
     wanted = first.ranges[0]
@@ -311,6 +317,12 @@ def _add_search(result: Result, answer: Answer) -> None:
         wanted.highest,
         f"largest frequency of {named} that was scanned, {why}",
         kind="accuracy",
+    )
+    text = (
+        "by how many residual variances the oscillation improves the fit; in noise alone the best one reaches"
+    )
+    result.add_finding(
+        "oscillation_gain", search.gain, f"{text} about {search.chance - 10:.3g}", kind="accuracy"
     )
     if math.isfinite(search.lead):
         other = ", ".join(f"{n} = {v:.6g}" for n, v in search.runner_up.items())
@@ -365,6 +377,13 @@ def _add_warnings(result: Result, answer: Answer) -> None:
                 f"{name} lies at the end of the range that was scanned ({wanted.highest:.6g}); give a larger "
                 "frequency_max to look beyond."
             )
+    if search.scans and search.gain < search.chance:
+        named = ", ".join(search.scans[-1].wave.frequencies)
+        result.warn(
+            f"The data do not show an oscillation of {named} in the range that was scanned: with it the fit is better "
+            f"by {search.gain:.3g} residual variances, and chance alone reaches {search.chance - 10:.3g}. Give a "
+            "frequency_max further up if it may be faster, or more or better data."
+        )
     if search.runner_up and search.lead < CLEAR_GAP:
         other = ", ".join(f"{n} = {v:.6g}" for n, v in search.runner_up.items())
         result.warn(

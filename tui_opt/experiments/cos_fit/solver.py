@@ -23,6 +23,8 @@ from tui_opt.kernels.fitting.least_squares import Fit, Mapper, fit, sums
 
 FloatArray = NDArray[np.float64]
 
+MOST = 1e100
+"""Largest size of values that are fitted, and one over the least."""
 ELIMINATED_ROWS = 200_000
 """Rows up to which linear parameters are solved anew at every step of the last refinement."""
 
@@ -76,6 +78,7 @@ def solve(
             f"{rows.count} rows cannot determine {p} parameters ({', '.join(rows.model.parameters)}): "
             f"give at least {p} rows, and {p + 1} for error bars."
         )
+    _check_sizes(rows)
     _check_slopes(rows, structure)
     searcher = Searcher(structure, rng, check, highest)
     overview = rows.thinned(OVERVIEW_ROWS, rng)
@@ -105,9 +108,9 @@ def _polished(rows: Rows, start: FloatArray, searcher: Searcher, each: Mapper) -
     if np.array_equal(plain, found.values):
         return found
     again = sums(rows, rows.y, plain, each)
-    if again.error > found.error * (1 + 1e-9) + 1e-25 * float(rows.y @ rows.y):
+    if again.error > found.error * (1 + 1e-9) + 1e-20 * float(rows.y @ rows.y):
         return found
-    return replace(found, values=plain, error=again.error, gram=again.gram)
+    return replace(found, values=plain, error=again.error, root=again.root)
 
 
 def _plain_form(rows: Rows, found: Fit, searcher: Searcher) -> FloatArray:
@@ -130,6 +133,19 @@ def _plain_form(rows: Rows, found: Fit, searcher: Searcher) -> FloatArray:
                 values[phase] += np.pi
             values[phase] = float(values[phase] - 2 * np.pi * np.rint(values[phase] / (2 * np.pi)))
     return np.array([values[n] for n in names])
+
+
+def _check_sizes(rows: Rows) -> None:
+    """Squares of what is fitted must be numbers."""
+    for name, values in zip(
+        (rows.model.text.target, *rows.model.columns), (rows.y, *rows.columns), strict=True
+    ):
+        largest = float(np.abs(values).max())
+        if largest > MOST or 0 < largest < 1 / MOST:
+            raise ExperimentError(
+                f"The largest value of {name} is {largest:.3g} in size, and its square is no number that can be "
+                f"computed with. Give {name} in other units."
+            )
 
 
 def _check_slopes(rows: Rows, structure: Structure) -> None:

@@ -63,11 +63,13 @@ class Scan:
         grid: the frequencies.
         loss: [*counts], mean squared error with everything linear eliminated.
         exact: whether every sum was taken everywhere, rather than only near the minima and the lowest frequencies.
+        without: mean squared error without any wave.
     """
 
     grid: Grid
     loss: FloatArray
     exact: bool
+    without: float
 
 
 def orthonormal(columns: FloatArray, most: int, least: float = 1e-6) -> FloatArray:
@@ -133,11 +135,12 @@ def scan(y: FloatArray, basis: FloatArray, wave: Wave, grid: Grid, thorough: boo
     """
     rest = y - basis.T @ (basis @ y)
     n = y.size
+    without = float(rest @ rest) / n
     if n * grid.size <= MOST_EXACT:
         errors = exact_errors(rest, basis, wave, grid.at(np.arange(grid.size)))
-        return Scan(grid, errors.reshape(grid.counts) / n, True)
+        return Scan(grid, errors.reshape(grid.counts) / n, True, without)
     if thorough:
-        return Scan(grid, _every_sum(rest, basis, wave, grid) / n, True)
+        return Scan(grid, _every_sum(rest, basis, wave, grid) / n, True, without)
     power = float((wave.z.real**2 + wave.z.imag**2).sum())
     first = exponential_sums(wave.u, (rest * wave.z)[None, :], grid)[0]
     # A wave that goes round many times has half its power in the cosine and nothing in common with the columns.
@@ -146,7 +149,7 @@ def scan(y: FloatArray, basis: FloatArray, wave: Wave, grid: Grid, thorough: boo
     close = int(np.clip(MOST_CLOSE // n, 6, 16))
     cells = np.union1d(least_cells(errors, close), _lowest(grid, close))
     flat[cells] = exact_errors(rest, basis, wave, grid.at(cells))
-    return Scan(grid, flat.reshape(grid.counts) / n, False)
+    return Scan(grid, flat.reshape(grid.counts) / n, False, without)
 
 
 def _every_sum(rest: FloatArray, basis: FloatArray, wave: Wave, grid: Grid) -> FloatArray:
