@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 SERVER = Path(__file__).parent / "fork_server.py"
 
 

@@ -14,7 +14,7 @@ from tui_opt.tui.app import OptexploreApp
 from tui_opt.tui.screens.main import MainScreen
 from tui_opt.tui.workbench import Workbench
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 
 class Driver:

@@ -22,7 +22,7 @@ from typing import Any
 
 import pyte
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 #: `optexplore` without arguments, as a user starts it.
 APP = (sys.executable, "-m", "tui_opt")
 

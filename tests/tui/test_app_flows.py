@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tui.conftest import GATED, Gate
 from tests.tui.driving import Driver, driving
 from tui_opt.runner.execute import begin, execute
 from tui_opt.runner.planning import plan
@@ -175,9 +176,12 @@ def test_wrong_input_is_a_sentence_and_no_run(tmp_path: Path) -> None:
     drive(tmp_path / "runs", flow)
 
 
-def test_quitting_asks_only_where_runs_are_under_way_and_leaves_them(tmp_path: Path) -> None:
+def test_quitting_asks_only_where_runs_are_under_way_and_leaves_them(
+    tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = tmp_path / "runs"
-    (tmp_path / "slow.toml").write_text(SCATTER.format(seconds=5))
+    monkeypatch.setenv("PYTHONPATH", gate.seen_from(os.environ["PYTHONPATH"]))
+    (tmp_path / "slow.toml").write_text(GATED)
 
     async def flow(d: Driver) -> None:
         await d.press("o", *"slow.toml", "enter")
@@ -197,6 +201,9 @@ def test_quitting_asks_only_where_runs_are_under_way_and_leaves_them(tmp_path: P
     async def again(d: Driver) -> None:
         # A new app finds the run under way and shows it without being asked.
         await d.until(lambda: d.bench.view is not None and d.bench.view.result is not None)
+        assert d.bench.view is not None
+        assert d.bench.view.state == "running"
+        gate.open()
         await d.until(lambda: d.bench.view is not None and d.bench.view.state == "done")
         await d.press("q")
         await d.until(lambda: d.app._exit)

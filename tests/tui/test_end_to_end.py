@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.tui.conftest import GATED, Gate
 from tests.tui.terminal import APP
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed here")
 
-PATIENCE = 40.0
+PATIENCE = 120.0
 SLOW = 'scenario = "bouncing-ball"\nexperiment = "scatter"\n'
 SLOW += "[params]\nseconds = {seconds}\nblocks = 60\nballs = 600\n"
 
@@ -98,10 +99,13 @@ class Tmux:
 
 
 @pytest.fixture
-def tmux(environment: Callable[..., dict[str, str]], runs: Path, tmp_path: Path) -> Iterator[Tmux]:
+def tmux(
+    environment: Callable[..., dict[str, str]], gate: Gate, runs: Path, tmp_path: Path
+) -> Iterator[Tmux]:
     """No app may leave a traceback."""
     folders = {"HOME": "", "OPTEXPLORE_CONFIG_DIR": "config", "OPTEXPLORE_CACHE_DIR": "cache"}
     seen = environment(LC_ALL="C.UTF-8", **{name: str(tmp_path / folder) for name, folder in folders.items()})
+    seen["PYTHONPATH"] = gate.seen_from(seen["PYTHONPATH"])
     made = Tmux(tmp_path, seen)
     yield made
     made.close()
@@ -147,11 +151,11 @@ def test_the_first_minute(tmux: Tmux, columns: int, lines: int) -> None:
     assert tmux.wait_end() == 0
 
 
-def test_a_run_is_watched_cancelled_left_and_found_again(tmux: Tmux, tmp_path: Path) -> None:
+def test_a_run_is_watched_cancelled_left_and_found_again(tmux: Tmux, gate: Gate, tmp_path: Path) -> None:
     (tmp_path / "slow.toml").write_text(SLOW.format(seconds=60))
-    (tmp_path / "short.toml").write_text(SLOW.format(seconds=8))
+    (tmp_path / "other.toml").write_text(GATED)
     tmux.start(120, 40)
-    tmux.wait_for("Pick an experiment", "bouncing-ball")
+    tmux.wait_for("Pick an experiment", "toy-sgd")
     tmux.press("o")
     tmux.wait_for("Open a scenario file")
     tmux.type("slow.toml")
@@ -167,13 +171,13 @@ def test_a_run_is_watched_cancelled_left_and_found_again(tmux: Tmux, tmp_path: P
 
     tmux.press("o")
     tmux.wait_for("Open a scenario file")
-    tmux.type("short.toml")
+    tmux.type("other.toml")
     tmux.press("Enter")
-    tmux.wait_for("seconds +8 s")
+    tmux.wait_for("gated scatter", "seconds +300 s")
     tmux.press("r")
     tmux.wait_for("● scatter", "to go")
     tmux.press("q")
-    tmux.wait_for("1 run is under way: bouncing-ball scatter")
+    tmux.wait_for("1 run is under way: gated scatter")
     tmux.press("s")
     tmux.wait_for("to go", gone="under way")
     tmux.press("q")
@@ -184,6 +188,7 @@ def test_a_run_is_watched_cancelled_left_and_found_again(tmux: Tmux, tmp_path: P
 
     tmux.start(120, 40)
     tmux.wait_for("● scatter", "to go", "Rest times")
+    gate.open()
     tmux.wait_for("✓ scatter", "done in")
     tmux.press("4")
     tmux.wait_for("go on with it")
@@ -194,7 +199,7 @@ def test_a_run_is_watched_cancelled_left_and_found_again(tmux: Tmux, tmp_path: P
     tmux.wait_for("go on with it")
     tmux.press("Up")
     tmux.press("Enter")
-    tmux.wait_for("done in", "blocks done 60|mean rest time")
+    tmux.wait_for("done in", "blocks done 600|mean rest time")
     tmux.press("q")
     assert tmux.wait_end() == 0
 

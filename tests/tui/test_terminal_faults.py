@@ -22,7 +22,7 @@ from tui_opt.runner.run_directory import RunDirectory
 from tui_opt.runner.workforce import Workforce
 from tui_opt.scenario_file import read_text
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 SCATTER = 'scenario = "bouncing-ball"\nexperiment = "scatter"\n'
 SCATTER += "[params]\nseconds = {seconds}\nblocks = 60\nballs = 600\n"
 #: leaves the alternate screen, shows the cursor, and ends mouse reports and bracketed paste.

@@ -15,7 +15,7 @@ from tui_opt.tui.letters import Drawn
 from tui_opt.tui.mailbox import Mailbox
 from tui_opt.tui.strips import text_strips
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 
 def wait_until(condition) -> None:

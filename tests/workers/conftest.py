@@ -15,7 +15,7 @@ from tui_opt.runner.run_directory import RunDirectory
 from tui_opt.runner.workforce import Workforce
 from tui_opt.scenario_file import read_text
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 def planned(text: str = DROP, *overrides: str) -> Plan:
