@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from tui_opt.param_values import as_tuples
+from tui_opt.param_values import Table, as_tuples
 from tui_opt.params import Numbers, Params, Real, Texts, Whole, choice, real, table, whole
-from tui_opt.problems import Problem, near_match
+from tui_opt.problems import ParameterErrors, Problem, near_match
 
 CLOCK = "t"
 MOST_NODES = 64
@@ -79,9 +79,18 @@ class OpParams(Params):
         if flow and "steps" not in values:
             values["steps"] = None
         nodes, initial = values.get("nodes", THERMOSTAT), as_tuples(values.get("initial"))
-        if isinstance(nodes, Mapping) and isinstance(initial, tuple) and len(initial) == len(nodes):
-            values["initial"] = dict(zip(nodes, initial, strict=True))
-        return super().check(values, prefix)
+        if not isinstance(nodes, Mapping) or not isinstance(initial, tuple) or isinstance(initial, Table):
+            return super().check(values, prefix)
+        values["initial"] = dict(zip(nodes, initial, strict=False))
+        if len(initial) == len(nodes):
+            return super().check(values, prefix)
+        text = f"has {len(initial)} values for {len(nodes)} nodes; give one for each, in the order {', '.join(nodes)}."
+        problems = [Problem(f"{prefix}initial", text, initial)]
+        try:
+            super().check({**values, "initial": dict.fromkeys(nodes, 1.0)}, prefix)
+        except ParameterErrors as error:
+            problems += error.problems
+        raise ParameterErrors(problems)
 
     @property
     def names(self) -> tuple[str, ...]:
