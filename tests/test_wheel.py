@@ -60,9 +60,10 @@ def test_it_is_the_installed_package_that_runs(installed, tmp_path):
 
 
 def test_it_carries_every_scenario_file_and_theory_page(installed):
-    shipped = {p.relative_to(ROOT / "scenarios") for p in (ROOT / "scenarios").rglob("*.toml")}
     carried = installed / "tui_opt" / "_scenarios"
-    assert {p.relative_to(carried) for p in carried.rglob("*.toml")} == shipped
+    for kind in ("*.toml", "*.csv"):
+        shipped = {p.relative_to(ROOT / "scenarios") for p in (ROOT / "scenarios").rglob(kind)}
+        assert {p.relative_to(carried) for p in carried.rglob(kind)} == shipped
     assert (installed / "tui_opt" / "theory" / "toy-sgd.md").is_file()
 
 

@@ -177,6 +177,8 @@ def test_missing_values_are_counted_and_their_rows_left_out(tmp_path, delimiter)
 
 def test_another_target_and_columns_of_any_name(tmp_path):
     path = tmp_path / "data.csv"
+    path.write_text("time,\u00b5\n1,2\n2,4\n3,7\n", encoding="utf-8")
+    assert load(data=str(path), model="\u00b5 = A*cos(w*time + p)").count == 3  # the sign for micro, and mu
     path.write_text("time,signal\n1,2\n2,4\n3,7\n", encoding="utf-8")
     samples = load(data=str(path), model="signal = A*cos(w*time + p)")
     assert samples.model.parameters == ("A", "w", "p")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -83,7 +84,9 @@ def header_of(text: str, path: Path) -> Header:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         delimiter = max(DELIMITERS, key=line.count)
-        names = tuple(name.strip() for name in next(csv.reader([line], delimiter=delimiter)))
+        fields = next(csv.reader([line], delimiter=delimiter))
+        # In the form in which expressions have names, whatever the keyboard made of them.
+        names = tuple(unicodedata.normalize("NFKC", name.strip()) for name in fields)
         if all(_number(name) is not None for name in names):
             raise ExperimentError(
                 f"The data file {path} has no line with names: line {number} has numbers only. Write the names of "

@@ -6,6 +6,7 @@ Which names are columns and which are parameters is decided here, by what column
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -57,7 +58,7 @@ def read_model(text: str) -> ModelText:
     if short in NAMED:
         return ModelText(TARGET, NAMED[short], free_names(NAMED[short]), short)
     left, equals, right = text.partition("=")
-    target = left.strip() if equals else TARGET
+    target = unicodedata.normalize("NFKC", left.strip()) if equals else TARGET
     if not equals:
         right = text
     if not is_name(target):
