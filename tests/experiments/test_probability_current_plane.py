@@ -178,9 +178,9 @@ def test_constant_losses_move_nothing() -> None:
     ],
 )
 def test_what_diverges_or_is_undefined_is_counted_and_said(losses: list[str], words: str) -> None:
-    result = plane(losses=losses, temperature=0.1)
+    result = plane(losses=losses, temperature=0.1, steps=5, output_every=1)
     assert any(words in sentence for sentence in result.warnings)
-    assert found(result, "outside_operator") > 0.5
+    assert found(result, "outside_operator") > 0.05
     assert found(result, "mass_error_operator") <= 1e-12
     assert np.isfinite(curve(result, "density")).all()
     for name, finding in result.findings.items():
@@ -188,7 +188,7 @@ def test_what_diverges_or_is_undefined_is_counted_and_said(losses: list[str], wo
 
 
 def test_cells_that_do_not_resolve_a_pole_are_warned_of() -> None:
-    result = plane(losses=["1/W1", "W2^2+W1^2"], temperature=0.05)
+    result = plane(losses=["1/W1", "W2^2+W1^2"], temperature=0.05, steps=6, walkers=0)
     assert any("do not resolve" in sentence for sentence in result.warnings)
 
 

@@ -87,7 +87,10 @@ def test_maps_that_stretch_keep_the_moments_too(stretch):
     assert (m[:, [3, 5]] / m[:, :1] - offset**2).max() < 0.2
 
 
-@pytest.mark.parametrize("temperature", [0.02, 0.05, 0.1, 0.3, 1.0])
+@pytest.mark.parametrize(
+    "temperature",
+    [0.05, 0.3, *(pytest.param(t, marks=pytest.mark.slow) for t in (0.02, 0.1, 1.0))],
+)
 def test_the_pit_against_walkers_whatever_the_temperature(temperature):
     maps = sgd_maps(pit_gradients, temperature)
     outputs = {0.02: 60, 0.05: 60, 0.1: 25, 0.3: 15, 1.0: 10}[temperature]

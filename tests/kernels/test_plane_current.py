@@ -58,9 +58,9 @@ def test_a_settled_law_has_the_closed_covariance_and_turning(settled):
 
 def test_the_turning_of_walkers(settled):
     rng = np.random.default_rng(4)
-    n = 100_000
+    n = 50_000
     w = np.linalg.cholesky(final_covariance(T)) @ rng.standard_normal((2, n))
-    for _ in range(80):
+    for _ in range(40):
         moved = w - T * bowl(w)[rng.integers(0, 4, n), :, np.arange(n)].T
         turned = w[0] * (moved - w)[1] - w[1] * (moved - w)[0]
         w = moved
@@ -173,8 +173,8 @@ def test_multiplicative_noise_against_a_sample():
     law = settled_law(sgd_maps(gradients, temperature), (0.1, 0.0), (0.2, 0.2), OPEN, 96, 2000)
     condition = energy_condition(gradients, temperature, law.operator, law.state)
     rng = np.random.default_rng(7)
-    w = 0.1 * rng.standard_normal((2, 40_000))
-    for _ in range(200):
+    w = 0.1 * rng.standard_normal((2, 30_000))
+    for _ in range(150):
         w = w - temperature * gradients(w)[rng.integers(0, 4, w.shape[1]), :, np.arange(w.shape[1])].T
     x, y = w
     s2 = 0.5 * ((1 + 0.5 * x) ** 2 + 0.25 * y**2)

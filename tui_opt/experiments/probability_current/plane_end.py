@@ -41,7 +41,7 @@ def add_end(
         result.add_finding("circulation", 0.0, text, unit="rad")
         result.add_missing("energy_defect", f"{where}: it has no density whose logarithm could be an energy")
         return
-    where = "of the stationary law" if settled.settled else "of the law that it has come to"
+    where = "of the law that it settles to" if settled.settled else "of the law that it has come to"
     if ours.dimension == 1:
         where += ", which lies on a line, where nothing can circulate"
     text = f"mean angle by which W turns round its mean per step, from W1 to W2, {where}; 0 where there is an energy"
