@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 import tui_opt
 from tui_opt.locations import shipped_scenarios
+from tui_opt.render.ascii import to_ascii
 from tui_opt.runner.execute import begin, execute
 from tui_opt.runner.planning import plan
 from tui_opt.scenario_file import read_file
@@ -46,6 +48,13 @@ def test_claims_hold(path: Path, tmp_path: Path) -> None:
     ended = execute(begin(settled, tmp_path), settled)
     assert ended.result is not None, ended.error
     assert [f"{o.expectation.target}: {o.measured} {o.why}" for o in ended.outcomes if not o.holds] == []
+
+
+def test_the_theory_page_fits_a_narrow_terminal_and_can_be_told_in_ascii() -> None:
+    page = tui_opt.scenarios()["own-system"].theory()
+    for block in re.findall(r"```\n(.*?)```", page, flags=re.S):
+        assert max(map(len, block.splitlines())) <= 76
+    assert to_ascii(page).count("?") == page.count("?")
 
 
 def test_controllers_against_powers_of_their_matrix() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tui_opt
 from tui_opt.kernels.linear_loop import closed_response, rate, response, worlds
 from tui_opt.kernels.saturating_loop import Loop, follow_loop
 from tui_opt.render.ascii import to_ascii
@@ -149,6 +150,31 @@ def test_the_plants_are_those_of_the_kernel() -> None:
     assert PENDULUM.step((a, w), u, np.sin) == pytest.approx(expected)
     assert (LEAKY_ROOM.weights, LEAKY_ROOM.control_weight) == ((1.0,), 0.1)
     assert (PENDULUM.weights, PENDULUM.control_weight) == ((1.0, 0.1), 0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("column", [1, 2], ids=["leaky-room", "pendulum"])
+def test_the_table_of_controllers(column: int) -> None:
+    """Within what is printed, give or take two standard errors: paths through torch promise tolerances, not bits."""
+    result = tui_opt.run("thermostats", "controller", plant=("leaky-room", "pendulum")[column - 1], seeds=8)
+    findings = {name: finding.value for name, finding in result.findings.items()}
+    highest = float(np.median(result.arrays["op_median"].values.max(axis=1)))
+    expected = {
+        "Op before, nats": findings["op_before"],
+        "Op after": findings["op_after"],
+        "highest Op on the way": highest,
+        "untrained with Op > 0": findings["untrained_positive_fraction"],
+        "change ends with other sign": findings["negative_sign_fraction"],
+        "neuron's Op : ablation loss": findings["neuron_rank_correlation"],
+        "the same before training": findings["neuron_rank_correlation_before"],
+        "weights : ablation loss": findings["weight_rank_correlation"],
+    }
+    rows = rows_of("controller")
+    assert [row[0] for row in rows] == list(expected)
+    for row in rows:
+        number, _, stderr = row[column].partition("±")
+        within = 2 * float(stderr) if stderr else 0.05 * max(1.0, float(number))
+        assert expected[row[0]] == pytest.approx(float(number), abs=within), row[0]
 
 
 def test_equations_fit_a_narrow_terminal_and_can_be_told_in_ascii() -> None:
