@@ -24,13 +24,14 @@ def add_figures(result: Result) -> None:
     rows = _add_maps(result)
     times = result.arrays["map_t"].values
     result.add_figure(_map("density", f"Density of W1 and W2 at t = {times[-1]:.0f}", len(rows) - 1, result))
+    # One after the other, so that going through the charts shows the law move.
+    for number in range(len(rows) - 1):
+        name = f"density-t{times[number]:.0f}"
+        result.add_figure(_map(name, f"Density of W1 and W2 at t = {times[number]:.0f}", number, result))
     result.add_figure(_curves(result, "mean", "Mean over time"))
     result.add_figure(_curves(result, "sd", "Standard deviation over time"))
     for axis in (1, 2):
         result.add_figure(_marginal(result, axis, rows))
-    for number in range(len(rows) - 1):
-        name = f"density-t{times[number]:.0f}"
-        result.add_figure(_map(name, f"Density of W1 and W2 at t = {times[number]:.0f}", number, result))
     if "end_density" in result.arrays:
         _add_end(result)
 
