@@ -20,7 +20,7 @@ from tui_opt.locations import cache_dir
 from tui_opt.runner.cgroups import limits
 from tui_opt.runner.compiled import compiled_folder
 
-_RECORDED = ("optexplore", "numpy", "scipy", "numba", "torch", "pydantic")
+_RECORDED = ("optexplore", "numpy", "scipy", "numba", "torch", "pydantic", "finufft")
 
 
 def available_cores() -> int:

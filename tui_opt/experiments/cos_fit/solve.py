@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from tui_opt.experiments.cos_fit.rows import Rows
 from tui_opt.experiments.cos_fit.samples import SCENARIO, Samples, load_samples
+from tui_opt.experiments.cos_fit.solve_answer import Answer, Repetition, Repetitions
 from tui_opt.experiments.cos_fit.solve_params import SolveParams
-from tui_opt.experiments.cos_fit.solve_result import Answer, Repetition, Repetitions, result_of
+from tui_opt.experiments.cos_fit.solve_result import result_of
 from tui_opt.experiments.cos_fit.solver import Solution, solve
 from tui_opt.kernels.fitting.least_squares import Sums, covariance, sums
 from tui_opt.result import Result

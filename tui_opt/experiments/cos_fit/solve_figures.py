@@ -14,7 +14,7 @@ from tui_opt.result import Result
 
 if TYPE_CHECKING:
     from tui_opt.experiments.cos_fit.search import Scanned
-    from tui_opt.experiments.cos_fit.solve_result import Answer
+    from tui_opt.experiments.cos_fit.solve_answer import Answer
 
 FloatArray = NDArray[np.float64]
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_opt.experiments.cos_fit.rows import Rows
-from tui_opt.experiments.cos_fit.samples import Samples
+from tui_opt.experiments.cos_fit.solve_answer import Answer, Repetitions
 from tui_opt.experiments.cos_fit.solve_figures import add_figures
 from tui_opt.experiments.cos_fit.solve_params import SolveParams
-from tui_opt.experiments.cos_fit.solver import Solution
-from tui_opt.experiments.cos_fit.structure import names_in
+from tui_opt.experiments.cos_fit.solve_warnings import add_warnings
 from tui_opt.kernels.fitting.exponential_sums import MOST_DIRECT
 from tui_opt.result import Result
 
@@ -24,106 +20,7 @@ MOST_SIGMA = 6.0
 """A repetition counts as a success where every parameter is within so many bounds of the truth."""
 EXACT = 1e-6
 """… or within so much of it relatively, for samples without noise."""
-CLEAR_GAP = 16.0
-"""Difference of squared errors, in residual variances, below which another frequency is worth a warning."""
 WORDS = {"linear": "eliminated", "frequency": "scanned", "phase": "refined", "other": "refined"}
-
-
-@dataclass(frozen=True)
-class Repetition:
-    """One repetition.
-
-    Attributes:
-        values: estimates, [p].
-        bounds: the least standard errors that are possible for its samples, [p].
-        seconds: what it took.
-    """
-
-    values: FloatArray
-    bounds: FloatArray
-    seconds: float
-
-    def array(self) -> FloatArray:
-        """As a checkpoint keeps it."""
-        return np.concatenate([self.values, self.bounds, [self.seconds]])
-
-    @classmethod
-    def of_array(cls, kept: FloatArray) -> Repetition:
-        """What a checkpoint kept."""
-        p = (kept.size - 1) // 2
-        return cls(kept[:p], kept[p : 2 * p], float(kept[-1]))
-
-
-@dataclass(frozen=True)
-class Repetitions:
-    """All repetitions: `values` and `bounds` [seed, p], `seconds` [seed]."""
-
-    values: FloatArray
-    bounds: FloatArray
-    seconds: FloatArray
-
-    @classmethod
-    def of(cls, done: Sequence[Repetition]) -> Repetitions:
-        """Put together."""
-        return cls(
-            np.array([r.values for r in done]),
-            np.array([r.bounds for r in done]),
-            np.array([r.seconds for r in done]),
-        )
-
-
-@dataclass
-class Answer:
-    """What is known.
-
-    Attributes:
-        samples, rows: what was solved.
-        solution: the parameters and how they were found.
-        seconds: what that took.
-        variance: of the residuals, NaN where there are as many parameters as rows.
-        covariance: of the estimates by that variance, [p, p].
-        bound: the Cramér-Rao bound at the truth, [p, p]; None where the truth is not known.
-        repetitions: with samples of their own, where there are several.
-    """
-
-    samples: Samples
-    rows: Rows
-    solution: Solution
-    seconds: float
-    variance: float
-    covariance: FloatArray
-    bound: FloatArray | None
-    repetitions: Repetitions | None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The parameters."""
-        return self.samples.model.parameters
-
-    @property
-    def errors(self) -> FloatArray:
-        """Standard errors of the estimates, [p]."""
-        return np.asarray(np.sqrt(np.diag(self.covariance)))
-
-    def truth_like(self, values: FloatArray) -> FloatArray:
-        """The truth with the signs that cannot be told chosen as in the estimates, [p]."""
-        assert self.samples.truth is not None
-        truth = self.samples.truth.copy()
-        structure = self.solution.structure
-        for wave in structure.waves:
-            place = self.names.index(wave.frequencies[0])
-            if not (wave.even and truth[place] * values[place] < 0):
-                continue
-            holding = [t for t in structure.terms if names_in(t) & set(wave.frequencies)]
-            inside = frozenset().union(*(names_in(t) for t in holding))
-            for k, name in enumerate(self.names):
-                phase = structure.kinds[name] == "phase" and name in inside
-                if name in wave.frequencies or phase:
-                    truth[k] = -truth[k]
-        for k, name in enumerate(self.names):
-            if structure.kinds[name] == "phase":  # the same after a whole turn
-                truth[k] += 2 * math.pi * round((values[k] - truth[k]) / (2 * math.pi))
-        return truth
 
 
 def result_of(answer: Answer, params: SolveParams) -> Result:
@@ -133,7 +30,7 @@ def result_of(answer: Answer, params: SolveParams) -> Result:
     _add_bound(result, answer)
     _add_search(result, answer)
     _add_data(result, answer, params)
-    _add_warnings(result, answer)
+    add_warnings(result, answer)
     result.headline = [*answer.names[:3], "cramer_rao_ratio"]
     add_figures(result, answer)
     return result
@@ -349,59 +246,3 @@ def _add_data(result: Result, answer: Answer, params: SolveParams) -> None:
     columns = ("source", "rows", "used", "sha256", "model")
     row = (params.data or samples.source, samples.rows, samples.count, samples.sha256, model)
     result.add_table("data", columns, [row], title="Data and model")
-
-
-def _add_warnings(result: Result, answer: Answer) -> None:
-    search, names = answer.solution.search, answer.names
-    values = dict(zip(names, answer.solution.fit.values, strict=True))
-    errors = dict(zip(names, answer.errors, strict=True))
-    for name, wanted in answer.solution.ranges.items():
-        value, error = values[name], errors[name]
-        if error > wanted.step:
-            text = (
-                f"The error of {name} ({error:.3g}) exceeds the spacing of the grid ({wanted.step:.3g}), so the data "
-                "do not tell one minimum from the next, whatever the method: more rows, less noise or a wider range of "
-                "the column would."
-            )
-            result.add_finding("bound_over_grid", error / wanted.step, text, kind="warning")
-        if wanted.spacing > 0 and (wanted.folded or wanted.highest > math.pi / wanted.spacing):
-            turn = 2 * math.pi / wanted.spacing
-            text = (
-                f"What {name} multiplies comes in multiples of {wanted.spacing:.6g}, so frequencies that differ by "
-                f"{turn:.6g}, and their mirror images there, fit alike: {name} = {value:.6g} cannot be told from "
-                f"{turn - abs(value):.6g}. The smallest is given."
-            )
-            result.add_finding("alias_frequency", turn - abs(value), text, kind="warning")
-        if not wanted.folded and abs(value) >= wanted.highest - 2 * wanted.step:
-            result.warn(
-                f"{name} lies at the end of the range that was scanned ({wanted.highest:.6g}); give a larger "
-                "frequency_max to look beyond."
-            )
-    if search.scans and search.gain < search.chance:
-        named = ", ".join(search.scans[-1].wave.frequencies)
-        result.warn(
-            f"The data do not show an oscillation of {named} in the range that was scanned: with it the fit is better "
-            f"by {search.gain:.3g} residual variances, and chance alone reaches {search.chance - 10:.3g}. Give a "
-            "frequency_max further up if it may be faster, or more or better data."
-        )
-    if search.runner_up and search.lead < CLEAR_GAP:
-        other = ", ".join(f"{n} = {v:.6g}" for n, v in search.runner_up.items())
-        result.warn(
-            f"Another minimum fits nearly as well: {other} (worse by {search.lead:.2g} residual variances). The data "
-            "do not say which is right, or hold no oscillation at all."
-        )
-    lost = [name for name in names if math.isinf(errors[name])]
-    if lost:
-        result.warn(
-            f"The data do not determine {', '.join(lost)}: a change of {'it' if len(lost) == 1 else 'them'} leaves the "
-            "model as it is, so there is no error bar. Fix one of the parameters, or take it out of the model."
-        )
-    if answer.rows.count == len(names):
-        result.warn(
-            f"There are as many rows as parameters ({len(names)}): the model goes through every point whatever the "
-            "noise, so there are no error bars."
-        )
-    if not answer.solution.fit.converged:
-        result.warn(
-            "Gauss-Newton had not settled after its last step; look at the residuals before using the values."
-        )
