@@ -92,7 +92,7 @@ class Run:
             self.tangent_lost = -ended
 
 
-@numba.njit(inline="always", error_model="numpy")
+@numba.njit(forceinline=True, error_model="numpy")
 def _split(x: float) -> Any:
     """Mantissa and exponent of a number that is neither 0 nor infinite nor NaN, as `math.frexp` has them."""
     more = 0
@@ -102,7 +102,7 @@ def _split(x: float) -> Any:
     return from_bits((bits_of(x) & ~(_EXPONENT_FIELD << _EXPONENT_SHIFT)) | _HALF), exponent + more
 
 
-@numba.njit(inline="always", error_model="numpy")
+@numba.njit(forceinline=True, error_model="numpy")
 def _power_of_two(exponent: int) -> Any:
     """2^exponent for an exponent in [-1022, 1023]."""
     return from_bits(np.uint64(exponent + 1023) << _EXPONENT_SHIFT)
@@ -178,7 +178,7 @@ def apply_columns(
     return known
 
 
-@numba.njit(inline="always", error_model="numpy")
+@numba.njit(error_model="numpy")
 def _record(
     k: int, mantissa: FloatArray, exponent: IntArray, logs: FloatArray, signs: SignArray, known: bool
 ) -> None:
@@ -192,7 +192,7 @@ def _record(
             signs[k, i] = 1 if mantissa[i] > 0.0 else -1
 
 
-@numba.njit(inline="always", error_model="numpy")
+@numba.njit(error_model="numpy")
 def _multiply(
     slopes: FloatArray,
     totals: FloatArray,
@@ -222,7 +222,7 @@ def _multiply(
             totals[j, i] += weight * slopes[j, i]
 
 
-@numba.njit(inline="always", error_model="numpy")
+@numba.njit(error_model="numpy")
 def _clear(slopes: FloatArray, totals: FloatArray, wanted: FloatArray) -> None:
     n = wanted.size
     for j in range(n):
@@ -231,7 +231,7 @@ def _clear(slopes: FloatArray, totals: FloatArray, wanted: FloatArray) -> None:
                 slopes[j, i], totals[j, i] = 0.0, 0.0
 
 
-@numba.njit(inline="always", error_model="numpy")
+@numba.njit(error_model="numpy")
 def _finish(totals: FloatArray, wanted: FloatArray, dt: float) -> None:
     """1 + dt totals, the columns of the derivative of a step."""
     n = wanted.size
