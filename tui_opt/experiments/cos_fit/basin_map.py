@@ -13,7 +13,7 @@ import numpy as np
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.cos_fit.basin_map_figures import add_figures
 from tui_opt.experiments.cos_fit.basin_map_params import BasinMapParams
-from tui_opt.experiments.cos_fit.fits import fit_of, one_blas_thread, start_of, target_of
+from tui_opt.experiments.cos_fit.fits import fit_of, one_thread, start_of, target_of
 from tui_opt.experiments.cos_fit.rows import Rows
 from tui_opt.experiments.cos_fit.samples import SCENARIO, FloatArray, Samples, load_samples
 from tui_opt.experiments.cos_fit.solver import solve
@@ -137,7 +137,7 @@ def _mapped(
     if method in STARTLESS:
         ends, passes = _without_start(method, samples, places, number, ctx), math.nan
     elif method in ("lbfgs", "least-squares"):
-        with one_blas_thread():
+        with one_thread():
             ends, passes = _by_scipy(method, params, fit, places, ctx, share)
     else:
         ends, passes = _by_descent(method, params, fit, places, number, ctx, share)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from tui_opt.experiments.cos_fit.fit_ending import add_ending
 from tui_opt.experiments.cos_fit.fit_figures import add_figures
 from tui_opt.experiments.cos_fit.fit_params import FitParams
-from tui_opt.experiments.cos_fit.fits import fit_of, one_blas_thread, start_of, target_of
+from tui_opt.experiments.cos_fit.fits import fit_of, one_thread, start_of, target_of
 from tui_opt.experiments.cos_fit.samples import FloatArray, Samples, load_samples
 from tui_opt.expressions import assemble
 from tui_opt.kernels.fitting.batch_fits import lbfgs, least_squares_fit
@@ -28,6 +29,8 @@ from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
 STOCHASTIC = ("sgd", "momentum", "adam")
+SMALL = 1 << 17
+"""Numbers per update below which a second thread of torch costs more than it helps."""
 MOST_TOGETHER = 64
 """Repetitions that go through torch together."""
 
@@ -65,7 +68,6 @@ class Answer:
     reached: list[bool] = field(default_factory=list)
     evaluations: int = 0
     message: str = ""
-    done: float = 1.0
 
     @property
     def stochastic(self) -> bool:
@@ -87,7 +89,7 @@ def compute(params: FitParams, ctx: Context) -> Result:
         for begin in range(0, params.seeds, MOST_TOGETHER):
             _by_torch(answer, range(begin, min(begin + MOST_TOGETHER, params.seeds)), ctx)
     else:
-        with one_blas_thread():
+        with one_thread():
             for seed in range(params.seeds):
                 ctx.progress(seed, params.seeds, params.optimizer)
                 _by_scipy(answer, seed, ctx)
@@ -132,10 +134,12 @@ def _some_by_torch(answer: Answer, seeds: list[int], drawn: list[Samples], ctx: 
             _keep_path(answer, known)
             ctx.partial(lambda: _partial(answer, ctx))
 
-    found = descend(
-        TorchModel(assemble([model.expression])), columns, y, answer.start, answer.update, params.batch, params.epochs,
-        order, params.precision, after_epoch,
-    )  # fmt: skip
+    small = len(seeds) * params.batch * len(columns[0]) < SMALL
+    with one_thread() if small else nullcontext():
+        found = descend(
+            TorchModel(assemble([model.expression])), columns, y, answer.start, answer.update, params.batch,
+            params.epochs, order, params.precision, after_epoch,
+        )  # fmt: skip
     answer.evaluations += len(seeds) * found.losses.shape[1]
     if seeds[0] == 0:
         _keep_path(answer, found)
@@ -148,7 +152,6 @@ def _keep_path(answer: Answer, known: TorchPaths) -> None:
     steps = known.epochs * answer.per_epoch
     answer.path = np.concatenate([answer.start[None, :], known.path[0, :steps]])
     answer.losses = np.concatenate([answer.losses[:1], known.losses[0, :steps]])
-    answer.done = known.epochs / answer.params.epochs
 
 
 def _keep_end(answer: Answer, samples: Samples, end: FloatArray, loss: float, ctx: Context) -> None:

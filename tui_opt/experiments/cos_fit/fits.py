@@ -56,7 +56,7 @@ def target_of(fit: Fit, samples: Samples, ctx: Context, near: FloatArray) -> Flo
     return found.path[-1] if not found.failed else np.full(begin.size, np.nan)
 
 
-def one_blas_thread() -> AbstractContextManager[object]:
-    """While it lasts the linear algebra library has one thread: with a few parameters, waiting for more costs most."""
-    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
+def one_thread() -> AbstractContextManager[object]:
+    """While it lasts the libraries have one thread each: where arrays are small, waiting for more costs most."""
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1)
     return limits
