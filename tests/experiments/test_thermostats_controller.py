@@ -115,7 +115,7 @@ def test_a_run_that_was_stopped_goes_on() -> None:
 
         def check(self) -> None:
             self.calls += 1
-            if self.calls > 1100:
+            if self.calls > 2500:
                 raise CancelledError
             super().check()
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
-from tui_opt.kernels.controller_training import NAMES, Trainer
+from tui_opt.kernels.controller_training import NAMES, Trainer, gradients
 from tui_opt.kernels.controllers import (
     Controllers,
     ablation_losses,
@@ -51,7 +52,7 @@ def test_slopes_of_a_plant_are_its_derivative(plant: Plant) -> None:
 @EACH
 def test_gradients_through_time_are_those_of_the_loss(plant: Plant) -> None:
     begin, states = networks(plant), starts(plant)
-    loss, slopes = Trainer(plant, begin, states, STEPS, 0.1).gradients()
+    loss, slopes = gradients(plant, begin, states, STEPS)
     np.testing.assert_allclose(loss, follow_loops(plant, begin, states, STEPS).loss(plant), rtol=1e-12)
     generator = np.random.default_rng(0)
     for name, slope in zip(NAMES, slopes, strict=True):
@@ -61,8 +62,34 @@ def test_gradients_through_time_are_those_of_the_loss(plant: Plant) -> None:
             follow_loops(plant, replace(begin, **{name: value + h * direction}), states, STEPS).loss(plant)
             for h in (1e-6, -1e-6)
         ]
-        along = (slope.numpy() * direction).reshape(3, -1).sum(axis=1)
+        along = (slope * direction).reshape(3, -1).sum(axis=1)
         np.testing.assert_allclose(along, (losses[0] - losses[1]) / 2e-6, rtol=1e-6, atol=1e-8)
+
+
+def loss_in_torch(plant: Plant, leaves: list[torch.Tensor], states: np.ndarray, steps: int) -> torch.Tensor:
+    """The loss [seed], written as the equations are; torch records every operation."""
+    w1, b1, w2, b2 = leaves
+    s: tuple[torch.Tensor, ...] = tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in states)
+    cost = torch.zeros_like(s[0])
+    for _ in range(steps):
+        inner = sum(s[i][:, :, None] * w1[:, i, None, :] for i in range(len(s))) + b1[:, None, :]
+        u = (torch.tanh(inner) * w2[:, None, :]).sum(-1) + b2[:, None]
+        s = plant.step(s, u, torch.sin)
+        cost = cost + plant.control_weight * u**2
+        for i, weight in enumerate(plant.weights):
+            cost = cost + weight * s[i] ** 2
+    return cost.mean(dim=1) / steps
+
+
+@EACH
+def test_gradients_are_those_of_torch(plant: Plant) -> None:
+    begin, states = networks(plant), starts(plant)
+    leaves = [torch.from_numpy(getattr(begin, name)).requires_grad_() for name in NAMES]
+    expected = loss_in_torch(plant, leaves, states, STEPS)
+    loss, slopes = gradients(plant, begin, states, STEPS)
+    np.testing.assert_allclose(loss, expected.detach().numpy(), rtol=1e-12)
+    for slope, theirs in zip(slopes, torch.autograd.grad(expected.sum(), leaves), strict=True):
+        np.testing.assert_allclose(slope, theirs.numpy(), rtol=1e-9, atol=1e-12)
 
 
 def test_updates_are_those_of_adam() -> None:
@@ -73,15 +100,25 @@ def test_updates_are_those_of_adam() -> None:
     means, squares = [np.zeros_like(v) for v in values], [np.zeros_like(v) for v in values]
     for t in range(1, 11):
         ours.update()
-        _, slopes = Trainer(PENDULUM, Controllers(*values), states, STEPS, 0.03).gradients()
-        for k, slope in enumerate(slopes):
-            g = slope.numpy()
+        _, slopes = gradients(PENDULUM, Controllers(*values), states, STEPS)
+        for k, g in enumerate(slopes):
             means[k] = 0.9 * means[k] + 0.1 * g
             squares[k] = 0.999 * squares[k] + 0.001 * g**2
             corrected = means[k] / (1 - 0.9**t), squares[k] / (1 - 0.999**t)
             values[k] = values[k] - 0.03 * corrected[0] / (np.sqrt(corrected[1]) + 1e-8)
     for name, value in zip(NAMES, values, strict=True):
         np.testing.assert_allclose(getattr(ours.controllers(), name), value, rtol=1e-9, atol=1e-12)
+
+
+def test_a_seed_without_a_finite_gradient_stays_and_others_go_on() -> None:
+    begin, states = networks(PENDULUM), starts(PENDULUM)
+    lost = replace(begin, w2=begin.w2 * np.array([1.0, 1e300, 1.0])[:, None])
+    trainer = Trainer(PENDULUM, lost, states, 200, 0.03)
+    trainer.update()
+    after = trainer.controllers()
+    np.testing.assert_array_equal(after.w2[1], lost.w2[1])
+    assert np.all(np.isfinite(after.w2[[0, 2]]))
+    assert not np.array_equal(after.w2[0], lost.w2[0])
 
 
 def test_a_gradient_is_clipped_seed_by_seed_and_seeds_are_strangers() -> None:
@@ -100,7 +137,7 @@ def test_a_gradient_is_clipped_seed_by_seed_and_seeds_are_strangers() -> None:
     assert losses[-1][0] < losses[0][0]
     first = Trainer(LEAKY_ROOM, begin, states, STEPS, 0.05, clip=0.1)
     first.update()
-    lengths = sum(np.sum(m.numpy().reshape(3, -1) ** 2, axis=1) for m in first._means)
+    lengths = sum(np.sum(m.reshape(3, -1) ** 2, axis=1) for m in first._means)
     assert np.all(np.sqrt(lengths) <= 0.1 * 0.1 * (1 + 1e-12))  # (1 - 0.9) times the clipped gradient
 
 

@@ -39,10 +39,14 @@ class Controllers:
     w2: FloatArray
     b2: FloatArray
 
-    def hidden(self, s: FloatArray) -> FloatArray:
-        """tanh(W1 s + b1), [seed, state, hidden], at s[axis, seed, state]."""
-        inner = sum(s[i][:, :, None] * self.w1[:, i, None, :] for i in range(len(s)))
-        return np.asarray(np.tanh(inner + self.b1[:, None, :]))
+    def hidden(self, s: FloatArray, out: FloatArray | None = None) -> FloatArray:
+        """tanh(W1 s + b1), [seed, state, hidden], at s[axis, seed, state]; written to `out` where it is given."""
+        h = np.multiply(s[0][:, :, None], self.w1[:, 0, None, :], out=out)
+        for i in range(1, len(s)):
+            h += s[i][:, :, None] * self.w1[:, i, None, :]
+        h += self.b1[:, None, :]
+        np.tanh(h, out=h)
+        return h
 
     def output(self, hidden: FloatArray) -> FloatArray:
         """u[seed, state] of activations."""
@@ -115,22 +119,20 @@ def follow_loops(
         clamp: a neuron, and the activation [seed] it has instead of its own.
         check: called at every step; what it raises ends the computation.
     """
-    seeds = len(controllers.b2)
-    s = np.broadcast_to(
-        states if states.ndim == 3 else states[:, None, :], (len(plant.axes), seeds, states.shape[-1])
-    )
-    courses, controls, activations = [s], [], []
-    for _ in range(steps):
+    axes, seeds, neurons = len(plant.axes), *controllers.w2.shape
+    courses = np.empty((steps + 1, axes, seeds, states.shape[-1]))
+    controls = np.empty((steps, seeds, states.shape[-1]))
+    activations = np.empty((*controls.shape, neurons))
+    courses[0] = states if states.ndim == 3 else states[:, None, :]
+    for t in range(steps):
         check()
-        h = controllers.hidden(s)
+        h = controllers.hidden(courses[t], activations[t])
         if clamp is not None:
             h[:, :, clamp[0]] = clamp[1][:, None]
-        u = controllers.output(h)
-        s = np.stack(plant.step(s, u, np.sin))
-        courses.append(s)
-        controls.append(u)
-        activations.append(h)
-    return Loops(np.stack(courses), np.stack(controls), np.stack(activations))
+        controls[t] = controllers.output(h)
+        for i, after in enumerate(plant.step(courses[t], controls[t], np.sin)):
+            courses[t + 1, i] = after
+    return Loops(courses, controls, activations)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Plants that a controller regulates, in NumPy and in torch alike, with their exact derivatives.
+"""Plants that a controller regulates, on arrays of any library, with their exact derivatives.
 
 A plant has a state s[axis] whose first component should be 0, and takes a control u in each step of time dt:
 

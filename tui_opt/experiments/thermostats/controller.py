@@ -89,7 +89,7 @@ def _train(
         ctx.partial(lambda: _partial(params, seen))
         if iteration == params.iterations:
             break
-        trainer.update()
+        trainer.update(ctx.check)
         if trainer.done % ITERATIONS_BETWEEN_CHECKPOINTS == 0:
             ctx.checkpoint.put("op", seen.op.copy())
             ctx.checkpoint.put("loss", seen.loss.copy())

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal
 from tui_opt.params import Params, Real, Whole, choice, real, whole
 from tui_opt.problems import Problem
 
-MOST_ACTIVATIONS = 100_000_000
-"""Activations that back-propagation through time keeps, some 6 GB."""
+MOST_ACTIVATIONS = 30_000_000
+"""Activations that back-propagation through time keeps, some 1.5 GB."""
 
 
 class ControllerParams(Params):

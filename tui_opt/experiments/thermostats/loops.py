@@ -20,7 +20,7 @@ _SECONDS_PER_PRECISE_STEP = 4e-5
 _SECONDS_PER_STEP = 2e-7
 _SECONDS_PER_LANE_STEP = 2e-9
 # And of an update of controllers: a step of all loops, and a neuron's step of one loop.
-_SECONDS_PER_UPDATE_STEP = 1.5e-4
+_SECONDS_PER_UPDATE_STEP = 1e-4
 _SECONDS_PER_ACTIVATION = 3e-8
 
 
@@ -42,7 +42,7 @@ def _controller(p: ControllerParams) -> Estimate:
     activations = p.seeds * (p.states + p.test_states) * p.hidden * p.horizon
     per_update = p.horizon * _SECONDS_PER_UPDATE_STEP + activations * _SECONDS_PER_ACTIVATION
     neurons = 2 * p.hidden * p.horizon * 1e-4 + 4 * p.hidden * activations * _SECONDS_PER_ACTIVATION
-    return Estimate(2.0 + p.iterations * per_update + neurons, 400_000_000 + 60 * activations)
+    return Estimate(0.5 + p.iterations * per_update + neurons, 100_000_000 + 60 * activations)
 
 
 NETWORK = Experiment(
