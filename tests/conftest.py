@@ -41,6 +41,14 @@ def pytest_configure(config: pytest.Config) -> None:
         compile_a_share(int(told["workerid"].removeprefix("gw")), told["workercount"])
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one experiment's module stay in one process: they share runs, which each process would else repeat."""
+    for item in items:
+        if item.path.parent == TESTS / "experiments":
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 # A job in the background ignores SIGINT, and so would all it starts: Ctrl-C could not be tested.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -524,18 +524,18 @@ def test_progress_is_shown_and_written(store: Path, monkeypatch: pytest.MonkeyPa
             and written["progress"] == progress.fraction
             and written["what"] == "steps"
         ):
+            if progress.fraction not in seen:  # once each, or the computation would hurry ahead of who looks
+                step.release()
             seen.append(progress.fraction)
-            step.release()
 
     replaced(monkeypatch, "drop", compute)
     settled = planned(DROP)
     run = begin(settled, store)
     execute(run, settled, observe=observe)
     assert seen == sorted(seen)
-    assert set(seen) >= {0.0, 0.2, 0.4, 0.6, 0.8} - {0.8}
+    assert set(seen) >= {0.0, 0.2, 0.4, 0.6, 0.8}
     assert run.read_status_file()["progress"] == 1.0
-    progress = [e for e in run.events() if e["kind"] == "progress"]
-    assert progress[0]["what"] == "steps"
+    assert "steps" in {e["what"] for e in run.events() if e["kind"] == "progress"}
 
 
 # --- sweeps -----------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import DROP, SCATTER
 from tests.forking import Forks
+from tests.workers.conftest import wait_for
 from tui_opt.runner import files
 from tui_opt.runner.run_directory import NEW_MARK, RunDirectory
 
@@ -25,15 +26,16 @@ def finding(document: dict[str, Any], name: str) -> Any:
     return next(f["value"] for f in document["findings"] if f["name"] == name)
 
 
-def kill_at_random(forks: Forks, store: Path, path: Path, dice: random.Random, longest: float) -> None:
-    """Start two runs and kill each at a moment of its own, at most `longest` seconds later."""
+def kill_at_random(forks: Forks, store: Path, path: Path, dice: random.Random, longest: float) -> int:
+    """Start two runs and kill each at a moment of its own, at most `longest` seconds later; how many that ended."""
     processes = [forks.start("--batch", path, "--json", "--quiet", "--out", store) for _ in range(2)]
     began = time.monotonic()
     for moment, process in sorted((dice.uniform(0, longest), p) for p in processes):
         time.sleep(max(0.0, began + moment - time.monotonic()))
         process.send(signal.SIGKILL)
-    for process in processes:
-        assert process.wait() in (0, -signal.SIGKILL)
+    codes = [process.wait() for process in processes]
+    assert set(codes) <= {0, -signal.SIGKILL}
+    return codes.count(-signal.SIGKILL)
 
 
 def check_rows(forks: Forks, store: Path) -> list[dict[str, Any]]:
@@ -72,7 +74,8 @@ def punish(forks: Forks, tmp_path: Path, text: str, name: str, rounds: int, resu
     longest = 1.2 * (time.monotonic() - began)  # so that some end by themselves
     dice = random.Random(20)
     for _ in range(rounds):
-        kill_at_random(forks, store, path, dice, longest)
+        # On a machine whose load changes, some go on ending by themselves, and not all of them.
+        longest *= (0.7, 1.0, 1.1)[kill_at_random(forks, store, path, dice, longest)]
         rows = check_rows(forks, store)
     lost = [row for row in rows if row["state"] == "lost"]
     assert len(lost) >= rounds / 2, "too few of the kills came before the end to prove anything"
@@ -82,17 +85,22 @@ def punish(forks: Forks, tmp_path: Path, text: str, name: str, rounds: int, resu
     assert all(n.startswith((NEW_MARK, ".index.sqlite")) for n in hidden)
 
 
-def test_fifty_kills_at_random_moments(forks: Forks, tmp_path: Path) -> None:
-    punish(forks, tmp_path, QUICK, "mean_rest_time", rounds=25, resumed=6)
+MANY = pytest.param(200, 100, marks=pytest.mark.slow)
 
 
-def test_kills_in_the_middle_of_a_sweep(forks: Forks, tmp_path: Path) -> None:
-    punish(forks, tmp_path, SWEEP, "points", rounds=5, resumed=2)
+@pytest.mark.parametrize(("rounds", "resumed"), [(10, 3), MANY])
+def test_kills_at_random_moments(forks: Forks, tmp_path: Path, rounds: int, resumed: int) -> None:
+    punish(forks, tmp_path, QUICK, "mean_rest_time", rounds, resumed)
 
 
-@pytest.mark.slow
-def test_hundreds_of_kills(forks: Forks, tmp_path: Path) -> None:
-    punish(forks, tmp_path, QUICK, "mean_rest_time", rounds=200, resumed=100)
+@pytest.mark.parametrize(("rounds", "resumed"), [(3, 1), pytest.param(20, 10, marks=pytest.mark.slow)])
+def test_kills_in_the_middle_of_a_sweep(forks: Forks, tmp_path: Path, rounds: int, resumed: int) -> None:
+    punish(forks, tmp_path, SWEEP, "points", rounds, resumed)
+
+
+def under_way(store: Path) -> bool:
+    """Whether the only run of a store is being carried out."""
+    return any(RunDirectory(path).status()["state"] == "running" for path in store.glob("2*"))
 
 
 def test_a_run_killed_again_and_again_still_comes_to_its_end(forks: Forks, tmp_path: Path) -> None:
@@ -102,7 +110,8 @@ def test_a_run_killed_again_and_again_still_comes_to_its_end(forks: Forks, tmp_p
     process = forks.start("--batch", path, "--json", "--quiet", "--out", store)
     dice = random.Random(3)
     for _ in range(4):
-        time.sleep(dice.uniform(0.15, 0.3))
+        wait_for(lambda p=process: p.poll() is not None or under_way(store), "the run goes on")
+        time.sleep(dice.uniform(0.0, 0.1))
         process.send(signal.SIGKILL)
         process.wait()
         if rows := check_rows(forks, store):

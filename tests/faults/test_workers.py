@@ -9,11 +9,14 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import DROP, SCATTER
 from tests.faults.test_crowds import fill
 from tests.forking import Forks
 from tests.workers.conftest import planned, state, wait_for
 from tui_opt.errors import UsageError
+from tui_opt.runner import files
 from tui_opt.runner.lock import is_locked
 from tui_opt.runner.queue import enqueue, move, requeue, waiting, withdraw
 from tui_opt.runner.run_directory import RunDirectory
@@ -32,15 +35,18 @@ def mean(run: RunDirectory) -> float:
     return run.result().findings["mean_rest_time"].value
 
 
-def test_fifty_workers_killed_at_random_moments(forks: Forks, store: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.slow)])
+def test_workers_killed_at_random_moments(forks: Forks, store: Path, tmp_path: Path, kills: int) -> None:
     whole = enqueue(planned(QUICK), tmp_path / "whole", "cpu")
     assert forks.worker(tmp_path / "whole").wait() == 0
-    runs = [enqueue(planned(QUICK), store, "cpu") for _ in range(5)]
+    runs = [enqueue(planned(QUICK), store, "cpu") for _ in range(kills // 10)]
     lost = 0
     dice = random.Random(8)
-    for _ in range(50):
+    longest = 0.25
+    for _ in range(kills):
+        longest *= 1.2  # where the machine is so busy that a worker has not begun by then
         worker = forks.worker(store)
-        time.sleep(dice.uniform(0.0, 0.25))
+        time.sleep(dice.uniform(0.0, longest))
         worker.send(signal.SIGKILL)
         assert worker.wait() in (0, -signal.SIGKILL)
         assert not is_taken(store, "cpu")
@@ -49,7 +55,8 @@ def test_fifty_workers_killed_at_random_moments(forks: Forks, store: Path, tmp_p
             if row.state == "lost":  # taken up again through the queue, from its checkpoint
                 requeue(RunDirectory(Path(row.run_dir)), planned(QUICK), "cpu")
                 lost += 1
-    assert lost > 5, "too few of the kills met a run to prove anything"
+                longest = 0.25
+    assert lost >= kills // 10, "too few of the kills met a run to prove anything"
     assert forks.worker(store).wait() == 0
     assert {state(run) for run in runs} == {"done"}
     assert {mean(run) for run in runs} == {mean(whole)}
@@ -67,11 +74,12 @@ def test_many_workers_of_a_lane_are_one(forks: Forks, store: Path) -> None:
     assert [attempts(run) for run in runs] == [1] * 20
 
 
-def test_two_hundred_queued_runs_are_cancelled_and_moved_while_a_worker_goes_through_them(
-    forks: Forks, store: Path
+@pytest.mark.parametrize("many", [80, pytest.param(400, marks=pytest.mark.slow)])
+def test_queued_runs_are_cancelled_and_moved_while_a_worker_goes_through_them(
+    forks: Forks, store: Path, many: int
 ) -> None:
     settled = planned(SCATTER, "params.seconds=0.02", "params.blocks=2")
-    runs = {run.id: run for run in (enqueue(settled, store, "cpu") for _ in range(200))}
+    runs = {run.id: run for run in (enqueue(settled, store, "cpu") for _ in range(many))}
     worker = forks.worker(store)
     dice = random.Random(2)
     withdrawn, asked, moves = set(), set(), 0
@@ -95,8 +103,8 @@ def test_two_hundred_queued_runs_are_cancelled_and_moved_while_a_worker_goes_thr
     cancelled = {i for i, s in states.items() if s == "cancelled"}
     assert withdrawn <= cancelled <= withdrawn | asked  # some asked were done before they noticed
     assert set(states.values()) == {"done", "cancelled"}
-    assert len(withdrawn) > 10
-    assert moves > 10
+    assert len(withdrawn) > many // 20
+    assert moves > many // 20
 
 
 def test_a_worker_takes_the_runs_in_their_order(forks: Forks, store: Path) -> None:
@@ -181,18 +189,19 @@ def test_runs_that_cannot_even_be_marked_are_left_alone(forks: Forks, small_disk
 
 
 def test_a_run_queued_again_goes_on_from_its_checkpoint(forks: Forks, store: Path, tmp_path: Path) -> None:
-    run = enqueue(planned(QUICK, "params.seconds=1.5"), store, "cpu")
+    run = enqueue(planned(QUICK, "params.seconds=30"), store, "cpu")
     worker = forks.worker(store)
-    wait_for(lambda: run.status()["progress"] > 0.2, "the run is under way")
+    wait_for(lambda: run.status()["progress"] > 0.04, "the run is under way")
     run.request_cancel()
     assert worker.wait() == 0
     assert state(run) == "cancelled"
+    kept = files.read_arrays(run.path / "checkpoint.npz")
+    files.write_arrays(run.path / "checkpoint.npz", {**kept, "block-0": kept["block-0"] + 60.0}, sync=False)
     requeue(run, planned(QUICK), "cpu")
     assert forks.worker(store).wait() == 0
     assert state(run) == "done"
-    events = run.events()
-    later = events[[e.get("state") for e in events].index("queued") :]
-    assert min(e["progress"] for e in later if e.get("progress")) >= 0.2  # it did not begin anew
     again = enqueue(planned(QUICK), tmp_path / "again", "cpu")
     assert forks.worker(tmp_path / "again").wait() == 0
-    assert mean(run) == mean(again)
+    assert mean(run) == pytest.approx(
+        mean(again) + 1.0, rel=1e-12
+    )  # the first of 60 blocks was not done anew
