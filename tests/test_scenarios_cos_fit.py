@@ -6,17 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.claims import assert_says_what_it_checks, files_of, unmet
 from tui_opt.expectations import Expectation
 from tui_opt.locations import shipped_scenarios
-from tui_opt.runner.execute import begin, execute
-from tui_opt.runner.planning import plan
-from tui_opt.runner.verify import shipped_files
 from tui_opt.scenario import registry
 from tui_opt.scenario_file import ScenarioFile, read_file
 
 SOURCE = "Applying gradient descent to a function using Pytorch"
 FOLDER = shipped_scenarios() / "cos-fit"
-PATHS = [path for path in shipped_files(shipped_scenarios()) if path.parent == FOLDER]
+PATHS = files_of("cos-fit")
 NAMES = [path.stem for path in PATHS]
 
 #: what the thread says, and the file that answers it.
@@ -42,16 +40,7 @@ def said(file: ScenarioFile) -> list[Expectation]:
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)
 def test_a_file_says_what_it_checks_and_why(path: Path) -> None:
-    file = read_file(path)
-    assert file.scenario.name == "cos-fit"
-    assert file.title
-    assert file.description
-    assert file.expectations
-    for expectation in said(file):
-        assert expectation.source == SOURCE
-        assert expectation.claim.endswith(".")
-        if expectation.verdict != "reproduced":
-            assert expectation.note, f"{expectation.target} corrects the source without saying why"
+    assert_says_what_it_checks(path, "cos-fit", [SOURCE])
 
 
 def test_every_claim_has_a_file() -> None:
@@ -72,8 +61,7 @@ def test_a_claimed_number_is_the_source_s_own() -> None:
 
 def test_every_experiment_has_files() -> None:
     asked = {read_file(path).experiment.name for path in PATHS}
-    assert "solve" in asked
-    assert asked <= set(registry().scenario("cos-fit").by_name)
+    assert asked == set(registry().scenario("cos-fit").by_name)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)
@@ -92,20 +80,12 @@ def test_data_lie_beside_their_file_and_are_found_from_anywhere(tmp_path: Path, 
     assert all(path.parent == FOLDER.resolve() and path.is_file() for path in named)
 
 
-def unmet(name: str, store: Path) -> list[str]:
-    file = read_file(FOLDER / f"{name}.toml")
-    settled = plan(file)
-    ended = execute(begin(settled, store), settled)
-    assert ended.result is not None, ended.error
-    return [f"{o.expectation.target}: {o.measured} {o.why}" for o in ended.outcomes if not o.holds]
-
-
 @pytest.mark.parametrize("name", FAST)
 def test_quick_claims_hold(name: str, tmp_path: Path) -> None:
-    assert unmet(name, tmp_path) == []
+    assert unmet(FOLDER / f"{name}.toml", tmp_path) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(NAMES) - set(FAST)))
 def test_claims_hold(name: str, tmp_path: Path) -> None:
-    assert unmet(name, tmp_path) == []
+    assert unmet(FOLDER / f"{name}.toml", tmp_path) == []
