@@ -41,7 +41,7 @@ class Controllers:
 
     def hidden(self, s: FloatArray, out: FloatArray | None = None) -> FloatArray:
         """tanh(W1 s + b1), [seed, state, hidden], at s[axis, seed, state]; written to `out` where it is given."""
-        h = np.multiply(s[0][:, :, None], self.w1[:, 0, None, :], out=out)
+        h: FloatArray = np.multiply(s[0][:, :, None], self.w1[:, 0, None, :], out=out)
         for i in range(1, len(s)):
             h += s[i][:, :, None] * self.w1[:, i, None, :]
         h += self.b1[:, None, :]
