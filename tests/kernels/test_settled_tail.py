@@ -169,7 +169,9 @@ def two_pits(w):
     return np.stack([well, well + pit + before])
 
 
-@pytest.mark.parametrize("temperature", [0.0035, 0.0045, 0.006])
+@pytest.mark.parametrize(
+    "temperature", [0.0045, *(pytest.param(t, marks=pytest.mark.slow) for t in (0.0035, 0.006))]
+)
 def test_two_pits_in_series_take_at_least_as_long_as_the_first(temperature):
     start = 0.60198
     first = mean_passage(transfer_operator(two_pits, temperature, start, 0.82, 800), start).mean
