@@ -6,16 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.claims import (
+    assert_same_when_written_out,
+    assert_says_what_it_checks,
+    claimed_numbers,
+    files_of,
+    unmet,
+)
 from tui_opt.locations import shipped_scenarios
-from tui_opt.runner.execute import begin, execute
-from tui_opt.runner.planning import plan
-from tui_opt.runner.verify import shipped_files
 from tui_opt.scenario import registry
 from tui_opt.scenario_file import read_file
 
 SOURCE = "Defining Optimization in a Deeper Way, Part 4"
 FOLDER = shipped_scenarios() / "lorenz"
-PATHS = [path for path in shipped_files(shipped_scenarios()) if path.parent == FOLDER]
+PATHS = files_of("lorenz")
 NAMES = [path.stem for path in PATHS]
 
 #: what the source shows in figures and says in words, and the file that answers it.
@@ -52,16 +56,7 @@ FAST = [
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)
 def test_a_file_says_what_it_checks_and_why(path: Path) -> None:
-    file = read_file(path)
-    assert file.scenario.name == "lorenz"
-    assert file.title
-    assert file.description
-    assert file.expectations
-    for expectation in file.expectations:
-        assert expectation.source == SOURCE
-        assert expectation.claim.endswith(".")
-        if expectation.verdict != "reproduced":
-            assert expectation.note, f"{expectation.target} corrects the source without saying why"
+    assert_says_what_it_checks(path, "lorenz", [SOURCE])
 
 
 def test_every_figure_and_claim_has_a_file() -> None:
@@ -71,12 +66,7 @@ def test_every_figure_and_claim_has_a_file() -> None:
 
 
 def test_a_claimed_number_is_the_source_s_own() -> None:
-    claimed: dict[str, set[float]] = {}
-    for path in PATHS:
-        for e in read_file(path).expectations:
-            if e.claimed is not None:
-                claimed.setdefault(e.finding or e.array or "", set()).add(float(e.claimed))
-    assert claimed == STATED
+    assert claimed_numbers(PATHS) == STATED
 
 
 def test_every_experiment_has_files() -> None:
@@ -86,26 +76,15 @@ def test_every_experiment_has_files() -> None:
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)
 def test_a_file_written_out_again_is_the_same(path: Path, tmp_path: Path) -> None:
-    file = read_file(path)
-    copy = tmp_path / path.name
-    copy.write_text(file.to_toml(), encoding="utf-8")
-    assert read_file(copy) == file
-
-
-def unmet(name: str, store: Path) -> list[str]:
-    file = read_file(FOLDER / f"{name}.toml")
-    settled = plan(file)
-    ended = execute(begin(settled, store), settled)
-    assert ended.result is not None, ended.error
-    return [f"{o.expectation.target}: {o.measured} {o.why}" for o in ended.outcomes if not o.holds]
+    assert_same_when_written_out(path, tmp_path)
 
 
 @pytest.mark.parametrize("name", FAST)
 def test_quick_claims_hold(name: str, tmp_path: Path) -> None:
-    assert unmet(name, tmp_path) == []
+    assert unmet(FOLDER / f"{name}.toml", tmp_path) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(NAMES) - set(FAST)))
 def test_claims_hold(name: str, tmp_path: Path) -> None:
-    assert unmet(name, tmp_path) == []
+    assert unmet(FOLDER / f"{name}.toml", tmp_path) == []

@@ -11,11 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 import tui_opt
+from tests.claims import assert_same_when_written_out, assert_says_what_it_checks, unmet
 from tui_opt.locations import shipped_scenarios
 from tui_opt.render.ascii import to_ascii
-from tui_opt.runner.execute import begin, execute
-from tui_opt.runner.planning import plan
-from tui_opt.scenario_file import read_file
 
 SOURCES = [f"Defining Optimization in a Deeper Way Part {part}" for part in (3, 4)]
 PATHS = sorted((shipped_scenarios() / "own-system").glob("*.toml"))
@@ -29,25 +27,13 @@ def test_the_worked_examples_are_there() -> None:
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)
 def test_a_file_says_what_it_checks_and_why(path: Path, tmp_path: Path) -> None:
-    file = read_file(path)
-    assert file.title
-    assert file.description
-    assert file.expectations
-    for expectation in file.expectations:
-        assert expectation.source in SOURCES
-        assert expectation.claim.endswith(".")
-        assert expectation.verdict == "reproduced" or expectation.note
-    copy = tmp_path / path.name
-    copy.write_text(file.to_toml(), encoding="utf-8")
-    assert read_file(copy) == file
+    assert_says_what_it_checks(path, "own-system", SOURCES)
+    assert_same_when_written_out(path, tmp_path)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)
 def test_claims_hold(path: Path, tmp_path: Path) -> None:
-    settled = plan(read_file(path))
-    ended = execute(begin(settled, tmp_path), settled)
-    assert ended.result is not None, ended.error
-    assert [f"{o.expectation.target}: {o.measured} {o.why}" for o in ended.outcomes if not o.holds] == []
+    assert unmet(path, tmp_path) == []
 
 
 def test_the_theory_page_fits_a_narrow_terminal_and_can_be_told_in_ascii() -> None:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.claims import assert_same_when_written_out, assert_says_what_it_checks, unmet
 from tui_opt.expectations import Expectation
 from tui_opt.experiments.thermostats.distributions import DISTRIBUTIONS
 from tui_opt.locations import shipped_scenarios
-from tui_opt.runner.execute import begin, execute
-from tui_opt.runner.planning import plan
 from tui_opt.runner.verify import shipped_files
 from tui_opt.scenario_file import ScenarioFile, read_file
 
@@ -69,16 +68,7 @@ def said(file: ScenarioFile) -> list[Expectation]:
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)
 def test_a_file_says_what_it_checks_and_why(path: Path) -> None:
-    file = read_file(path)
-    assert file.scenario.name == "thermostats"
-    assert file.title
-    assert file.description
-    assert file.expectations
-    for expectation in said(file):
-        assert expectation.source in PARTS
-        assert expectation.claim.endswith(".")
-        if expectation.verdict != "reproduced":
-            assert expectation.note, f"{expectation.target} corrects the source without saying why"
+    assert_says_what_it_checks(path, "thermostats", PARTS)
 
 
 def test_every_figure_and_claim_has_a_file() -> None:
@@ -95,16 +85,9 @@ def test_a_claimed_number_is_the_source_s_own() -> None:
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)
 def test_a_file_written_out_again_is_the_same(path: Path, tmp_path: Path) -> None:
-    file = read_file(path)
-    copy = tmp_path / path.name
-    copy.write_text(file.to_toml(), encoding="utf-8")
-    assert read_file(copy) == file
+    assert_same_when_written_out(path, tmp_path)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_claims_hold(name: str, tmp_path: Path) -> None:
-    file = read_file(FOLDER / f"{name}.toml")
-    settled = plan(file)
-    ended = execute(begin(settled, tmp_path), settled)
-    assert ended.result is not None, ended.error
-    assert [f"{o.expectation.target}: {o.measured} {o.why}" for o in ended.outcomes if not o.holds] == []
+    assert unmet(FOLDER / f"{name}.toml", tmp_path) == []

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.claims import assert_same_when_written_out, assert_says_what_it_checks, claimed_numbers, unmet
 from tui_opt.experiments.thermostats.loops import LOOPS
 from tui_opt.locations import shipped_scenarios
-from tui_opt.runner.execute import begin, execute
-from tui_opt.runner.planning import plan
 from tui_opt.scenario_file import read_file
 
 SOURCES = [f"Defining Optimization in a Deeper Way Part {part}" for part in (3, 4)]
@@ -54,15 +53,7 @@ STATED = {
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)
 def test_a_file_says_what_it_checks_and_why(path: Path) -> None:
-    file = read_file(path)
-    assert file.title
-    assert file.description
-    assert file.expectations
-    for expectation in file.expectations:
-        assert expectation.source in SOURCES
-        assert expectation.claim.endswith(".")
-        if expectation.verdict != "reproduced":
-            assert expectation.note, f"{expectation.target} corrects the source without saying why"
+    assert_says_what_it_checks(path, "thermostats", SOURCES)
 
 
 def test_every_figure_claim_and_experiment_has_a_file() -> None:
@@ -74,25 +65,16 @@ def test_every_figure_claim_and_experiment_has_a_file() -> None:
 
 
 def test_a_claimed_number_is_the_source_s_own() -> None:
-    claimed: dict[str, set[float]] = {}
-    for e in (e for path in PATHS for e in read_file(path).expectations if e.claimed is not None):
-        claimed.setdefault(e.finding or e.array or "", set()).add(float(e.claimed or 0.0))
-    assert claimed == STATED
+    assert claimed_numbers(PATHS) == STATED
 
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)
 def test_a_file_written_out_again_is_the_same(path: Path, tmp_path: Path) -> None:
-    file = read_file(path)
-    copy = tmp_path / path.name
-    copy.write_text(file.to_toml(), encoding="utf-8")
-    assert read_file(copy) == file
+    assert_same_when_written_out(path, tmp_path)
 
 
 @pytest.mark.parametrize(
     "path", [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in SLOW else []) for p in PATHS]
 )
 def test_claims_hold(path: Path, tmp_path: Path) -> None:
-    settled = plan(read_file(path))
-    ended = execute(begin(settled, tmp_path), settled)
-    assert ended.result is not None, ended.error
-    assert [f"{o.expectation.target}: {o.measured} {o.why}" for o in ended.outcomes if not o.holds] == []
+    assert unmet(path, tmp_path) == []
