@@ -83,3 +83,16 @@ def test_the_last_step_does_not_pass_the_duration() -> None:
 def test_bad_parameters_are_sentences(given: dict[str, object], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         trajectory(**given)
+
+
+@pytest.mark.parametrize(
+    ("beta", "rho", "number"), [(-1.0, 28.0, 1), (-1.0, 0.5, 3), (0.0, 28.0, 1), (2.0, 1.0, 1)]
+)
+def test_equilibria_where_there_are_any(beta: float, rho: float, number: int) -> None:
+    found = trajectory(beta=beta, rho=rho, duration=0.1, initial=[0.1, 0.1, 0.1])
+    assert found.findings["equilibria"].value == number
+
+
+def test_states_near_the_largest_numbers() -> None:
+    found = trajectory(sigma=0.0, beta=1000.0, initial=[1e6, 1.0, 1e6], dt=0.1, duration=1.0)
+    assert found.findings["final_c"].value != 0.0

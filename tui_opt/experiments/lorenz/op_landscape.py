@@ -168,9 +168,7 @@ def _check_accuracy(answer: Map, follower: Follower) -> None:
     ours, _ = _op(params, follower, replace(question, initial=some))
     mirrored, _ = _op(params, follower, replace(question, initial=some * [[-1.0], [-1.0], [1.0]]))
     both = np.isfinite(ours) & np.isfinite(mirrored)
-    answer.symmetry_error = (
-        float(np.max(np.abs(ours - mirrored), where=both, initial=0.0)) if both.any() else math.nan
-    )
+    answer.symmetry_error = float(np.max(np.abs(ours[both] - mirrored[both]))) if both.any() else math.nan
 
 
 def _result(answer: Map) -> Result:

@@ -104,7 +104,7 @@ def _add_equilibria(result: Result, params: TrajectoryParams, last: FloatArray) 
     result.add_finding("stable_in_steps", in_steps, text, kind="finding" if in_steps == stable else "warning")
     lost = hopf_rho(lorenz_of(params))
     result.add_finding("stability_lost_at", lost, "rho above which C+ and C- are unstable in continuous time")
-    near = min(float(np.linalg.norm(last - e.place)) for e in found)
+    near = min(math.dist(last, e.place) for e in found)
     result.add_finding("distance_to_equilibrium", near, "from the last state to the nearest state at rest")
 
 

@@ -81,12 +81,13 @@ class Equilibrium:
 def equilibria(lorenz: Lorenz, dt: float, integrator: Integrator) -> tuple[Equilibrium, ...]:
     """Every state at rest, with its stability in the flow and in steps of an integrator.
 
-    C+ and C- are there for rho > 1. They are stable up to rho = sigma (sigma + beta + 3) / (sigma - beta - 1), which is
-    470/19 = 24.7368 for the usual sigma and beta.
+    C+ and C- are there where beta (rho - 1) > 0. They are stable up to rho = sigma (sigma + beta + 3) /
+    (sigma - beta - 1), which is 470/19 = 24.7368 for the usual sigma and beta.
     """
     places = [("0", np.zeros(3))]
-    if lorenz.rho > 1.0 and lorenz.beta != 0.0:
-        side = math.sqrt(lorenz.beta * (lorenz.rho - 1.0))
+    square = lorenz.beta * (lorenz.rho - 1.0)
+    if square > 0.0:
+        side = math.sqrt(square)
         places += [
             (f"C{sign}", np.array([s * side, s * side, lorenz.rho - 1.0]))
             for sign, s in (("+", 1), ("-", -1))
