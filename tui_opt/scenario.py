@@ -32,6 +32,7 @@ BUILT_IN: Mapping[str, str] = {
     "own-system": "tui_opt.experiments.own_system:SCENARIO",
     "cos-fit": "tui_opt.experiments.cos_fit:SCENARIO",
     "ocr-localization": "tui_opt.experiments.ocr_localization:SCENARIO",
+    "landscape-5x5": "tui_opt.experiments.landscape_5x5:SCENARIO",
 }
 
 

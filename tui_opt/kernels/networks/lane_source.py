@@ -9,6 +9,7 @@ short enough for what the processor keeps of decoded instructions. Sums are fuse
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,11 @@ from tui_opt.kernels.networks.layout import Layout
 LANES: Final = 16
 REGISTERS: Final = 32
 MOST_SAMPLES: Final = 4
+GRADIENT_ONLY: Final = 3
+"""The optimizer of the kernel that takes no step, and leaves the gradient in its state."""
+
+
+_NAME: Final = re.compile(r"\b[a-z]\w*\b")
 
 
 def samples_at_once(layout: Layout) -> int:
@@ -71,41 +77,59 @@ def source(layout: Layout) -> str:
         "size": layout.size,
         "samples": samples,
         "loss": places.loss * LANES,
+        "gradient_only": GRADIENT_ONLY,
+        "constants": _constants(places),
         "parameters": tuple(places.parameters(layer) for layer in layers),
         "starts": tuple(places.start(layer) for layer in layers),
         "last": places.start(layout.layers) * LANES,
         "inner": places.start(1) * LANES,
         "stride": (places.start(2) - places.start(1)) * LANES if layout.layers > 1 else 0,
         "samples_loaded": "\n".join(
-            f"        x{r} = xs[s + {r}]\n        y{r} = ys[s + {r}]\n        c{r} = counts[s + {r}]"
+            f"            x{r} = xs[s + {r}]\n            y{r} = ys[s + {r}]\n            c{r} = counts[s + {r}]"
             for r in range(samples)
         ),
-        "first_forward": _indented(_first_forward(places), 12),
-        "inner_forward": _indented(_inner_forward(places), 16),
-        "output": _indented(_output(places), 12),
-        "inner_backward": _indented(_inner_backward(places), 16),
-        "first_backward": _indented(_first_backward(places), 12),
+        "first_forward": _body(_first_forward(places), "A", 16),
+        "inner_forward": _body(_inner_forward(places), "B", 20),
+        "output": _body(_output(places), "C", 16),
+        "inner_backward": _body(_inner_backward(places), "D", 20),
+        "first_backward": _body(_first_backward(places), "E", 16),
     }
     return _MODULE.format(**values)
 
 
-def _indented(lines: Iterator[str], columns: int) -> str:
-    return "\n".join(" " * columns + line for line in lines)
+def _body(lines: Iterator[str], name: str, columns: int) -> str:
+    """The lines of a loop over the lanes, `p` being the place of a lane in the layer."""
+    return "\n".join(
+        " " * columns + line.replace("[p ", f"[p{name} ") for line in _each_name_once(lines, name)
+    )
 
 
-def _at(place: int, base: str = "k") -> str:
-    """A vector of the buffer, `place` vectors after the base."""
-    return f"b[{base} + U({LANES * place})]" if place >= 0 else f"b[{base} - U({-LANES * place})]"
+def _at(place: int) -> str:
+    """A vector of the buffer, `place` vectors after where the layer begins."""
+    return f"b[p + C{place}]" if place >= 0 else f"b[p - C{-place}]"
 
 
-def _activation(places: Places, layer_end: int, node: int, sample: int, base: str = "k") -> str:
+def _constants(places: Places) -> str:
+    """Distances in the buffer. As calls in the loop each would be typed by itself, and compiling take twice as long."""
+    return "\n".join(f"C{place} = np.uint64({LANES * place})" for place in range(places.loss + 1))
+
+
+def _each_name_once(lines: Iterator[str], body: str) -> Iterator[str]:
+    """The same lines with a new name wherever a name is given a new value, which the compiler would do far slower."""
+    version: dict[str, int] = {}
+    for line in lines:
+        left, right = line.split(" = ", 1)
+        right = _NAME.sub(lambda m: f"{m[0]}_{body}{version[m[0]]}" if m[0] in version else m[0], right)
+        if _NAME.fullmatch(left):
+            version[left] = version.get(left, -1) + 1
+            left = f"{left}_{body}{version[left]}"
+        yield f"{left} = {right}"
+
+
+def _activation(places: Places, layer_end: int, node: int, sample: int) -> str:
     """An activation of the layer whose part of the buffer ends at `layer_end`."""
     samples = samples_at_once(places.layout)
-    return _at(layer_end - places.activations + node * samples + sample, base)
-
-
-def _rectified(name: str) -> str:
-    return f"{name} if {name} > zero else zero"
+    return _at(layer_end - places.activations + node * samples + sample)
 
 
 def _first_forward(places: Places) -> Iterator[str]:
@@ -115,7 +139,7 @@ def _first_forward(places: Places) -> Iterator[str]:
         yield f"h = {_at(width + j)}"
         for r in range(samples_at_once(places.layout)):
             yield f"z = h + x{r} * t"
-            yield f"{_activation(places, end, j, r)} = {_rectified('z')}"
+            yield f"{_activation(places, end, j, r)} = rectified(z)"
 
 
 def _inner_forward(places: Places) -> Iterator[str]:
@@ -125,17 +149,17 @@ def _inner_forward(places: Places) -> Iterator[str]:
     end = 2 * parameters + places.activations
     for i in range(width):
         for r in samples:
-            yield f"a{i}_{r} = {_activation(places, 0, i, r, 'base + k')}"
+            yield f"a{i}_{r} = {_activation(places, 0, i, r)}"
     for j in range(width):
-        yield f"t = {_at(width * width + j, 'base + k')}"
+        yield f"t = {_at(width * width + j)}"
         for r in samples:
             yield f"z{r} = t"
         for i in range(width):
-            yield f"t = {_at(i * width + j, 'base + k')}"
+            yield f"t = {_at(i * width + j)}"
             for r in samples:
                 yield f"z{r} = z{r} + a{i}_{r} * t"
         for r in samples:
-            yield f"{_activation(places, end, j, r, 'base + k')} = {_rectified(f'z{r}')}"
+            yield f"{_activation(places, end, j, r)} = rectified(z{r})"
 
 
 def _output(places: Places) -> Iterator[str]:
@@ -168,7 +192,7 @@ def _output(places: Places) -> Iterator[str]:
         yield f"g = {_at(gradients + i)}"
         for r in samples:
             yield f"g = g + a{i}_{r} * e{r}"
-            yield f"{_activation(places, start, i, r)} = t * e{r} if a{i}_{r} > zero else zero"
+            yield f"{_activation(places, start, i, r)} = masked(t * e{r}, a{i}_{r})"
         yield f"{_at(gradients + i)} = g"
 
 
@@ -178,25 +202,25 @@ def _inner_backward(places: Places) -> Iterator[str]:
     parameters = width * (width + 1)
     end = 2 * parameters + places.activations
     for j in range(width):
-        bias = _at(parameters + width * width + j, "base + k")
+        bias = _at(parameters + width * width + j)
         yield f"g = {bias}"
         for r in samples:
-            yield f"d{j}_{r} = {_activation(places, end, j, r, 'base + k')}"
+            yield f"d{j}_{r} = {_activation(places, end, j, r)}"
             yield f"g = g + d{j}_{r}"
         yield f"{bias} = g"
     for i in range(width):
         for r in samples:
-            yield f"a{r} = {_activation(places, 0, i, r, 'base + k')}"
+            yield f"a{r} = {_activation(places, 0, i, r)}"
         for j in range(width):
-            yield f"t = {_at(i * width + j, 'base + k')}"
-            gradient = _at(parameters + i * width + j, "base + k")
+            yield f"t = {_at(i * width + j)}"
+            gradient = _at(parameters + i * width + j)
             yield f"g = {gradient}"
             for r in samples:
                 yield f"g = g + a{r} * d{j}_{r}"
                 yield f"h{r} = t * d{j}_{r}" if j == 0 else f"h{r} = h{r} + t * d{j}_{r}"
             yield f"{gradient} = g"
         for r in samples:
-            yield f"{_activation(places, 0, i, r, 'base + k')} = h{r} if a{r} > zero else zero"
+            yield f"{_activation(places, 0, i, r)} = masked(h{r}, a{r})"
 
 
 def _first_backward(places: Places) -> Iterator[str]:
@@ -227,37 +251,18 @@ SIZE = {size}
 PARAMETERS = {parameters}
 STARTS = {starts}
 LOSS = {loss}
+{constants}
 OPTIONS = {{"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {{"contract", "nsz"}}}}
 
 
 @numba.njit(**OPTIONS)
-def loss_and_gradient(b, xs, ys, counts):
-    widest_vectors()
-    zero = F(0)
-    two = F(2)
-    for layer in range({layers} + 1):
-        first = (STARTS[layer] + PARAMETERS[layer]) * LANES
-        for q in range(first, first + PARAMETERS[layer] * LANES):
-            b[q] = zero
-    for q in range(LOSS, LOSS + LANES):
-        b[q] = zero
-    for s in range(0, xs.size, {samples}):
-{samples_loaded}
-        for k in range(U(LANES)):
-{first_forward}
-        base = U({inner})
-        for _ in range({layers} - 1):
-            for k in range(U(LANES)):
-{inner_forward}
-            base += U({stride})
-        for k in range(U(LANES)):
-{output}
-        for _ in range({layers} - 1):
-            base -= U({stride})
-            for k in range(U(LANES)):
-{inner_backward}
-        for k in range(U(LANES)):
-{first_backward}
+def rectified(z):
+    return z if z > F(0) else F(0)
+
+
+@numba.njit(**OPTIONS)
+def masked(value, activation):
+    return value if activation > F(0) else F(0)
 
 
 @numba.njit(**OPTIONS)
@@ -292,15 +297,6 @@ def leave_state(v, state):
     for k in range(state.shape[0]):
         for q in range(SIZE):
             state[k, q] = v[q * LANES + k]
-
-
-@numba.njit(**OPTIONS)
-def gradient(networks, xs, ys, counts, gradients, loss, b):
-    enter(networks, b)
-    loss_and_gradient(b, xs, ys, counts)
-    leave(b, 1, gradients)
-    for k in range(loss.size):
-        loss[k] = b[LOSS + k]
 
 
 @numba.njit(**OPTIONS)
@@ -355,24 +351,57 @@ def adam(b, means, squares, rate, epsilon, beta1, beta2, power):
 
 @numba.njit(**OPTIONS)
 def train(optimizer, networks, state, xs, ys, counts, steps, taken, constants, loss, b):
+    widest_vectors()
+    zero = F(0)
+    two = F(2)
     rate, mu, rho, epsilon = constants[0], constants[1], constants[2], constants[3]
-    one, two = np.zeros(SIZE * LANES, F), np.zeros(SIZE * LANES, F)
+    first_state, second_state = np.zeros(SIZE * LANES, F), np.zeros(SIZE * LANES, F)
     enter(networks, b)
-    enter_state(state[0], one)
+    enter_state(state[0], first_state)
     if state.shape[0] > 1:
-        enter_state(state[1], two)
+        enter_state(state[1], second_state)
     for t in range(steps):
-        loss_and_gradient(b, xs, ys, counts)
+        for layer in range({layers} + 1):
+            first = (STARTS[layer] + PARAMETERS[layer]) * LANES
+            for q in range(first, first + PARAMETERS[layer] * LANES):
+                b[q] = zero
+        for q in range(LOSS, LOSS + LANES):
+            b[q] = zero
+        for s in range(0, xs.size, {samples}):
+{samples_loaded}
+            for k in range(U(LANES)):
+                pA = k
+{first_forward}
+            base = U({inner})
+            for _ in range({layers} - 1):
+                for k in range(U(LANES)):
+                    pB = base + k
+{inner_forward}
+                base += U({stride})
+            for k in range(U(LANES)):
+                pC = k
+{output}
+            for _ in range({layers} - 1):
+                base -= U({stride})
+                for k in range(U(LANES)):
+                    pD = base + k
+{inner_backward}
+            for k in range(U(LANES)):
+                pE = k
+{first_backward}
         if optimizer == 0:
-            momentum(b, one, rate, mu)
+            momentum(b, first_state, rate, mu)
         elif optimizer == 1:
-            adadelta(b, one, two, rate, rho, epsilon)
-        else:
-            adam(b, one, two, rate, epsilon, constants[4], constants[5], taken + t + 1)
-    leave(b, 0, networks)
-    leave_state(one, state[0])
-    if state.shape[0] > 1:
-        leave_state(two, state[1])
+            adadelta(b, first_state, second_state, rate, rho, epsilon)
+        elif optimizer == 2:
+            adam(b, first_state, second_state, rate, epsilon, constants[4], constants[5], taken + t + 1)
+    if optimizer == {gradient_only}:
+        leave(b, 1, state[0])
+    else:
+        leave(b, 0, networks)
+        leave_state(first_state, state[0])
+        if state.shape[0] > 1:
+            leave_state(second_state, state[1])
     for k in range(loss.size):
         loss[k] = b[LOSS + k]
 '''

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.kernels.emitted import load_module
-from tui_opt.kernels.networks.lane_source import LANES, buffer_size, samples_at_once, source
+from tui_opt.kernels.networks.lane_source import GRADIENT_ONLY, LANES, buffer_size, samples_at_once, source
 from tui_opt.kernels.networks.layout import Layout
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -151,12 +151,13 @@ class Trainer:
     def loss_and_gradient(self, networks: SingleArray) -> tuple[SingleArray, SingleArray]:
         """Loss [network] and gradient [network, parameter]."""
         losses, gradients = np.zeros(len(networks), dtype=np.float32), np.empty_like(networks)
-        work = self._buffer()
+        work, constants = self._buffer(), np.zeros(6, dtype=np.float32)
         for start in range(0, len(networks), LANES):
             rows = slice(start, min(start + LANES, len(networks)))
-            self._module.gradient(
-                networks[rows], self._x, self._y, self._counts, gradients[rows], losses[rows], work
-            )
+            self._module.train(
+                GRADIENT_ONLY, networks[rows], gradients[None, rows], self._x, self._y, self._counts, 1, 0, constants,
+                losses[rows], work,
+            )  # fmt: skip
         return losses, gradients
 
     def _buffer(self) -> SingleArray:

@@ -1,0 +1,122 @@
+"""target: what is known of the paper's network, other targets, knots of other networks, and clear errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tui_opt.errors import ExperimentError
+from tui_opt.experiments.landscape_5x5.params import TargetParams
+from tui_opt.experiments.landscape_5x5.target import compute
+from tui_opt.experiments.landscape_5x5.task import Task
+from tui_opt.problems import ParameterErrors
+from tui_opt.runner.context import Context
+from tui_opt.scenario import registry
+
+
+def target(**given: object) -> TargetParams:
+    return TargetParams.check({"compared": 0, **given})
+
+
+def context(tmp_path: Path | None = None) -> Context:
+    return Context("landscape-5x5/target", kernels=tmp_path)
+
+
+def test_the_paper_s_target() -> None:
+    result = compute(target(compared=16, steps=0), context())
+    expected = {
+        "parameters": (136, 0),
+        "knots": (35, 0),
+        "samples": (341, 0),
+        "y_min": (-0.9375, 1e-9),
+        "y_max": (2.3375, 1e-9),
+        "y_mean": (0.7116325, 5e-8),
+        "y_variance": (0.5371589, 5e-8),
+        "high_variance": (0.169265, 5e-7),
+        "spline_mse": (0.1688916, 5e-8),
+        "loss_built": (0.0, 1e-20),
+        "norm_built": (51.098965, 5e-7),
+        "norm_smallest": (12.063942, 5e-7),
+        "knots_built_median": (33, 0),
+    }
+    for name, (value, tolerance) in expected.items():
+        assert abs(result.findings[name].value - value) <= tolerance, name
+    assert result.arrays["weights"].values.shape == (136,)
+    # Without biases every node of a random network switches at 0, if anywhere.
+    assert set(result.arrays["knots_random"].values) <= {0.0, 1.0}
+    declared = registry().scenario("landscape-5x5").experiment("target")
+    assert set(result.findings) <= set(declared.findings)
+    assert set(result.arrays) <= set(declared.arrays)
+
+
+def test_trained_networks_have_more_knots(tmp_path: Path) -> None:
+    params = target(compared=20, steps=600, layers=2, heights=[1.0], width=3, learning_rate=0.05)
+    result = compute(params, context(tmp_path))
+    trained, random = (result.arrays[f"knots_{kind}"].values for kind in ("trained", "random"))
+    assert trained.size == random.size == 20
+    assert trained.max() >= 3 > random.max() == 1  # some die, and are straight
+    rows = {row[0]: row for row in result.tables["knots"].rows}
+    assert rows["trained"][-1] < rows["random"][-1]
+    assert result.arrays["knots_trained_counts"].values.sum() == 20
+
+
+def test_wider_networks_and_fewer_teeth() -> None:
+    result = compute(target(width=8, teeth=4, points_between=3), context())
+    # 8 pieces of 4 teeth, and the spline's bends at -1/3 and 1/3, which no tooth shares.
+    assert result.findings["knots"].value == 11
+    assert result.findings["samples"].value == 41
+    assert result.arrays["weights"].values.size == result.findings["parameters"].value == 16 + 4 * 72 + 9
+    assert result.findings["loss_built"].value < 1e-25
+
+
+def test_an_expression_is_a_target() -> None:
+    task = Task.of(target(target="sin(3*x)", points=51))
+    assert np.allclose(task.y, np.sin(3 * np.linspace(-1, 1, 51)))
+    result = compute(target(target="sin(3*x)", points=51), context())
+    assert "weights" not in result.arrays
+    assert result.findings["samples"].value == 51
+    assert compute(target(target="2", points=5), context()).findings["y_variance"].value == 0.0
+
+
+def test_a_file_is_a_target(tmp_path: Path) -> None:
+    path = tmp_path / "points.csv"
+    path.write_text("x,y\n1,2\n-1,0\n0,\n0.5,1\n")
+    for given in ({"data": str(path)}, {"target": str(path)}):
+        result = compute(target(**given), context())
+        assert result.arrays["x"].values.tolist() == [-1, 0.5, 1]
+        assert result.arrays["y"].values.tolist() == [0, 1, 2]
+        assert "1 rows" in result.warnings[0]
+    path.write_text("x,y\n1,2\n")
+    with pytest.raises(ExperimentError, match="needs at least 2"):
+        Task.of(target(data=str(path)))
+
+
+def test_high_frequencies_found_are_the_share_of_the_sawtooth() -> None:
+    task = Task.of(target())
+    slow = np.interp(task.x, np.linspace(-1, 1, 7), [3.0, -1.0, 2.0, 0.0, 5.0, 1.0, -2.0])
+    answers = np.stack([task.y, slow, slow + 0.25 * task.high])
+    assert np.allclose(task.high_frequency(answers), [1.0, 0.0, 0.25], atol=1e-12)
+    straight = Task.of(target(target="3*x"))
+    assert np.isnan(straight.high_frequency(straight.y[None])).all()
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"teeth": 3}, "power of two up to 16"),
+        ({"width": 4}, "at least 5 for the hand-built network"),
+        ({"heights": []}, "at least one height"),
+        ({"target": "sin(z)"}, "z"),
+        ({"layers": 20}, "training points, and at most"),
+    ],
+)
+def test_what_cannot_be_is_said(given: dict[str, object], text: str) -> None:
+    with pytest.raises(ParameterErrors, match=text):
+        target(**given)
+
+
+def test_a_target_that_is_not_finite_is_said() -> None:
+    with pytest.raises(ExperimentError, match="not a finite number at x = 0"):
+        Task.of(target(target="1/x"))

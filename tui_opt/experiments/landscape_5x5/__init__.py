@@ -1,0 +1,154 @@
+"""landscape-5x5: the energy landscape of a simple neural network, and what training finds of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui_opt.scenario import Estimate, Experiment, Scenario, later
+
+if TYPE_CHECKING:
+    from tui_opt.experiments.landscape_5x5.params import NetworkParams, TargetParams, TrainParams
+
+_HERE = "tui_opt.experiments.landscape_5x5"
+# Costs on the reference machine, one core: an operation of training in lanes, and the same by matrix products.
+_SECONDS_PER_OPERATION = 1.3e-11
+_SECONDS_PER_BATCHED_OPERATION = 3e-10
+_WIDEST = 16
+
+
+def samples(p: NetworkParams) -> int:
+    """Training points, about."""
+    if not p.is_built:
+        return p.points
+    teeth = 2 ** (p.layers - 1) if p.teeth == "auto" else p.teeth
+    return (2 * teeth + len(p.heights)) * (p.points_between + 1)
+
+
+def seconds_of_training(p: NetworkParams, model_steps: float) -> float:
+    """So many steps of one network on one core."""
+    per_operation = _SECONDS_PER_OPERATION if p.width <= _WIDEST else _SECONDS_PER_BATCHED_OPERATION
+    return model_steps * samples(p) * 6 * p.parameters * per_operation
+
+
+def bytes_of_training(p: NetworkParams, models: int, chunk: int) -> int:
+    """What is kept of each network, and what a chunk needs while it is trained."""
+    width = p.width if p.width <= _WIDEST else samples(p) * p.width
+    return 50_000_000 + models * 16 * p.parameters + min(models, chunk) * 8 * (3 * p.parameters + width)
+
+
+def _target(p: TargetParams) -> Estimate:
+    seconds = 0.3 + p.compared * 4e-3 + seconds_of_training(p, p.compared * p.steps)
+    return Estimate(seconds, bytes_of_training(p, p.compared, p.compared) + 200 * samples(p))
+
+
+_KINDS = ("built", "random", "trained")
+
+TARGET = Experiment(
+    name="target",
+    title="What the networks are to learn",
+    summary="A network built by hand, its exact knots and training set, and how many knots others have.",
+    params=later(f"{_HERE}.params:TargetParams"),
+    compute=f"{_HERE}.target:compute",
+    estimate=_target,
+    findings=(
+        "parameters",
+        "knots",
+        "samples",
+        "y_min",
+        "y_max",
+        "y_mean",
+        "y_variance",
+        "high_variance",
+        "spline_mse",
+        "loss_built",
+        "norm_built",
+        "norm_smallest",
+        "scaling_error",
+        *(f"knots_{kind}_median" for kind in _KINDS),
+    ),
+    arrays=(
+        "x",
+        "y",
+        "knots",
+        "weights",
+        "weights_smallest",
+        "high_frequency",
+        "knots_edge",
+        *(f"knots_{kind}" for kind in _KINDS),
+        *(f"knots_{kind}_counts" for kind in _KINDS),
+    ),
+    headline=("parameters", "knots", "samples", "spline_mse"),
+    warm={"compared": 16, "steps": 10},
+)
+
+
+def _train(p: TrainParams) -> Estimate:
+    examined = 2e-3 + (2e-4 * p.restarts if p.is_built else 0.0)
+    seconds = 0.3 + seconds_of_training(p, p.models * p.steps) + p.models * examined
+    return Estimate(seconds, bytes_of_training(p, p.models, p.chunk) + 4 * p.models * p.outputs)
+
+
+TRAIN = Experiment(
+    name="train",
+    title="What thousands of trained networks find",
+    summary="Full-batch training from random weights: losses, mean output, dead networks, how much of the sawtooth.",
+    params=later(f"{_HERE}.params:TrainParams"),
+    compute=f"{_HERE}.train:compute",
+    estimate=_train,
+    findings=(
+        "loss_best",
+        "loss_low",
+        "loss_median",
+        "loss_high",
+        "loss_median_alive",
+        "dead_fraction",
+        "diverged_fraction",
+        "spline_mse",
+        "below_spline_fraction",
+        "knots_median",
+        "sawtooth_low",
+        "sawtooth_median",
+        "sawtooth_high",
+        "sawtooth_largest",
+        "sawtooth_above_half",
+        "distance_sorted_median",
+        "distance_matched_median",
+        "model_steps_per_second",
+    ),
+    arrays=(
+        "x",
+        "y",
+        "t",
+        "quantile",
+        "loss_quantiles",
+        "loss",
+        "dead",
+        "distance_sorted",
+        "distance_matched",
+        "sawtooth_coefficient",
+        "knots",
+        "networks",
+        "output_mean",
+        "output_sd",
+        "output_low",
+        "output_high",
+        "output_best",
+        "outputs_best",
+        "loss_edge",
+        "loss_counts",
+        "sawtooth_edge",
+        "sawtooth_counts",
+        "distance_edge",
+        "distance_sorted_counts",
+        "distance_matched_counts",
+    ),
+    headline=("loss_median", "loss_best", "dead_fraction", "sawtooth_median"),
+    dtype="float32",
+    warm={"models": 16, "steps": 10, "outputs": 2},
+)
+
+SCENARIO = Scenario(
+    name="landscape-5x5",
+    title="The energy landscape of a simple network",
+    experiments=(TARGET, TRAIN),
+)

@@ -1,0 +1,106 @@
+"""Training of networks as an experiment asks for it: which kernel, which optimizer, in which pieces."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_opt.experiments.landscape_5x5.params import USUAL_RATES
+from tui_opt.experiments.landscape_5x5.task import Task
+from tui_opt.kernels.callables import Check
+from tui_opt.kernels.networks.initial import Init, random_networks
+from tui_opt.kernels.networks.lane_source import LANES
+from tui_opt.kernels.networks.lanes import WIDEST, Crowd, Rule, Trainer
+from tui_opt.kernels.networks.layout import Layout
+from tui_opt.runner.context import Context
+
+FloatArray: TypeAlias = NDArray[np.float64]
+SingleArray: TypeAlias = NDArray[np.float32]
+
+BLOCK: Final = LANES
+"""Networks that are drawn from a stream of their own, and trained side by side."""
+
+
+class Trains(Protocol):
+    """Takes steps with networks: `lanes.Trainer` and what can stand in for it."""
+
+    def train(
+        self, crowd: Crowd, rule: Rule, steps: int, check: Check = ..., part: slice = ...
+    ) -> SingleArray:
+        """The losses before the last step, [network]."""
+
+
+def rule_of(params: Any) -> Rule:
+    """The optimizer that parameters name."""
+    rate = USUAL_RATES[params.optimizer] if params.learning_rate == "auto" else params.learning_rate
+    return Rule(
+        params.optimizer, rate, params.momentum, params.rho, params.epsilon, params.beta1, params.beta2
+    )
+
+
+def trainer_for(task: Task, ctx: Context) -> Trains:
+    """Lanes where layers are narrow enough, and matrix products elsewhere."""
+    if task.layout.width > WIDEST:
+        from tui_opt.kernels.networks.batched import BatchedTrainer
+
+        return BatchedTrainer(task.layout, task.x, task.y, ctx.device)
+    return Trainer(task.layout, task.x, task.y, ctx.kernels or _folder_of_this_process())
+
+
+@functools.cache
+def _folder_of_this_process() -> Path:
+    """Where kernels are kept if the user's cache cannot be written."""
+    folder = tempfile.mkdtemp(prefix="optexplore-kernels-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def drawn(layout: Layout, init: Init, first: int, number: int, ctx: Context) -> FloatArray:
+    """Networks `first` and on; network i is the same whatever is drawn with it.
+
+    Args:
+        layout: their shape.
+        init: the law of their weights.
+        first: a multiple of BLOCK.
+        number: how many.
+        ctx: gives each block its stream.
+    """
+    blocks = range(first // BLOCK, -(-(first + number) // BLOCK))
+    networks = [random_networks(layout, init, BLOCK, ctx.rng("weights", block)) for block in blocks]
+    return np.concatenate(networks)[:number]
+
+
+def advance(trainer: Trains, crowd: Crowd, rule: Rule, steps: int, ctx: Context) -> SingleArray:
+    """Steps of all networks, on all threads; the losses before the last of them, [network]."""
+    parts = [slice(k, min(k + BLOCK, len(crowd.networks))) for k in range(0, len(crowd.networks), BLOCK)]
+
+    def one(part: slice) -> SingleArray:
+        return trainer.train(crowd, rule, steps, ctx.check, part)
+
+    if not isinstance(trainer, Trainer):
+        parts = [slice(0, len(crowd.networks))]  # matrix products have threads of their own
+    losses = np.concatenate(list(ctx.map(one, parts)))
+    crowd.steps += steps
+    return losses
+
+
+def output_times(steps: int, number: int) -> NDArray[np.int64]:
+    """Numbers of steps at which the losses are kept: early ones closer together, the last one `steps`."""
+    grid = np.linspace(0.0, 1.0, number) ** 2 * steps
+    return np.unique(np.maximum(1, np.round(grid)).astype(np.int64))
+
+
+def train_through(
+    trainer: Trains, crowd: Crowd, rule: Rule, times: NDArray[np.int64], ctx: Context
+) -> Iterator[SingleArray]:
+    """Train through the given times; yields the losses [network] before the step that ends at each."""
+    for time in times[times > crowd.steps]:
+        yield advance(trainer, crowd, rule, int(time) - crowd.steps, ctx)
