@@ -52,6 +52,7 @@ GRID_CHANGES = (1e-3, 1e-2)
 MOST_FINER_CELLS = 1024
 MOST_FINER_WORK = 5e8
 """Cells, times steps and datapoints, up to which they are divided."""
+FEW_STEPS = 8
 STAGES = 6
 
 Mover: TypeAlias = Callable[[PlaneOperator, PlaneState, int], None]
@@ -172,9 +173,9 @@ def _follow(answer: Answer, motion: Motion, move: Mover, ctx: Context, stage: in
         )
     now = 0
     for then in answer.times:
-        # One step at a time where one takes long, so that the progress moves.
+        # A few steps at a time where they take long, so that the progress moves; each call has a price, too.
         while now < then:
-            steps = min(int(then) - now, max(1, int(2e6 / cells**2)))
+            steps = min(int(then) - now, max(FEW_STEPS, int(2e6 / cells**2)))
             move(operator, state, steps)
             now += steps
             ctx.progress(stage + now / max(answer.times[-1], 1.0), STAGES, f"{cells} x {cells} cells")
