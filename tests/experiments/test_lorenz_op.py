@@ -54,6 +54,17 @@ def test_op_is_the_difference_of_the_logarithms() -> None:
     np.testing.assert_array_equal(shown[1:], found["op"][0, 1:])
 
 
+def test_the_same_system_written_down_gives_the_same_numbers() -> None:
+    ours = op(duration=10.0, deltas=[1e-5], held_until=6.0)
+    theirs = tui_opt.run(
+        "own-system", "op", nodes={"a": "10*(b-a)", "b": "a*(28-c)-b", "c": "a*b-8/3*c"},
+        initial={"a": 1.0, "b": 1.0, "c": 1.0}, held=["a"], perturbed="b", measured=["b", "c"], dt=0.01,
+        duration=10.0, deltas=[1e-5], held_until=6.0,
+    )  # fmt: skip
+    for name in ("state", "op", "log_x", "log_y", "op_finite_difference"):
+        np.testing.assert_allclose(theirs.arrays[name].values, ours.arrays[name].values, rtol=0, atol=1e-12)
+
+
 def test_symmetry() -> None:
     start = [1.7, -0.4, 20.0]
     ours = op(initial=start, deltas=[]).arrays["op"].values

@@ -56,13 +56,13 @@ def op_over_time(
             text = f"Op of {axis} where Comp is {name}"
             result.add_array(f"op_{name}_{axis}", np.where(side, op, np.nan), ("t",), unit="nats", text=text)
         layers: list[Layer] = [
-            Line(x=t, y=Ref(array=f"op_positive_{axis}"), label="Comp > 0"),
-            Line(x=t, y=Ref(array=f"op_negative_{axis}"), label="Comp < 0"),
-        ]
-        layers += [
             Line(x=t, y=Ref(array="op_finite_difference", index=(d, k, None)), label=f"δ = {delta:g}")
             for d, delta in enumerate(deltas)
             if "op_finite_difference" in result.arrays
+        ]
+        layers += [
+            Line(x=t, y=Ref(array=f"op_positive_{axis}"), label="Comp > 0"),
+            Line(x=t, y=Ref(array=f"op_negative_{axis}"), label="Comp < 0"),
         ]
         layers += _window(until)
         result.add_figure(
