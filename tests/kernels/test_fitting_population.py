@@ -231,3 +231,16 @@ def test_ridges_of_many_draws_scatter_about_the_estimate() -> None:
     widths = (np.array(ridges) - B) * 500.0
     assert 0.9 * estimate < widths.mean() < 1.5 * estimate
     assert math.isnan(ridge_estimate(Law("normal", 5.0), 3))
+
+
+def test_a_target_of_very_many_turns_is_a_phase_of_its_own() -> None:
+    """Next to it the loss is E (1 - cos d x), and its square's mean 3/2 E (1 - cos d x)^2."""
+    for law in (Law("normal", 3.0), Law("uniform", 4.0)):
+        for d in (1e-3, 0.05):
+            theta = np.array([1e6 + d])
+            d = theta[0] - 1e6
+            first = expectation(law, lambda x, d=d: 1 - math.cos(d * x))
+            second = 1.5 * expectation(law, lambda x, d=d: (1 - math.cos(d * x)) ** 2)
+            assert part_loss("cos", law, theta, 1e6)[0] == pytest.approx(first, rel=1e-4)
+            spread = cosine_loss_spread(law, theta, 1e6)[0]
+            assert spread == pytest.approx(math.sqrt(second - first**2), rel=1e-4)

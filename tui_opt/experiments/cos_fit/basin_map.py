@@ -83,6 +83,11 @@ class Answer:
 
 def compute(params: BasinMapParams, ctx: Context) -> Result:
     """Every optimizer from every start, on each set of samples."""
+    with np.errstate(all="ignore"):  # a model may overflow or have no value; its values are looked at instead
+        return _computed(params, ctx)
+
+
+def _computed(params: BasinMapParams, ctx: Context) -> Result:
     answer = _asked(params, ctx)
     sets = 1 if params.data else params.seeds
     total, done = sets * len(params.optimizers), 0

@@ -84,6 +84,11 @@ class Answer:
 
 def compute(params: FitParams, ctx: Context) -> Result:
     """The fit from the start, once for each seed."""
+    with np.errstate(all="ignore"):  # a model may overflow or have no value; its values are looked at instead
+        return _computed(params, ctx)
+
+
+def _computed(params: FitParams, ctx: Context) -> Result:
     answer = _asked(params, ctx)
     if answer.stochastic:
         for begin in range(0, params.seeds, MOST_TOGETHER):

@@ -75,9 +75,9 @@ def _add_curvatures(
         result.add_finding("condition_number", most / least if least > 0 else math.inf, text)
     if not answer.stochastic or update.rule == "adam":
         return curvatures
-    limit = 2.0 * (1.0 + _momentum(update)) / most
+    limit = 2.0 * (1.0 + _momentum(update)) / most if most > 0 else math.inf
     text = "largest learning rate with which descent settles at the minimum, 2 over the largest curvature"
-    result.add_finding("stable_learning_rate", limit if most > 0 else math.inf, text)
+    result.add_finding("stable_learning_rate", limit, text)
     momentum = update.momentum if update.rule == "momentum" else 0.0
     for name, value in zip(names, time_constants(curvatures, update.learning_rate, momentum), strict=True):
         text = f"updates in which the distance of {name} to the minimum falls by a factor e, near it"

@@ -90,6 +90,11 @@ class Answer:
 
 def compute(params: LossCurveParams, ctx: Context) -> Result:
     """The curve of the first sample beside the population's, then the basins of all."""
+    with np.errstate(all="ignore"):  # a model may overflow or have no value; its values are looked at instead
+        return _computed(params, ctx)
+
+
+def _computed(params: LossCurveParams, ctx: Context) -> Result:
     draws = 1 if params.data else params.draws
     ctx.progress(0, draws + 1, "loss curve")
     one = one_parameter(load_samples(params, ctx), params.parameter, dict(params.held))

@@ -82,6 +82,11 @@ class Answer:
 
 def compute(params: OverparameterisedParams, ctx: Context) -> Result:
     """The model itself from many starts, then networks of each width."""
+    with np.errstate(all="ignore"):  # a model may overflow or have no value; its values are looked at instead
+        return _computed(params, ctx)
+
+
+def _computed(params: OverparameterisedParams, ctx: Context) -> Result:
     answer = Answer(params, load_data(params, ctx))
     inputs = answer.data.x.shape[1]
     costs = [parameters_of(inputs, w, params.layers) + 200 for w in params.widths]

@@ -25,6 +25,8 @@ _NEAR = 0.3
 """Below this |d| times the spread of x, sums of cosines cancel and the integral is done numerically."""
 _PANEL_NODES = 24
 _VALUES_AT_ONCE = 1_000_000
+_MANY_TURNS = 1e5
+"""Beyond this |m| times the spread of x, E cos(m x) is below 1e-5 and is left out next to the target."""
 _TAIL = 10.0
 """Standard deviations at which a normal law is cut off; its density there is 1e-22 of the largest."""
 
@@ -167,17 +169,28 @@ def _root_loss(law: Law, theta: FloatArray, target: float) -> FloatArray:
     return np.asarray(factor**2 * abs(law.mean))
 
 
-def _means_over(law: Law, m: FloatArray, d: FloatArray, power: int) -> FloatArray:
-    """E ((1 - cos m x)(1 - cos d x))^power as integrals of what is never negative; m and d are [n]."""
+def _means_over(law: Law, m: FloatArray, d: FloatArray, power: int, alone: bool = False) -> FloatArray:
+    """E ((1 - cos m x)(1 - cos d x))^power as integrals of what is never negative; m and d are [n].
+
+    With `alone` the first factor is left out.
+    """
     out = np.empty(m.shape)
     if m.size == 0:
         return out
-    x, weight = _nodes(law, power * float(np.max(np.abs(m) + np.abs(d))))
+    fast = np.abs(m) * law.spread > _MANY_TURNS
+    if fast.any() and not alone:
+        # cos m x goes round so often that it is a cosine of a phase of its own: means of 1 - cos and its square.
+        average = 1.0 if power == 1 else 1.5
+        out[fast] = average * _means_over(law, m[fast], d[fast], power, alone=True)
+        out[~fast] = _means_over(law, m[~fast], d[~fast], power)
+        return out
+    fastest = np.abs(d) if alone else np.abs(m) + np.abs(d)
+    x, weight = _nodes(law, power * float(np.max(fastest)))
     block = max(1, _VALUES_AT_ONCE // x.size)
     for begin in range(0, m.size, block):
         some = slice(begin, begin + block)
-        first, second = np.sin(0.5 * np.outer(m[some], x)), np.sin(0.5 * np.outer(d[some], x))
-        out[some] = (4.0 * (first * second) ** 2) ** power @ weight
+        first = np.full(1, np.sqrt(0.5)) if alone else np.sin(0.5 * np.outer(m[some], x))
+        out[some] = (4.0 * (first * np.sin(0.5 * np.outer(d[some], x))) ** 2) ** power @ weight
     return out
 
 
