@@ -27,14 +27,12 @@ def landscape(**params: object) -> Result:
 def test_every_start_is_in_its_place() -> None:
     found = landscape(
         points=12, axis_x="c", axis_y="a", x_min=10.0, x_max=30.0, y_min=-5.0, y_max=8.0, initial=[9.0, 2.5, 9.0],
-        held=["b"], perturbed="a", measured="c", time=2.0, rho=25.0,
+        held=["b"], perturbed="a", measured="c", time=0.7, rho=25.0,
     )  # fmt: skip
     assert found.arrays["op"].dims == ("y", "x")
     x, y, op = (found.arrays[name].values for name in ("x", "y", "op"))
     for i, j in ((0, 0), (3, 11), (10, 2)):
-        plain = follow(
-            Lorenz(rho=25.0).system(), Question(np.array([y[i], 2.5, x[j]]), 200, 0, (1,), dt=0.01)
-        )
+        plain = follow(Lorenz(rho=25.0).system(), Question(np.array([y[i], 2.5, x[j]]), 70, 0, (1,), dt=0.01))
         answer = compare(plain.log_x, plain.sign_x, plain.log_y, plain.sign_y)
         assert op[i, j] == pytest.approx(answer.op[-1, 2], abs=1e-9)
         assert found.arrays["sign"].values[i, j] == answer.sign[-1, 2]

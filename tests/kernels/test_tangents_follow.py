@@ -56,7 +56,7 @@ def assert_same(ours: Tangents, theirs: Tangents, tolerance: float) -> None:
 @pytest.mark.parametrize(("held", "perturbed"), [((A,), B), ((B,), A), ((A, C), B), ((), C)])
 def test_compiled_and_plain_agree(integrator: Any, rule: Any, held: tuple[int, ...], perturbed: int) -> None:
     asked = question(
-        200, 0.005, integrator=integrator, rule=rule, held=held, perturbed=perturbed, held_until=0.7, every=7
+        90, 0.005, integrator=integrator, rule=rule, held=held, perturbed=perturbed, held_until=0.3, every=7
     )
     if integrator == "map":  # the logistic map drives two others
         updates = {"a": "3.9*a*(1-a)", "b": "0.5*b+a*c+0.001*t", "c": "cos(b)-0.3*c"}
@@ -80,9 +80,9 @@ def test_compiled_and_plain_agree(integrator: Any, rule: Any, held: tuple[int, .
 def test_lanes_are_trajectories_of_their_own() -> None:
     rng = np.random.default_rng(1)
     starts = rng.normal(size=(3, 4))
-    together = follow(lorenz_functions(), question(100, initial=starts, held_until=0.5))
+    together = follow(lorenz_functions(), question(40, initial=starts, held_until=0.2))
     for lane in range(4):
-        alone = follow(lorenz_functions(), question(100, initial=starts[:, lane], held_until=0.5))
+        alone = follow(lorenz_functions(), question(40, initial=starts[:, lane], held_until=0.2))
         for name in FIELDS:
             np.testing.assert_allclose(getattr(together, name)[..., lane], getattr(alone, name), atol=1e-12)
 

@@ -24,7 +24,7 @@ def question(
     starts = np.random.default_rng(1).normal(size=(3, number)) * 8 + [[0], [0], [27]]
     asked = {
         "starts": starts, "integrator": "rk4", "rule": "stage", "dt": 0.01,
-        "transient": 40, "block": 70, "blocks": 3, **more,
+        "transient": 12, "block": 30, "blocks": 3, **more,
     }  # fmt: skip
     return RateQuestion(perturbed=perturbed, measured=measured, held=held, **asked)
 
