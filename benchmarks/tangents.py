@@ -218,7 +218,10 @@ def against_jax() -> list[Record]:
 
 
 def maps() -> list[Record]:
-    """The experiment op-landscape as it stands, its default and its coarse map, on two threads."""
+    """The experiment op-landscape as it stands, its default and its coarse map, on two threads.
+
+    The bars are for two cores that do nothing else, so they are held against the processor's seconds per thread.
+    """
     rows = []
     whole, coarse = OpLandscapeParams.check({}), OpLandscapeParams.check({"points": 128})
     for name, params, bar in (
@@ -231,6 +234,7 @@ def maps() -> list[Record]:
             return compute(params, Context("lorenz/op-landscape", threads=2))
 
         ours, numpy = in_turn(run, lambda: by_numpy(NUMPY_LANES, NUMPY_STEPS), rounds=5)
+        per_thread = processor_seconds(run, rounds=5) / 2
         peer = numpy / (NUMPY_LANES * NUMPY_STEPS) * params.points**2 * STEPS
         rows.append(
             {
@@ -239,8 +243,9 @@ def maps() -> list[Record]:
                 "peer": "NumPy on whole arrays, extrapolated",
                 "peer_seconds": peer,
                 "ratio": peer / ours,
+                "processor_seconds_per_thread": per_thread,
                 "bar_seconds": bar,
-                "holds": ours < bar,
+                "holds": per_thread < bar,
             }
         )
     return rows
@@ -254,14 +259,16 @@ def long_course() -> Record:
     follow(system, plain)
     ours, theirs = in_turn(lambda: follow(system, asked), lambda: follow(LORENZ.system(), plain), rounds=5)
     peer = theirs * LONG_STEPS / PLAIN_STEPS
+    of_processor = processor_seconds(lambda: follow(system, asked))
     return {
         "name": f"{LONG_STEPS} steps of one trajectory, both tangents at every step",
         "seconds": ours,
         "peer": f"the same in NumPy, extrapolated from {PLAIN_STEPS}",
         "peer_seconds": peer,
         "ratio": peer / ours,
+        "processor_seconds": of_processor,
         "bar_seconds": LONG_SECONDS_BAR,
-        "holds": ours < LONG_SECONDS_BAR,
+        "holds": of_processor < LONG_SECONDS_BAR,
     }
 
 
