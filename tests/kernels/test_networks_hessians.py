@@ -79,3 +79,12 @@ def test_away_from_kinks_the_largest_curvature_is_the_largest_eigenvalue() -> No
     network = random_networks(PAPER, 1, seed=7)[0]
     curvature, _ = largest_curvature(PAPER, network, X, Y)
     assert curvature == pytest.approx(np.linalg.eigvalsh(hessian(PAPER, network, X, Y))[-1], rel=1e-12)
+
+
+def test_nodes_at_a_kink_are_taken_as_off_or_on_where_that_is_asked() -> None:
+    network = built_network(PAPER, HEIGHTS, AMPLITUDE)
+    x = training_set(knots(PAPER, network), 9)
+    y = outputs(PAPER, network, x)
+    small = smallest(PAPER, network[None])[0]
+    top = [np.linalg.eigvalsh(hessian(PAPER, small, x, y, kinks=slope))[-1] for slope in (0.0, 1.0)]
+    assert top == pytest.approx([1845.2, 1909.0], abs=0.1)

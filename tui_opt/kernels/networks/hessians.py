@@ -30,7 +30,13 @@ AT_A_KINK: Final = 1e-12
 
 
 def hessian(
-    layout: Layout, network: FloatArray, x: FloatArray, y: FloatArray, towards: FloatArray | None = None
+    layout: Layout,
+    network: FloatArray,
+    x: FloatArray,
+    y: FloatArray,
+    towards: FloatArray | None = None,
+    *,
+    kinks: float = 0.0,
 ) -> FloatArray:
     """The Hessian of one network's mean squared error, [parameter, parameter], symmetric.
 
@@ -39,11 +45,11 @@ def hessian(
         network: [parameter].
         x: [sample].
         y: [sample].
-        towards: [parameter], the direction whose side is taken where the network is at a kink; without one the slope of
-            a ReLU at 0 is 0.
+        towards: [parameter], the direction whose side is taken where the network is at a kink.
+        kinks: the slope of a ReLU at 0 where no direction is given.
     """
     parts = layout.parts(network)
-    switched = _pattern(layout, network, x, np.zeros_like(network) if towards is None else towards)
+    switched = _pattern(layout, network, x, towards, kinks)
     samples = x.size
     one = np.ones((samples, 1))
     inputs, masks = [np.hstack([x[:, None], one])], []  # activations with a 1 beside them, by layer
@@ -77,17 +83,19 @@ def hessian(
     return np.asarray((2.0 / samples) * (jacobian.T @ jacobian + second + second.T))
 
 
-def _pattern(layout: Layout, network: FloatArray, x: FloatArray, towards: FloatArray) -> list[FloatArray]:
+def _pattern(
+    layout: Layout, network: FloatArray, x: FloatArray, towards: FloatArray | None, kinks: float
+) -> list[FloatArray]:
     """Which nodes are on, 1 or 0, [sample, node] by layer, on the side that a direction leads to."""
     value, motion = x[:, None], np.zeros((x.size, 1))
     masks = []
-    for (weights, biases), (turn, shift) in zip(
-        layout.parts(network)[:-1], layout.parts(towards)[:-1], strict=True
-    ):
+    moves = layout.parts(np.zeros_like(network) if towards is None else towards)
+    for (weights, biases), (turn, shift) in zip(layout.parts(network)[:-1], moves[:-1], strict=True):
         z = value @ weights + biases
         dz = motion @ weights + value @ turn + shift
         size = AT_A_KINK * np.abs(z).max(initial=0.0)
-        mask = ((z > size) | ((np.abs(z) <= size) & (dz > 0))).astype(float)
+        side = np.full_like(z, kinks) if towards is None else (dz > 0).astype(float)
+        mask = np.where(np.abs(z) <= size, side, z > 0)
         masks.append(mask)
         value, motion = z * mask, dz * mask
     return masks

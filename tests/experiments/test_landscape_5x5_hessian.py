@@ -1,0 +1,85 @@
+"""hessian: spectra of the networks that are trained, the limit of stability, and networks that diverge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tui_opt.errors import ExperimentError
+from tui_opt.experiments.landscape_5x5 import hessian
+from tui_opt.experiments.landscape_5x5.minima_params import HessianParams
+from tui_opt.experiments.landscape_5x5.task import Task
+from tui_opt.figure import resolve
+from tui_opt.kernels.networks import hessians
+from tui_opt.result import Result
+from tui_opt.runner.context import Context
+
+SMALL: dict[str, Any] = {"layers": 2, "width": 3, "heights": [1.0], "minima": 6, "steps": 300}
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kernels")
+
+
+def run(kernels: Path, threads: int = 1, **params: Any) -> Result:
+    context = Context("hessian", threads=threads, kernels=kernels)
+    return hessian.compute(HessianParams.check({**SMALL, **params}), context)
+
+
+def test_spectra_are_those_of_the_networks_whatever_the_threads(
+    kernels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[np.ndarray] = []
+    whole = hessians.hessian
+
+    def watched(layout: Any, network: np.ndarray, *rest: Any, **more: Any) -> np.ndarray:
+        seen.append(network)
+        return whole(layout, network, *rest, **more)
+
+    monkeypatch.setattr(hessian, "hessian", watched)
+    one = run(kernels)
+    monkeypatch.undo()
+    task = Task.of(HessianParams.check(SMALL))
+    values = one.arrays["eigenvalues"].values
+    assert values.shape == (6, task.layout.size)
+    for network, spectrum in zip(seen[:6], values, strict=True):
+        matrix = whole(task.layout, network, task.x, task.y)
+        assert spectrum.sum() == pytest.approx(np.trace(matrix))
+        assert np.square(spectrum).sum() == pytest.approx(np.square(matrix).sum())
+    assert one.findings["lambda_max_median"].value == pytest.approx(np.median(values[:, -1]))
+    two = run(kernels, threads=2)
+    assert np.array_equal(two.arrays["eigenvalues"].values, values)
+    for figure in one.figures:
+        for layer in figure.layers:
+            if layer.kind in ("line", "histogram"):
+                assert np.isfinite(
+                    resolve(layer.x if layer.kind == "line" else layer.edges, one.values())
+                ).all()
+
+
+def test_polishing_lowers_the_gradient_and_the_limit_follows_the_rate(kernels: Path) -> None:
+    rough, fine = run(kernels), run(kernels, polish=3000)
+    assert fine.findings["gradient_norm_median"].value < rough.findings["gradient_norm_median"].value
+    assert rough.findings["stability_curvature"].value == pytest.approx(2 * 1.9 / 0.01)
+    assert run(kernels, optimizer="gd").findings["stability_curvature"].value == pytest.approx(2 / 0.01)
+    assert np.isnan(run(kernels, optimizer="adam").findings["edge_share"].value)
+
+
+def test_the_built_network_lies_between_its_sides(kernels: Path) -> None:
+    found = run(kernels).findings
+    assert (
+        found["lambda_target_off"].value
+        <= found["lambda_max_target"].value
+        <= found["lambda_target_on"].value
+    )
+    other = run(kernels, target="sin(3*x)", points=21)
+    assert np.isnan(other.findings["lambda_max_target"].value)
+
+
+def test_networks_that_diverge_are_a_sentence(kernels: Path) -> None:
+    with pytest.raises(ExperimentError, match=r"All 6 networks diverged.*Lower learning_rate"):
+        run(kernels, learning_rate=1e5)

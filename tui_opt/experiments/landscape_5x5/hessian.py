@@ -1,0 +1,181 @@
+"""hessian: exact spectra of minima and of the built network, and whether training sits at the edge of stability."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_opt.experiments.landscape_5x5.minima import found_minima
+from tui_opt.experiments.landscape_5x5.minima_params import HessianParams
+from tui_opt.experiments.landscape_5x5.task import Task
+from tui_opt.experiments.landscape_5x5.training import rule_of, trainer_for
+from tui_opt.figure import Axis, Figure, Histogram, Layer, Line, Ref, Rule
+from tui_opt.kernels.networks.hessians import hessian, kink_margin, largest_curvature
+from tui_opt.kernels.networks.plain import loss_and_gradient
+from tui_opt.kernels.networks.scaling import smallest
+from tui_opt.result import Result
+from tui_opt.runner.context import Context
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+FLAT: Final = 1e-6
+"""Eigenvalues below this part of the largest are flat directions: symmetries, and nodes that are off."""
+EDGES: Final = 41
+
+
+def compute(params: HessianParams, ctx: Context) -> Result:
+    """Train, polish, choose the representative, then a Hessian and its eigenvalues for every network."""
+    task = Task.of(params)
+    trainer, rule = trainer_for(task, ctx), rule_of(params)
+    work = 0.05 * (params.steps + params.polish)
+    total = params.steps + params.polish + work
+    networks = found_minima(params, task, trainer, rule, ctx, total)
+    networks = smallest(task.layout, networks) if params.representative == "smallest" else networks
+    losses, gradients = loss_and_gradient(task.layout, networks, task.x, task.y)
+
+    def spectrum(network: FloatArray) -> FloatArray:
+        ctx.check()
+        return np.asarray(np.linalg.eigvalsh(hessian(task.layout, network, task.x, task.y)))
+
+    spectra: list[FloatArray] = []
+    for done, eigenvalues in enumerate(ctx.map(spectrum, list(networks)), 1):
+        spectra.append(eigenvalues)
+        ctx.progress(params.steps + params.polish + work * done / len(networks), total, "spectra")
+    return _report(params, task, networks, losses, gradients, np.stack(spectra))
+
+
+def _report(
+    params: HessianParams,
+    task: Task,
+    networks: FloatArray,
+    losses: FloatArray,
+    gradients: FloatArray,
+    spectra: FloatArray,
+) -> Result:
+    result = Result()
+    lost = params.minima - len(networks)
+    if lost:
+        text = f"{lost} of {params.minima} networks diverged and are left out. Lower learning_rate."
+        result.add_finding("diverged", lost, text, kind="warning")
+    result.add_array("eigenvalues", spectra, ("model", "i"), text="of the loss's Hessian, ascending")
+    result.add_array("loss", losses, ("model",), text="mean squared error")
+    norms = np.sqrt(np.square(gradients).sum(axis=1))
+    result.add_array("gradient_norm", norms, ("model",), text="norm of the loss's gradient")
+    top = spectra[:, -1]
+    which = "as trained" if params.representative == "trained" else "scaled to the smallest norm"
+    for name, share in (("lambda_max_low", 10), ("lambda_max_median", 50), ("lambda_max_high", 90)):
+        text = f"Largest eigenvalue of the Hessian of minima {which}, percentile {share}."
+        result.add_finding(name, float(np.percentile(top, share)), text)
+    result.add_finding(
+        "lambda_min_median", float(np.median(spectra[:, 0])), "Smallest eigenvalue; below 0 it is no minimum."
+    )
+    flat = (np.abs(spectra) < FLAT * np.abs(top)[:, None]).sum(axis=1)
+    text = f"Eigenvalues below {FLAT:g} of the largest: directions in which nothing changes."
+    result.add_finding("flat_directions_median", float(np.median(flat)), text)
+    result.add_finding(
+        "gradient_norm_median",
+        float(np.median(norms)),
+        "Norm of the gradient: how far from minima the networks are; `polish` brings them nearer.",
+        kind="accuracy",
+    )
+    margins = np.array([kink_margin(task.layout, network, task.x) for network in networks])
+    text = "Least distance of a node from switching on a sample: where it is 0 there is no Hessian."
+    result.add_finding("kink_margin_median", float(np.median(margins)), text, kind="accuracy")
+    _add_edge(result, params, top)
+    _add_target(result, task)
+    result.headline = ["lambda_max_target", "lambda_max_median", "gradient_norm_median", "edge_share"]
+    _add_figures(result, top)
+    return result
+
+
+def _add_edge(result: Result, params: HessianParams, top: FloatArray) -> None:
+    """The largest curvature at which the optimizer's steps still shrink, and how near the minima are to it."""
+    rule = rule_of(params)
+    if params.optimizer not in ("gd", "momentum"):
+        for name in ("stability_curvature", "edge_share"):
+            result.add_missing(name, f"{params.optimizer} has no fixed step, and so no fixed limit.")
+        return
+    mu = rule.momentum if params.optimizer == "momentum" else 0.0
+    limit = 2.0 * (1.0 + mu) / rule.rate
+    text = "2 (1 + momentum) / learning rate: steps along a steeper direction grow (Polyak 1964)."
+    result.add_finding("stability_curvature", limit, text)
+    share = float(np.mean(top > 0.9 * limit))
+    text = (
+        "Minima whose largest curvature is above nine tenths of this limit: training went on until curvature stopped "
+        "it (Cohen and others 2021, the edge of stability)."
+    )
+    result.add_finding("edge_share", share, text)
+
+
+def _add_target(result: Result, task: Task) -> None:
+    names = ("lambda_max_target", "lambda_target_off", "lambda_target_on", "lambda_max_target_raw")
+    if task.built is None:
+        for name in names:
+            result.add_missing(name, "There is no network built by hand for this target in this layout.")
+        return
+    small = smallest(task.layout, task.built[None])[0]
+    curvature, direction = largest_curvature(task.layout, small, task.x, task.y)
+    text = (
+        "Largest curvature of the loss at the built network, scaled to the smallest norm, in any direction, to the "
+        "side it leads to: some of its nodes are exactly 0 on training points, and there is no Hessian."
+    )
+    result.add_finding(names[0], curvature, text)
+    other, _ = _other_side(task, small, direction)
+    result.add_finding("lambda_target_other_side", other, "Curvature the other way along this direction.")
+    for name, slope, words in ((names[1], 0.0, "off"), (names[2], 1.0, "on")):
+        matrix = hessian(task.layout, small, task.x, task.y, kinks=slope)
+        text = f"Largest eigenvalue with every node that is 0 on a sample taken as {words}: no direction has this side."
+        result.add_finding(name, float(np.linalg.eigvalsh(matrix)[-1]), text, kind="accuracy")
+    raw, _ = largest_curvature(task.layout, task.built, task.x, task.y)
+    result.add_finding(
+        names[3], raw, "The same as it was built, before scaling: curvatures depend on the scaling."
+    )
+
+
+def _other_side(task: Task, network: FloatArray, direction: FloatArray) -> tuple[float, FloatArray]:
+    matrix = hessian(task.layout, network, task.x, task.y, -direction)
+    return float(direction @ matrix @ direction), matrix
+
+
+def _add_figures(result: Result, top: FloatArray) -> None:
+    spectra = result.arrays["eigenvalues"].values
+    rank = np.arange(1, spectra.shape[1] + 1, dtype=float)
+    result.add_array("rank", rank, ("i",), text="of the eigenvalue, the largest first")
+    for name, share in (("low", 10), ("median", 50), ("high", 90)):
+        values = np.percentile(np.maximum(spectra[:, ::-1], 0.0), share, axis=0)
+        result.add_array(
+            f"spectrum_{name}", values, ("i",), text=f"percentile {share} of the eigenvalues by rank"
+        )
+    layers = [
+        Line(x=Ref(array="rank"), y=Ref(array=f"spectrum_{name}"), label=f"{share} % of the minima")
+        for name, share in (("high", 90), ("median", 50), ("low", 10))
+    ]
+    result.add_figure(
+        Figure(
+            name="spectrum",
+            title="Eigenvalues of the Hessian, the largest first",
+            x=Axis(label="rank"),
+            y=Axis(label="eigenvalue", scale="log"),
+            layers=tuple(layers),
+        )
+    )
+    edges = np.linspace(0.0, max(float(top.max()), 1e-300) * 1.02, EDGES)
+    result.add_array("top_edge", edges, ("top_edge",), text="edges of the histogram")
+    result.add_array("top_counts", np.histogram(top, edges)[0].astype(float), ("top_cell",), text="minima")
+    bars: list[Layer] = [
+        Histogram(edges=Ref(array="top_edge"), counts=Ref(array="top_counts"), label="minima")
+    ]
+    limit = result.findings["stability_curvature"].value
+    if np.isfinite(limit) and limit < 2 * edges[-1]:
+        bars.append(Rule(axis="x", value=limit, label="limit of stability"))
+    result.add_figure(
+        Figure(
+            name="largest",
+            title="Largest curvature of the minima",
+            x=Axis(label="largest eigenvalue", low=0.0),
+            y=Axis(label="minima"),
+            layers=tuple(bars),
+        )
+    )
