@@ -78,7 +78,7 @@ def compute(params: OpParams, ctx: Context) -> Result:
     """Tangents, the same with half the step, differences, and the volume of the full tangent."""
     system, asked = tape_of(params), question_of(params, params.held, params.perturbed)
     answer = Answer(params, asked, blank(asked))
-    total = (4 + 2 * len(params.deltas)) * asked.steps
+    total = (3 + 2 * len(params.deltas)) * asked.steps
 
     def told(done: int) -> None:
         ctx.progress(done, total, "tangents")
