@@ -11,6 +11,7 @@ import pytest
 
 from tests.tui.conftest import GATED, Gate
 from tests.tui.driving import Driver, driving
+from tests.tui.still import StillDesk, drive_still
 from tui_opt.runner.execute import begin, execute
 from tui_opt.runner.planning import plan
 from tui_opt.runner.run_directory import RunDirectory
@@ -272,8 +273,8 @@ def test_live_mode_and_theme_are_remembered(tmp_path: Path) -> None:
     drive(tmp_path / "runs", again)
 
 
-def test_the_palette_opens_an_experiment(tmp_path: Path) -> None:
-    async def flow(d: Driver) -> None:
+def test_the_palette_opens_an_experiment() -> None:
+    async def flow(d: Driver, desk: StillDesk) -> None:
         await d.press("ctrl+p")
         await d.until("Search for commands")
         await d.press(*"escape-law")
@@ -281,11 +282,11 @@ def test_the_palette_opens_an_experiment(tmp_path: Path) -> None:
         await d.press("down", "enter")
         await d.until(lambda: d.bench.draft is not None and d.bench.draft.experiment.name == "escape-law")
 
-    drive(tmp_path / "runs", flow)
+    drive_still(flow)
 
 
-def test_the_filter_goes_to_the_experiment_it_names_wherever_the_cursor_was(tmp_path: Path) -> None:
-    async def flow(d: Driver) -> None:
+def test_the_filter_goes_to_the_experiment_it_names_wherever_the_cursor_was() -> None:
+    async def flow(d: Driver, desk: StillDesk) -> None:
         for name in (
             "escape-law",
             "escape",
@@ -298,7 +299,7 @@ def test_the_filter_goes_to_the_experiment_it_names_wherever_the_cursor_was(tmp_
             )
             await d.press("slash", "escape")
 
-    drive(tmp_path / "runs", flow)
+    drive_still(flow)
 
 
 def test_a_store_that_cannot_be_read_is_said_once(tmp_path: Path) -> None:
