@@ -14,15 +14,20 @@ from tui_opt.experiments.landscape_5x5.minima_params import HessianParams
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.figure import resolve
 from tui_opt.kernels.networks import hessians
+from tui_opt.locations import cache_dir
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
 SMALL: dict[str, Any] = {"layers": 2, "width": 3, "heights": [1.0], "minima": 6, "steps": 300}
 
 
+pytestmark = pytest.mark.xdist_group("networks of two layers")
+
+
 @pytest.fixture(scope="module")
-def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("kernels")
+def kernels() -> Path:
+    """Both tests of minima compile the same kernel."""
+    return cache_dir() / "kernels"
 
 
 def run(kernels: Path, threads: int = 1, **params: Any) -> Result:

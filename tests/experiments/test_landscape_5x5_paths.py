@@ -1,0 +1,106 @@
+"""paths: energies along them, ends, certificates, and what cannot be asked; on small networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tui_opt.errors import ExperimentError
+from tui_opt.experiments.landscape_5x5 import paths
+from tui_opt.experiments.landscape_5x5.minima_params import PathsParams
+from tui_opt.experiments.landscape_5x5.task import Task
+from tui_opt.kernels.networks.plain import loss
+from tui_opt.kernels.networks.scaling import smallest
+from tui_opt.locations import cache_dir
+from tui_opt.problems import ParameterErrors
+from tui_opt.result import Result
+from tui_opt.runner.context import Context
+
+SMALL: dict[str, Any] = {
+    "layers": 2, "width": 3, "heights": [1.0], "minima": 5, "steps": 300, "polish": 300, "images": 8,
+    "iterations": 60, "fine": 4,
+}  # fmt: skip
+
+
+pytestmark = pytest.mark.xdist_group("networks of two layers")
+
+
+@pytest.fixture(scope="module")
+def kernels() -> Path:
+    """Both tests of minima compile the same kernel."""
+    return cache_dir() / "kernels"
+
+
+@pytest.fixture(autouse=True)
+def _short_pulls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "PULL_ROUNDS", 8)
+    monkeypatch.setattr(paths, "PULL_STEPS", 5)
+
+
+def run(kernels: Path, threads: int = 1, **params: Any) -> Result:
+    context = Context("paths", threads=threads, kernels=kernels)
+    return paths.compute(PathsParams.check({**SMALL, **params}), context)
+
+
+@pytest.mark.parametrize("method", ["minimax", "string", "neb"])
+@pytest.mark.parametrize("align", ["none", "sorted", "matched"])
+def test_paths_lead_from_the_built_network_to_minima(kernels: Path, method: str, align: str) -> None:
+    result = run(kernels, method=method, align=align)
+    task = Task.of(PathsParams.check(SMALL))
+    assert task.built is not None
+    energy, fine = result.arrays["energy"].values, result.arrays["energy_fine"].values
+    images = 16 if method == "minimax" else 8
+    assert energy.shape == (5, images)
+    assert np.abs(energy[:, 0]).max() < 1e-9  # the built network, rounded to single precision
+    assert np.array_equal(fine[:, ::5], energy)
+    bound = result.arrays["energy_certified"].values
+    assert np.all(bound >= fine.max(axis=1) * (1 - 1e-12))
+    value = {name: finding.value for name, finding in result.findings.items()}
+    assert (
+        value["barrier_median"]
+        <= value["barrier_fine_median"]
+        <= value["barrier_certified_median"] * (1 + 1e-12)
+    )
+    assert value["image_gap"] >= 1
+    assert value["excess_median"] >= 0
+    assert value["certificate_slack"] < 2e-3
+    steps = np.diff(result.arrays["distance"].values, axis=1)
+    if method != "neb":
+        assert np.allclose(steps, steps.mean(axis=1, keepdims=True), rtol=0.2)
+    norm = np.linalg.norm(smallest(task.layout, task.built[None]))
+    assert 0 < value["end_distance_median"] < 10 * norm
+
+
+def test_results_do_not_depend_on_threads(kernels: Path) -> None:
+    one, two = run(kernels), run(kernels, threads=2)
+    for name, finding in one.findings.items():
+        assert two.findings[name].value == finding.value or np.isnan(finding.value)
+    assert np.array_equal(one.arrays["energy_fine"].values, two.arrays["energy_fine"].values)
+
+
+def test_the_radius_is_where_the_loss_has_risen(kernels: Path) -> None:
+    result = run(kernels, minima=1, method="string")
+    fine, along = result.arrays["energy_fine"].values[0], result.arrays["distance_fine"].values[0]
+    first = int(np.flatnonzero(fine > 0.9 * fine[-1])[0])
+    assert result.findings["basin_radius_median"].value <= along[first] + 1e-9
+
+
+def test_other_targets_have_no_built_network(kernels: Path) -> None:
+    with pytest.raises(ExperimentError, match="Leave target and data out"):
+        run(kernels, target="sin(x)", points=11)
+    with pytest.raises(ParameterErrors):
+        PathsParams.check({"width": 4})
+
+
+def test_polished_networks_have_the_loss_of_their_end(kernels: Path) -> None:
+    result = run(kernels, minima=2, method="string", align="none")
+    assert result.findings["end_energy_median"].value == pytest.approx(
+        np.median(result.arrays["energy"].values[:, -1]), rel=1e-12
+    )
+    task = Task.of(PathsParams.check(SMALL))
+    assert result.findings["end_energy_median"].value < loss(
+        task.layout, np.zeros(task.layout.size), task.x, task.y
+    )
