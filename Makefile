@@ -28,10 +28,10 @@ $(VENV)/.installed-dev: $(PROJECT) | $(BIN)/python
 	@touch $(VENV)/.installed $@
 
 test: dev ## the ordinary suite
-	$(BIN)/python -m pytest -n $(XDIST) --dist loadgroup
+	$(BIN)/python -m pytest -n $(XDIST) --dist loadfile
 
 test-slow: dev ## long statistics, long faults, and all examples of what is true of any input
-	$(BIN)/python -m pytest -n $(XDIST) --dist loadgroup -m 'slow or hypothesis' --hypothesis-profile thorough
+	$(BIN)/python -m pytest -n $(XDIST) --dist loadfile -m 'slow or hypothesis' --hypothesis-profile thorough
 
 check: dev ## format, lint, types, import rules
 	$(BIN)/ruff format --check .

@@ -17,15 +17,16 @@ from hypothesis import settings
 from tests.compiling import compile_a_share
 from tests.forking import Forks, serving
 from tui_opt import scenario
+from tui_opt.runner.compiled import compiled_folder
 
 TESTS = Path(__file__).parent
 PLUGIN = TESTS / "example_plugin"
 PROCESS_TIMEOUT = 120
 sys.path.insert(0, str(PLUGIN))  # so that tests can import the example when they are collected
 
-# Every process of a session keeps compiled kernels beside their modules: what one compiled, no other compiles again.
+# What one process compiled, no other compiles again, in this session or in a later one.
 # It must be said before the first test module imports numba.
-os.environ.setdefault("NUMBA_CACHE_DIR", "")
+os.environ.setdefault("NUMBA_CACHE_DIR", str(compiled_folder(TESTS.parent / ".pytest_cache" / "numba")))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -39,14 +40,6 @@ def pytest_configure(config: pytest.Config) -> None:
     told = getattr(config, "workerinput", {})
     if told.get("all_tests"):
         compile_a_share(int(told["workerid"].removeprefix("gw")), told["workercount"])
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one experiment's module stay in one process: they share runs, which each process would else repeat."""
-    for item in items:
-        if item.path.parent == TESTS / "experiments":
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 # A job in the background ignores SIGINT, and so would all it starts: Ctrl-C could not be tested.
