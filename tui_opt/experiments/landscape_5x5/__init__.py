@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tui_opt.scenario import Estimate, Experiment, Scenario, later
 
 if TYPE_CHECKING:
-    from tui_opt.experiments.landscape_5x5.params import NetworkParams, TargetParams, TrainParams
+    from tui_opt.experiments.landscape_5x5.params import BasinParams, NetworkParams, TargetParams, TrainParams
 
 _HERE = "tui_opt.experiments.landscape_5x5"
 # Costs on the reference machine, one core: an operation of training in lanes, and the same by matrix products.
@@ -147,8 +147,56 @@ TRAIN = Experiment(
     warm={"models": 16, "steps": 10, "outputs": 2},
 )
 
+
+def _basin(p: BasinParams) -> Estimate:
+    steps = p.trials * (p.steps + p.polish) + 32 * len(p.factors) * p.nearby_steps
+    return Estimate(1.0 + seconds_of_training(p, steps), bytes_of_training(p, p.trials, 1024))
+
+
+BASIN = Experiment(
+    name="basin",
+    title="From how far training returns to the built network",
+    summary="Noise on the built network, training, probability to return; the limit of stability, predicted and tried.",
+    params=later(f"{_HERE}.params:BasinParams"),
+    compute=f"{_HERE}.basin:compute",
+    estimate=_basin,
+    findings=(
+        "half_distance",
+        "return_slope",
+        "return_fraction",
+        "loss_best",
+        "loss_median",
+        "return_fraction_polished",
+        "half_distance_polished",
+        "lambda_max",
+        "lambda_max_off",
+        "stability_limit",
+        "loss_below_limit",
+        "loss_above_limit",
+        "volume_log10",
+    ),
+    arrays=(
+        "noise",
+        "loss",
+        "moved",
+        "loss_polished",
+        "distance",
+        "lowess",
+        "loss_lowess",
+        "return_probability",
+        "return_low",
+        "return_high",
+        "bin",
+        "return_share",
+        "return_share_error",
+    ),
+    headline=("half_distance", "return_fraction", "stability_limit", "lambda_max"),
+    dtype="float32",
+    warm={"trials": 16, "steps": 10, "factors": []},
+)
+
 SCENARIO = Scenario(
     name="landscape-5x5",
     title="The energy landscape of a simple network",
-    experiments=(TARGET, TRAIN),
+    experiments=(TARGET, TRAIN, BASIN),
 )

@@ -178,6 +178,13 @@ def built_fits(params: Any) -> Iterable[Problem]:
         yield Problem("width", said, params.width)
 
 
+def _is_built(params: Any) -> Iterable[Problem]:
+    if not params.is_built:
+        key = "data" if params.data else "target"
+        said = "must be left out: the basin of the hand-built network is asked about, and no other target has one."
+        yield Problem(key, said, params.data or params.target)
+
+
 NetworkParams.rules = (target_can_be_read, can_be_built, not_too_many_samples)
 
 
@@ -234,3 +241,59 @@ class TrainParams(NetworkParams):
         20, low=1, high=10_000, log=True, group="training",
         help="Starts of the search for the order of nodes nearest to the built network.",
     )  # fmt: skip
+
+
+class BasinParams(NetworkParams):
+    """Noise on the built network, and training from there."""
+
+    noise_max: Real = real(
+        2.0,
+        above=0,
+        high=1e6,
+        group="noise",
+        help="Largest norm of the noise, which is uniform from 0 to it.",
+    )
+    trials: Whole = whole(
+        512, low=1, high=1_000_000, log=True, group="noise",
+        help="Noisy copies of the built network that are trained; the paper has 4096 for each optimizer.",
+    )  # fmt: skip
+    optimizer: Optimizer = optimizer()
+    learning_rate: Real | Literal["auto"] = learning_rate(0.001)
+    momentum: Real = momentum()
+    rho: Real = rho()
+    epsilon: Real = epsilon()
+    beta1: Real = beta(0.9, "gradient")
+    beta2: Real = beta(0.999, "square")
+    steps: Whole = steps(20_000)
+    threshold: Real = real(
+        1e-3,
+        above=0,
+        high=1e6,
+        log=True,
+        group="return",
+        help="A trial has returned if its last loss is below this.",
+    )
+    polish: Whole = whole(
+        0, low=0, high=100_000_000, log=True, group="return",
+        help="Steps of momentum that follow, with polish_rate: does a run that hovers stand in the basin? 0 for none.",
+    )  # fmt: skip
+    polish_rate: Real = real(
+        0.001,
+        above=0,
+        high=1e6,
+        log=True,
+        group="return",
+        help="Learning rate of these steps; their momentum is 0.9.",
+    )
+    factors: tuple[Real, ...] = real(
+        (0.9, 0.99, 1.1, 1.25), above=0, high=1e3, group="stability",
+        help="Learning rates tried from nearby, as parts of the stability limit; none for adadelta and adam.",
+    )  # fmt: skip
+    nearby_steps: Whole = whole(
+        5000, low=1, high=10_000_000, log=True, group="stability", help="Steps of each of these tries."
+    )
+    nearby: Real = real(
+        1e-3, above=0, high=1e3, log=True, group="stability", help="Norm of the noise that they start from."
+    )
+
+    rules: ClassVar = (*NetworkParams.rules, built_fits, _is_built)

@@ -17,6 +17,7 @@ from tui_opt.experiments.landscape_5x5.train_report import report
 from tui_opt.experiments.landscape_5x5.training import (
     BLOCK,
     Trains,
+    compiled,
     drawn,
     output_times,
     rule_of,
@@ -52,6 +53,7 @@ def compute(params: TrainParams, ctx: Context) -> Result:
     trainer = trainer_for(task, ctx)
     times = output_times(params.steps, params.outputs)
     size = -(-params.chunk // BLOCK) * BLOCK
+    compiled(trainer, task, rule_of(params))
     progress, done = Progress(), Trained.nothing(task)
     for first in range(0, params.models, size):
         number = min(size, params.models - first)

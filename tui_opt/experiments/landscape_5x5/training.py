@@ -63,6 +63,11 @@ def _folder_of_this_process() -> Path:
     return Path(folder)
 
 
+def compiled(trainer: Trains, task: Task, rule: Rule) -> None:
+    """Take a step with a network that nobody asked for, so that compiling is not counted as training."""
+    trainer.train(Crowd.beginning(np.zeros((1, task.layout.size)), rule.optimizer), rule, 1)
+
+
 def drawn(layout: Layout, init: Init, first: int, number: int, ctx: Context) -> FloatArray:
     """Networks `first` and on; network i is the same whatever is drawn with it.
 

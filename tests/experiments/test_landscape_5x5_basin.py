@@ -1,0 +1,147 @@
+"""basin: the noise, the probability to return, the stability limit, and what is said where nothing returns."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tui_opt.experiments.landscape_5x5.basin import Stability, Trials, compute, noises
+from tui_opt.experiments.landscape_5x5.basin_report import report
+from tui_opt.experiments.landscape_5x5.params import BasinParams
+from tui_opt.experiments.landscape_5x5.task import Task
+from tui_opt.kernels.networks.hessians import hessian, largest_curvature
+from tui_opt.kernels.networks.layout import Layout
+from tui_opt.kernels.networks.plain import loss_and_gradient
+from tui_opt.kernels.networks.scaling import scaled, smallest
+from tui_opt.problems import ParameterErrors
+from tui_opt.runner.context import Context
+from tui_opt.scenario import registry
+
+SMALL = {"layers": 2, "width": 3, "heights": [1.0], "trials": 64, "steps": 400, "learning_rate": 0.02}
+SMALL |= {"factors": [0.9, 1.3], "nearby_steps": 2000, "polish": 100}
+STABLE = Stability(10.0, 9.0, 0.38, [])
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kernels")
+
+
+def params(**given: object) -> BasinParams:
+    return BasinParams.check({**SMALL, **given})
+
+
+def context(kernels: Path | None = None, threads: int = 1) -> Context:
+    return Context("landscape-5x5/basin", seed=1, threads=threads, kernels=kernels)
+
+
+def test_noise_has_norms_spread_evenly_and_no_direction() -> None:
+    asked = params(trials=2000, noise_max=2.0)
+    noise = noises(asked, 22, context())
+    norms = np.linalg.norm(noise, axis=1)
+    assert norms.max() < 2.0
+    counts, _ = np.histogram(norms, 8, (0, 2))
+    assert np.square(counts - 250).sum() / 250 < 24.3  # chi-squared with 7 degrees of freedom, 1 in 1000
+    mean = (noise / norms[:, None]).mean(axis=0)
+    assert np.abs(mean).max() < 4.5 / math.sqrt(2000 * 22)
+    assert np.array_equal(noises(params(trials=20), 22, context()), noise[:20])
+
+
+def test_a_small_network_returns_from_nearby(kernels: Path) -> None:
+    result = compute(params(), context(kernels, threads=2))
+    noise, loss = (result.arrays[name].values for name in ("noise", "loss"))
+    assert result.findings["return_fraction"].value == np.mean(loss < 1e-3)
+    assert loss[noise < 0.2].max() < loss[noise > 1.5].max()
+    fit = result.findings["half_distance"]
+    assert 0 < fit.value < 2
+    at = np.interp(fit.value, result.arrays["distance"].values, result.arrays["return_probability"].values)
+    assert at == pytest.approx(0.5, abs=0.03)
+    assert result.findings["loss_below_limit"].value < 1e-9 < result.findings["loss_above_limit"].value
+    assert result.arrays["loss_polished"].values.shape == (64,)
+    assert result.findings["return_fraction_polished"].value >= result.findings["return_fraction"].value
+    declared = registry().scenario("landscape-5x5").experiment("basin")
+    assert set(result.findings) <= set(declared.findings)
+    assert set(result.arrays) <= set(declared.arrays)
+
+
+def test_the_curvature_is_what_power_iteration_on_gradients_finds() -> None:
+    """At a perfect fit the gradient a small way along v is the Hessian of that side times v."""
+    task = Task.of(BasinParams())
+    assert task.built is not None
+    centre = smallest(task.layout, task.built[None])[0]
+    rng, found = np.random.default_rng(0), []
+    for _ in range(6):
+        v = rng.standard_normal(centre.size)
+        for _ in range(60):
+            v /= np.linalg.norm(v)
+            before = v
+            v = loss_and_gradient(task.layout, centre + 1e-6 * v, task.x, task.y)[1] / 1e-6
+        found.append(float(before @ v))
+    curvature, _ = largest_curvature(task.layout, centre, task.x, task.y)
+    assert max(found) == pytest.approx(curvature, rel=1e-4)
+    assert curvature == pytest.approx(1886.64, abs=0.01)
+
+
+def test_at_kinks_rounding_would_decide_the_hessian() -> None:
+    """The same network, its norm smallest to 1e-15, scaled in two ways: plain Hessians differ by percents."""
+    task = Task.of(BasinParams())
+    assert task.built is not None
+    rng, largest = np.random.default_rng(0), []
+    for _ in range(4):
+        begin = scaled(task.layout, task.built[None], rng.normal(0, 0.3, (1, 5, 5)))
+        centre = smallest(task.layout, begin)[0]
+        assert np.linalg.norm(centre) == pytest.approx(12.063942029668, rel=1e-12)
+        pairs = zip(task.x, task.y, strict=True)
+        # With a residual of 1/2 the gradient of one sample's squared error is that of its output.
+        rows = np.array(
+            [loss_and_gradient(task.layout, centre, np.array([x]), np.array([y - 0.5]))[1] for x, y in pairs]
+        )
+        largest.append(float(np.linalg.eigvalsh(2 * rows.T @ rows / task.x.size)[-1]))
+        off = float(np.linalg.eigvalsh(hessian(task.layout, centre, task.x, task.y))[-1])
+        assert off == pytest.approx(1845.2, abs=0.1)
+        assert largest_curvature(task.layout, centre, task.x, task.y)[0] == pytest.approx(1886.64, abs=0.01)
+    assert max(largest) - min(largest) > 5
+    assert all(1845 < one < 1910 for one in largest)
+
+
+def test_where_nothing_returns_it_is_said() -> None:
+    asked = params(polish=0)
+    noise = np.linspace(0, 2, 64)
+    away = Trials(noise, np.full(64, 0.1), np.ones(64), np.empty(0))
+    result = report(asked, away, STABLE, 12.0, Layout(2, 3).size)
+    assert math.isnan(result.findings["half_distance"].value)
+    assert "zero at every distance" in result.findings["half_distance"].text
+    assert not result.arrays["return_probability"].values.any()
+    all_back = Trials(noise, np.zeros(64), np.ones(64), np.empty(0))
+    assert "all trials returned" in report(asked, all_back, STABLE, 12.0, 22).findings["half_distance"].text
+    parted = Trials(noise, np.where(noise < 1.0, 0.0, 1.0), np.ones(64), np.empty(0))
+    assert report(asked, parted, STABLE, 12.0, 22).findings["half_distance"].value == pytest.approx(
+        1.0, abs=0.04
+    )
+    diverged = Trials(noise, np.full(64, np.inf), np.ones(64), np.empty(0))
+    assert np.isnan(report(asked, diverged, STABLE, 12.0, 22).arrays["lowess"].values).all()
+
+
+def test_adaptive_optimizers_have_no_limit(kernels: Path) -> None:
+    result = compute(params(optimizer="adadelta", trials=16, steps=5, polish=0), context(kernels))
+    assert math.isnan(result.findings["stability_limit"].value)
+    assert result.findings["lambda_max"].value > 0
+
+
+@pytest.mark.parametrize("given", [{"target": "x"}, {"data": "a.csv"}, {"width": 2}])
+def test_only_the_built_network_has_a_basin(given: dict[str, object]) -> None:
+    with pytest.raises(ParameterErrors, match="hand-built network"):
+        params(**given)
+
+
+@pytest.mark.slow
+def test_the_paper_s_network_returns_from_three_eighths(kernels: Path) -> None:
+    result = compute(BasinParams.check({"polish": 0}), context(kernels, threads=2))
+    assert result.findings["half_distance"].value == pytest.approx(0.375, abs=0.05)
+    assert result.findings["lambda_max"].value == pytest.approx(1885.8, abs=1.0)
+    assert result.findings["loss_below_limit"].value < 1e-8 < result.findings["loss_above_limit"].value
+    adadelta = BasinParams.check({"optimizer": "adadelta", "learning_rate": 1.0})
+    assert compute(adadelta, context(kernels, threads=2)).findings["return_fraction"].value == 0.0

@@ -1,0 +1,202 @@
+"""train: against plain steps, the same whatever chunk, threads or interruption, and what is said of the networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tui_opt.errors import CancelledError
+from tui_opt.experiments.landscape_5x5.examined import Trained, examine, quantiles
+from tui_opt.experiments.landscape_5x5.params import TrainParams
+from tui_opt.experiments.landscape_5x5.task import Task
+from tui_opt.experiments.landscape_5x5.train import compute
+from tui_opt.experiments.landscape_5x5.training import drawn, output_times
+from tui_opt.kernels.networks.layout import Layout
+from tui_opt.kernels.networks.matching import permuted
+from tui_opt.kernels.networks.plain import loss, loss_and_gradient, outputs
+from tui_opt.kernels.networks.scaling import scaled
+from tui_opt.result import Result
+from tui_opt.runner.context import Context
+from tui_opt.scenario import registry
+
+SMALL = {"layers": 2, "width": 3, "heights": [1.0], "models": 40, "steps": 120, "outputs": 5, "restarts": 2}
+LAYOUT = Layout(2, 3)
+
+
+def params(**given: object) -> TrainParams:
+    return TrainParams.check({**SMALL, **given})
+
+
+class Kept:
+    """A recorder that keeps checkpoints, and cancels after some partial results."""
+
+    def __init__(self, pieces: dict[str, NDArray[Any]] | None = None, after: int = 10**9) -> None:
+        self.pieces, self.left, self.partials = dict(pieces or {}), after, 0
+        self.context: Context | None = None
+
+    def message(self, text: str) -> None: ...
+
+    def partial(self, result: Result) -> None:
+        self.partials += 1
+
+    def load_checkpoint(self) -> dict[str, NDArray[Any]]:
+        return dict(self.pieces)
+
+    def save_checkpoint(self, arrays: dict[str, NDArray[Any]]) -> None:
+        self.pieces = dict(arrays)
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kernels")
+
+
+def context(kernels: Path, threads: int = 1, recorder: Kept | None = None) -> Context:
+    return Context("landscape-5x5/train", seed=3, threads=threads, kernels=kernels, recorder=recorder)
+
+
+def test_networks_are_those_of_plain_steps(kernels: Path) -> None:
+    asked = params(learning_rate=0.02)
+    result = compute(asked, context(kernels))
+    task = Task.of(asked)
+    w = drawn(LAYOUT, "glorot-uniform", 0, 40, context(kernels))
+    velocity = np.zeros_like(w)
+    for _ in range(120):
+        velocity = 0.9 * velocity - 0.02 * loss_and_gradient(LAYOUT, w, task.x, task.y)[1]
+        w = w + velocity
+    expected = loss(LAYOUT, w, task.x, task.y)
+    assert np.median(np.abs(result.arrays["loss"].values / expected - 1)) < 1e-5
+    assert result.findings["loss_median"].value == pytest.approx(np.median(expected), rel=1e-5)
+    assert result.findings["loss_best"].value == pytest.approx(expected.min(), rel=1e-4)
+    answers = outputs(LAYOUT, result.arrays["networks"].values.astype(float), task.x)
+    for name, wanted in {
+        "output_mean": answers.mean(axis=0),
+        "output_sd": answers.std(axis=0, ddof=1),
+        "output_best": answers[np.argmin(result.arrays["loss"].values)],
+    }.items():
+        assert np.allclose(result.arrays[name].values, wanted, atol=1e-12), name
+    dead = np.ptp(answers, axis=1) < 1e-12
+    assert result.findings["dead_fraction"].value == dead.mean() > 0
+    assert np.array_equal(result.arrays["dead"].values, dead)
+    rows = result.arrays["loss_quantiles"].values
+    assert rows.shape == (5, 9)
+    assert np.all(np.diff(rows, axis=1) >= 0)
+    assert result.arrays["t"].values[-1] == 120
+    declared = registry().scenario("landscape-5x5").experiment("train")
+    assert set(result.findings) <= set(declared.findings)
+    assert set(result.arrays) <= set(declared.arrays)
+
+
+def test_the_same_networks_whatever_the_chunk_the_threads_and_their_number(kernels: Path) -> None:
+    whole = compute(params(), context(kernels))
+    pieces = compute(params(chunk=16), context(kernels, threads=3))
+    fewer = compute(params(models=21), context(kernels))
+    for name in ("networks", "loss", "distance_matched", "loss_quantiles", "sawtooth_coefficient"):
+        assert np.array_equal(whole.arrays[name].values, pieces.arrays[name].values, equal_nan=True), name
+    assert np.array_equal(whole.arrays["networks"].values[:21], fewer.arrays["networks"].values)
+    assert np.array_equal(
+        whole.arrays["distance_matched"].values[:21], fewer.arrays["distance_matched"].values
+    )
+    for name in ("output_mean", "output_sd"):
+        assert np.allclose(whole.arrays[name].values, pieces.arrays[name].values, atol=1e-12)
+
+
+@pytest.mark.parametrize("optimizer", ["adadelta", "adam"])
+def test_a_run_that_was_stopped_goes_on_where_it_was(
+    optimizer: str, kernels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tui_opt.experiments.landscape_5x5 import train
+
+    asked = params(optimizer=optimizer, chunk=32)
+    whole = compute(asked, context(kernels))
+    recorder = Kept()
+    ctx = context(kernels, recorder=recorder)
+    keep, calls = train._keep, []
+
+    def stop_in_the_second_chunk(*arguments: Any) -> None:
+        keep(*arguments)
+        calls.append(arguments)
+        if len(calls) == 7:  # four in the first chunk, then three
+            raise CancelledError
+
+    monkeypatch.setattr(train, "_keep", stop_in_the_second_chunk)
+    with pytest.raises(CancelledError):
+        compute(asked, ctx)
+    ctx.checkpoint.flush()
+    calls.clear()
+    resumed = compute(asked, context(kernels, recorder=Kept(recorder.pieces)))
+    assert len(calls) == 1  # one output was left but the last
+    for name in ("networks", "loss", "loss_quantiles"):
+        assert np.array_equal(resumed.arrays[name].values, whole.arrays[name].values, equal_nan=True)
+
+
+def test_networks_that_do_the_same_as_the_built_one_are_at_no_distance() -> None:
+    task = Task.of(params())
+    assert task.built is not None
+    rng = np.random.default_rng(0)
+    orders = rng.permuted(np.broadcast_to(np.arange(3), (4, 2, 3)), axis=2)
+    copies = np.repeat(task.built[None], 4, axis=0)
+    copies = scaled(LAYOUT, permuted(LAYOUT, copies, orders), rng.normal(0, 0.5, (4, 2, 3)))
+    found = examine(task, copies.astype(np.float32), 0, 20, Context("landscape-5x5/train"))
+    assert found.distance_matched.max() < 1e-5
+    assert np.allclose(found.high_frequency, 1.0, atol=1e-5)
+    assert found.loss.max() < 1e-9
+    assert not found.dead.any()
+
+
+def test_networks_that_diverged_are_counted(kernels: Path) -> None:
+    result = compute(params(optimizer="gd", learning_rate=50.0), context(kernels))
+    share = result.findings["diverged_fraction"].value
+    assert 0 < share <= 1
+    assert np.mean(np.isinf(result.arrays["loss"].values)) == share
+    assert "learning rate is too large" in result.warnings[0]
+    assert np.isfinite(result.arrays["output_mean"].values).all()
+
+
+@pytest.mark.parametrize(
+    "given", [{"target": "sin(3*x)", "points": 30}, {"width": 2}, {"width": 20, "models": 3, "steps": 5}]
+)
+def test_other_targets_and_widths(given: dict[str, object], kernels: Path) -> None:
+    result = compute(params(**given), context(kernels))
+    assert np.isfinite(result.findings["loss_median"].value)
+    has_built = "width" in given and given["width"] == 20
+    assert np.isfinite(result.findings["distance_matched_median"].value) == has_built
+
+
+def test_parts_come_together_as_the_whole() -> None:
+    task = Task.of(params())
+    ctx = Context("landscape-5x5/train")
+    networks = drawn(LAYOUT, "he-normal", 0, 48, ctx).astype(np.float32)
+    whole = examine(task, networks, 0, 1, ctx, quickly=True)
+    parts = [examine(task, networks[a:b], a, 1, ctx, quickly=True) for a, b in ((0, 16), (16, 48))]
+    together = Trained.nothing(task).with_more(parts[0]).with_more(parts[1])
+    for name in ("mean", "sd", "best", "best_loss", "loss"):
+        assert np.allclose(getattr(together, name), getattr(whole, name), atol=1e-13), name
+
+
+def test_times_and_quantiles() -> None:
+    times = output_times(50_000, 60)
+    assert (times[0], times[-1], times.size) == (1, 50_000, 60)
+    assert output_times(1, 60).tolist() == [1]
+    assert np.isinf(quantiles(np.array([1.0, np.inf, np.inf]), np.array([0.0, 1.0]))).tolist() == [
+        False,
+        True,
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("optimizer", "median", "dead"), [("momentum", 0.147, (0.13, 0.23)), ("adadelta", 0.126, (0.07, 0.17))]
+)
+def test_the_paper_s_networks_at_full_length(
+    optimizer: str, median: float, dead: tuple[float, float], kernels: Path
+) -> None:
+    asked = TrainParams.check({"optimizer": optimizer, "restarts": 2})
+    result = compute(asked, context(kernels, threads=2))
+    assert result.findings["loss_median"].value == pytest.approx(median, abs=0.01)
+    assert dead[0] <= result.findings["dead_fraction"].value <= dead[1]
+    assert result.findings["loss_best"].value > 0.03

@@ -1,0 +1,163 @@
+"""basin: noise on the built network, training from there, and how often it returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_opt.errors import ExperimentError
+from tui_opt.experiments.landscape_5x5.basin_report import report
+from tui_opt.experiments.landscape_5x5.params import BasinParams
+from tui_opt.experiments.landscape_5x5.task import Task
+from tui_opt.experiments.landscape_5x5.training import BLOCK, Trains, advance, compiled, rule_of, trainer_for
+from tui_opt.kernels.networks.hessians import hessian, largest_curvature
+from tui_opt.kernels.networks.lanes import Crowd, Rule
+from tui_opt.kernels.networks.plain import loss
+from tui_opt.kernels.networks.scaling import smallest
+from tui_opt.result import Result
+from tui_opt.runner.context import Context
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+STEPS_AT_ONCE: Final = 1000
+CHUNK: Final = 1024
+NEARBY_TRIALS: Final = 32
+POLISH_MOMENTUM: Final = 0.9
+
+
+@dataclass
+class Trials:
+    """What became of the noisy copies.
+
+    Args:
+        noise: [trial], norm.
+        loss: [trial] after training; NaN where it is not finished.
+        moved: [trial], the way from start to end.
+        polished: [trial], loss after the steps that follow; empty where there are none.
+    """
+
+    noise: FloatArray
+    loss: FloatArray
+    moved: FloatArray
+    polished: FloatArray
+
+
+@dataclass(frozen=True)
+class Stability:
+    """The largest curvature at the built network, and what it predicts.
+
+    Args:
+        curvature: the largest of any direction, on the side of the kinks that it leads to.
+        off: the largest eigenvalue of the Hessian with every node that is at a kink off.
+        limit: largest learning rate at which a step does not grow along it; NaN for adaptive optimizers.
+        tried: rows of (factor, learning rate, median loss, largest loss) from nearby.
+    """
+
+    curvature: float
+    off: float
+    limit: float
+    tried: list[tuple[float, float, float, float]]
+
+
+def compute(params: BasinParams, ctx: Context) -> Result:
+    """The stability limit, then chunks of trials."""
+    task = Task.of(params)
+    if task.built is None:
+        raise ExperimentError("The built network has no room in these layers; make `width` larger.")
+    centre = smallest(task.layout, task.built[None])[0]
+    trainer, rule = trainer_for(task, ctx), rule_of(params)
+    compiled(trainer, task, rule)
+    stability = _stability(params, task, centre, trainer, rule, ctx)
+    noise = noises(params, task.layout.size, ctx)
+    norms = np.linalg.norm(noise, axis=1)
+    nothing = np.full(params.trials, np.nan)
+    trials = Trials(norms, nothing.copy(), nothing.copy(), nothing.copy() if params.polish else np.empty(0))
+    total = params.trials * (params.steps + params.polish)
+    for first in range(0, params.trials, CHUNK):
+        part = slice(first, min(first + CHUNK, params.trials))
+        starts = (centre + noise[part]).astype(np.float32)
+        kept = ctx.checkpoint.get(f"{first}")
+        if kept is None:
+            kept = _trained(params, task, trainer, rule, starts, first, total, trials, stability, ctx)
+            ctx.checkpoint.put(f"{first}", kept)
+        trials.loss[part], trials.moved[part] = kept[0], kept[1]
+        if params.polish:
+            trials.polished[part] = kept[2]
+    ctx.progress(total, total, "training")
+    return report(params, trials, stability, float(np.linalg.norm(centre)), task.layout.size)
+
+
+def noises(params: BasinParams, size: int, ctx: Context) -> FloatArray:
+    """Gaussian directions with norms uniform on (0, noise_max), [trial, parameter]; a stream for each block."""
+    rows = []
+    for block in range(-(-params.trials // BLOCK)):
+        rng = ctx.rng("noise", block)
+        direction = rng.standard_normal((BLOCK, size))
+        norm = rng.uniform(0.0, params.noise_max, BLOCK)
+        rows.append(direction * (norm / np.linalg.norm(direction, axis=1))[:, None])
+    return np.concatenate(rows)[: params.trials]
+
+
+def losses(task: Task, networks: NDArray[np.float32]) -> FloatArray:
+    """In double precision, [network]; infinite where a network is not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = np.concatenate(
+            [
+                loss(task.layout, networks[k : k + 64].astype(np.float64), task.x, task.y)
+                for k in range(0, len(networks), 64)
+            ]
+        )
+    return np.where(np.isfinite(found), found, np.inf)
+
+
+def _trained(
+    params: BasinParams, task: Task, trainer: Trains, rule: Rule, starts: NDArray[np.float32], first: int, total: int,
+    trials: Trials, stability: Stability, ctx: Context,
+) -> FloatArray:  # fmt: skip
+    """Loss, way and, where asked for, polished loss of a chunk, [which, trial]."""
+    crowd = Crowd.beginning(starts.astype(np.float64), params.optimizer)
+    before = first * (params.steps + params.polish)
+    part = slice(first, first + len(starts))
+
+    def through(crowd: Crowd, rule: Rule, steps: int, already: int) -> None:
+        while crowd.steps < steps:
+            advance(trainer, crowd, rule, min(STEPS_AT_ONCE, steps - crowd.steps), ctx)
+            ctx.progress(before + len(starts) * (already + crowd.steps), total, "training")
+            trials.loss[part] = losses(task, crowd.networks)
+            ctx.partial(lambda: report(params, trials, stability, np.nan, task.layout.size))
+
+    through(crowd, rule, params.steps, 0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = [losses(task, crowd.networks), np.linalg.norm(crowd.networks - starts, axis=1)]
+    if params.polish:
+        polished = Crowd.beginning(crowd.networks.astype(np.float64), "momentum")
+        slow = Rule("momentum", params.polish_rate, POLISH_MOMENTUM)
+        through(polished, slow, params.polish, params.steps)
+        found.append(losses(task, polished.networks))
+    return np.stack(found)
+
+
+def _stability(
+    params: BasinParams, task: Task, centre: FloatArray, trainer: Trains, rule: Rule, ctx: Context
+) -> Stability:
+    """Heavy ball: a mode of curvature c is stable for rates below 2 (1 + momentum) / c (Polyak 1964)."""
+    # The network is at kinks, and there rounding would decide what a Hessian is: a direction does.
+    curvature, _ = largest_curvature(task.layout, centre, task.x, task.y)
+    off = float(np.linalg.eigvalsh(hessian(task.layout, centre, task.x, task.y))[-1])
+    if rule.optimizer not in ("gd", "momentum") or not curvature > 0:
+        return Stability(curvature, off, float("nan"), [])
+    limit = 2.0 * (1.0 + (rule.momentum if rule.optimizer == "momentum" else 0.0)) / curvature
+    direction = ctx.rng("nearby").standard_normal((NEARBY_TRIALS, task.layout.size))
+    direction *= params.nearby / np.linalg.norm(direction, axis=1, keepdims=True)
+    tried = []
+    for factor in params.factors:
+        crowd = Crowd.beginning(centre + direction, rule.optimizer)
+        at = Rule(rule.optimizer, factor * limit, rule.momentum)
+        while crowd.steps < params.nearby_steps:
+            advance(trainer, crowd, at, min(STEPS_AT_ONCE, params.nearby_steps - crowd.steps), ctx)
+        ends = losses(task, crowd.networks)
+        tried.append((factor, factor * limit, float(np.median(ends)), float(ends.max())))
+    return Stability(curvature, off, limit, tried)

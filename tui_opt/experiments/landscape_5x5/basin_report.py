@@ -1,0 +1,247 @@
+"""What basin says: the scatter with its smooth curve, the probability to return, the stability limit."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_opt.experiments.landscape_5x5.params import BasinParams
+from tui_opt.figure import Axis, Band, Figure, Layer, Line, Ref, Rule, Scatter
+from tui_opt.kernels.logistic import LogisticFit, logistic_fit
+from tui_opt.kernels.lowess import lowess
+from tui_opt.result import Result
+
+if TYPE_CHECKING:
+    from tui_opt.experiments.landscape_5x5.basin import Stability, Trials
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+THRESHOLDS: Final = (1e-6, 1e-4, 1e-3, 1e-2)
+PLACES: Final = 101
+BINS: Final = 8
+LEAST_LOSS: Final = 1e-16
+"""Losses are smoothed as logarithms; below this they are rounding."""
+
+
+def report(params: BasinParams, trials: Trials, stability: Stability, norm: float, size: int) -> Result:
+    """Arrays, findings and charts, of the trials that are finished."""
+    result = Result()
+    result.headline = ["half_distance", "return_fraction", "stability_limit", "lambda_max"]
+    known = ~np.isnan(trials.loss)
+    noise, loss = trials.noise[known], trials.loss[known]
+    returned = loss < params.threshold
+    places = np.linspace(0.0, params.noise_max, PLACES)
+    result.add_array("noise", trials.noise, ("trial",), text="norm of the noise")
+    result.add_array(
+        "loss", trials.loss, ("trial",), text="loss after training; infinite where a trial diverged"
+    )
+    result.add_array("moved", trials.moved, ("trial",), text="distance between start and end")
+    result.add_array("distance", places, ("distance",), text="norm of the noise")
+    result.add_array(
+        "lowess", _smooth(noise, loss, places), ("distance",), text="LOWESS of log10 of the loss"
+    )
+    fit = logistic_fit(noise, returned)
+    _add_probability(result, places, fit, noise, returned)
+    _add_half(result, params, fit, noise, returned, "half_distance")
+    share = float(returned.mean()) if returned.size else math.nan
+    result.add_finding(
+        "return_fraction", share, f"trials with a last loss below {params.threshold:g}",
+        stderr=math.sqrt(share * (1 - share) / returned.size) if returned.size else None,
+    )  # fmt: skip
+    if loss.size:
+        result.add_finding("loss_best", float(loss.min()), "least loss after training")
+        result.add_finding("loss_median", float(np.median(loss)), "median loss after training")
+    _add_thresholds(result, params, noise, loss)
+    if trials.polished.size:
+        _add_polished(result, params, trials)
+    _add_stability(result, params, stability)
+    if math.isfinite(norm):
+        _add_volume(result, norm, size, fit)
+    _add_figures(result, params, fit is not None)
+    return result
+
+
+def _smooth(noise: FloatArray, loss: FloatArray, places: FloatArray) -> FloatArray:
+    finite = np.isfinite(loss)
+    if finite.sum() < 3:
+        return np.full(places.size, np.nan)
+    return lowess(noise[finite], np.log10(np.maximum(loss[finite], LEAST_LOSS)), places, share=0.3)
+
+
+def _add_probability(
+    result: Result,
+    places: FloatArray,
+    fit: LogisticFit | None,
+    noise: FloatArray,
+    returned: NDArray[np.bool_],
+) -> None:
+    if fit is None:
+        level = 0.0 if not returned.any() else 1.0 if returned.all() else math.nan
+        curve = low = high = np.full(places.size, level)
+    else:
+        curve = fit.probability(places)
+        low, high = fit.band(places)
+    result.add_array(
+        "return_probability", curve, ("distance",), text="logistic fit of the probability to return"
+    )
+    result.add_array("return_low", low, ("distance",), text="lower end of its 95 % confidence band")
+    result.add_array("return_high", high, ("distance",), text="upper end of its 95 % confidence band")
+    edges = np.linspace(0.0, places[-1], BINS + 1)
+    number, _ = np.histogram(noise, edges)
+    back, _ = np.histogram(noise[returned], edges)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = back / number
+        error = np.sqrt(share * (1 - share) / number)
+    result.add_array(
+        "bin", (edges[1:] + edges[:-1]) / 2, ("bin",), text="middle of an interval of the noise's norm"
+    )
+    result.add_array("return_share", share, ("bin",), text="share that returned, by interval")
+    result.add_array("return_share_error", error, ("bin",), text="its standard error")
+
+
+def _add_half(
+    result: Result,
+    params: BasinParams,
+    fit: LogisticFit | None,
+    noise: FloatArray,
+    returned: NDArray[np.bool_],
+    name: str,
+) -> None:
+    if fit is not None and fit.slope < 0:
+        result.add_finding(
+            name, fit.half, "norm of the noise from which half of the trials return", stderr=fit.half_stderr
+        )
+        result.add_finding(
+            "return_slope", fit.slope, "slope of the logit", stderr=math.sqrt(fit.covariance[1, 1])
+        )
+    elif returned.any() and not returned.all() and noise[returned].max() < noise[~returned].min():
+        middle = (noise[returned].max() + noise[~returned].min()) / 2
+        result.add_finding(
+            name, middle, "between the trials that returned and those that did not, which are parted"
+        )
+    elif not returned.any():
+        result.add_missing(name, "no trial returned: the probability is zero at every distance")
+    elif returned.all():
+        result.add_missing(name, f"all trials returned: half of them would from beyond {params.noise_max:g}")
+    else:
+        result.add_missing(name, "the probability to return does not fall with the noise")
+
+
+def _half(noise: FloatArray, returned: NDArray[np.bool_]) -> float:
+    fit = logistic_fit(noise, returned)
+    return fit.half if fit is not None and fit.slope < 0 else math.nan
+
+
+def _add_thresholds(result: Result, params: BasinParams, noise: FloatArray, loss: FloatArray) -> None:
+    rows = []
+    for threshold in sorted({*THRESHOLDS, params.threshold}):
+        returned = loss < threshold
+        rows.append((threshold, int(returned.sum()), int(returned.size), _half(noise, returned)))
+    result.add_table(
+        "thresholds",
+        ("threshold", "returned", "trials", "half_distance"),
+        rows,
+        title="How far, by what counts as returned",
+    )
+
+
+def _add_polished(result: Result, params: BasinParams, trials: Trials) -> None:
+    result.add_array(
+        "loss_polished", trials.polished, ("trial",), text="loss after the small steps that follow"
+    )
+    known = ~np.isnan(trials.polished)
+    returned = trials.polished[known] < params.threshold
+    share = float(returned.mean()) if returned.size else math.nan
+    result.add_finding(
+        "return_fraction_polished",
+        share,
+        f"trials below {params.threshold:g} after {params.polish} small steps",
+    )
+    half = _half(trials.noise[known], returned)
+    if math.isnan(half):
+        result.add_missing("half_distance_polished", "too few trials returned, or all of them")
+    else:
+        result.add_finding("half_distance_polished", half, "the same distance after the small steps")
+
+
+def _add_stability(result: Result, params: BasinParams, stability: Stability) -> None:
+    result.add_finding(
+        "lambda_max",
+        stability.curvature,
+        "largest curvature of any direction at the built network of smallest norm, to its own side of the kinks",
+    )
+    result.add_finding(
+        "lambda_max_off", stability.off, "largest eigenvalue there if every node at a kink counts as off"
+    )
+    if math.isnan(stability.limit):
+        why = f"{params.optimizer} has no fixed step size, and so no limit of stability"
+        result.add_missing("stability_limit", why)
+        return
+    result.add_finding(
+        "stability_limit",
+        stability.limit,
+        "learning rate above which steps along it grow: 2 (1 + momentum) / lambda_max",
+    )
+    columns = ("factor", "learning_rate", "loss_median", "loss_max")
+    title = f"Training from {params.nearby:g} away, at parts of the limit"
+    result.add_table("stability", columns, stability.tried, title=title)
+    for side, text in ((-1, "below"), (1, "above")):
+        rows = [row for row in stability.tried if side * (row[0] - 1.0) > 0]
+        if rows:
+            nearest = min(rows, key=lambda row: abs(row[0] - 1.0))
+            result.add_finding(
+                f"loss_{text}_limit", nearest[2], f"median loss from nearby at {nearest[0]:g} of the limit"
+            )
+
+
+def _add_volume(result: Result, norm: float, size: int, fit: LogisticFit | None) -> None:
+    if fit is None or not fit.slope < 0 or not fit.half > 0:
+        return
+    ratio = size * math.log10(fit.half / norm)
+    result.add_finding(
+        "volume_log10",
+        ratio,
+        f"log10 of the ball of that radius to the ball of radius {norm:.4g}, in {size} dimensions",
+    )
+
+
+def _add_figures(result: Result, params: BasinParams, fitted: bool) -> None:
+    x = Axis(label="norm of the noise", low=0.0, high=params.noise_max)
+    noise, places = Ref(array="noise"), Ref(array="distance")
+    result.add_array(
+        "loss_lowess", 10.0 ** result.arrays["lowess"].values, ("distance",), text="LOWESS as a loss"
+    )
+    scatter: list[Layer] = [
+        Scatter(x=noise, y=Ref(array="loss"), label="trials"),
+        Line(x=places, y=Ref(array="loss_lowess"), label="LOWESS"),
+        Rule(axis="y", value=params.threshold, label="threshold"),
+    ]
+    if "loss_polished" in result.arrays:
+        scatter.insert(1, Scatter(x=noise, y=Ref(array="loss_polished"), label="polished"))
+    result.add_figure(
+        Figure(
+            name="loss",
+            title="Loss after training from noisy copies",
+            x=x,
+            y=Axis(label="loss", scale="log"),
+            layers=tuple(scatter),
+        )
+    )
+    shares = Scatter(
+        x=Ref(array="bin"), y=Ref(array="return_share"), error=Ref(array="return_share_error"), label="shares"
+    )
+    curve = Line(x=places, y=Ref(array="return_probability"), label="logistic fit")
+    band = (
+        (Band(x=places, low=Ref(array="return_low"), high=Ref(array="return_high"), label="95 %"),)
+        if fitted
+        else ()
+    )
+    result.add_figure(
+        Figure(
+            name="return", title="Probability to return", x=x, y=Axis(label="probability", low=0.0, high=1.0),
+            layers=(*band, curve, shares),
+        )
+    )  # fmt: skip
