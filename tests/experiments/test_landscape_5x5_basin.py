@@ -18,6 +18,7 @@ from tui_opt.kernels.networks.plain import loss_and_gradient
 from tui_opt.kernels.networks.scaling import scaled, smallest
 from tui_opt.problems import ParameterErrors
 from tui_opt.runner.context import Context
+from tui_opt.runner.machine import kernel_cache
 from tui_opt.scenario import registry
 
 SMALL = {"layers": 2, "width": 3, "heights": [1.0], "trials": 64, "steps": 400, "learning_rate": 0.02}
@@ -26,8 +27,8 @@ STABLE = Stability(10.0, 9.0, 0.38, [])
 
 
 @pytest.fixture(scope="module")
-def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("kernels")
+def kernels() -> Path | None:
+    return kernel_cache()  # one for all tests
 
 
 def params(**given: object) -> BasinParams:
@@ -50,7 +51,7 @@ def test_noise_has_norms_spread_evenly_and_no_direction() -> None:
     assert np.array_equal(noises(params(trials=20), 22, context()), noise[:20])
 
 
-def test_a_small_network_returns_from_nearby(kernels: Path) -> None:
+def test_a_small_network_returns_from_nearby(kernels: Path | None) -> None:
     result = compute(params(), context(kernels, threads=2))
     noise, loss = (result.arrays[name].values for name in ("noise", "loss"))
     assert result.findings["return_fraction"].value == np.mean(loss < 1e-3)
@@ -125,7 +126,7 @@ def test_where_nothing_returns_it_is_said() -> None:
     assert np.isnan(report(asked, diverged, STABLE, 12.0, 22).arrays["lowess"].values).all()
 
 
-def test_adaptive_optimizers_have_no_limit(kernels: Path) -> None:
+def test_adaptive_optimizers_have_no_limit(kernels: Path | None) -> None:
     result = compute(params(optimizer="adadelta", trials=16, steps=5, polish=0), context(kernels))
     assert math.isnan(result.findings["stability_limit"].value)
     assert result.findings["lambda_max"].value > 0
@@ -138,7 +139,7 @@ def test_only_the_built_network_has_a_basin(given: dict[str, object]) -> None:
 
 
 @pytest.mark.slow
-def test_the_paper_s_network_returns_from_three_eighths(kernels: Path) -> None:
+def test_the_paper_s_network_returns_from_three_eighths(kernels: Path | None) -> None:
     result = compute(BasinParams.check({"polish": 0}), context(kernels, threads=2))
     assert result.findings["half_distance"].value == pytest.approx(0.375, abs=0.05)
     assert result.findings["lambda_max"].value == pytest.approx(1885.8, abs=1.0)

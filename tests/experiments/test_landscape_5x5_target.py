@@ -13,6 +13,7 @@ from tui_opt.experiments.landscape_5x5.target import compute
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.problems import ParameterErrors
 from tui_opt.runner.context import Context
+from tui_opt.runner.machine import kernel_cache
 from tui_opt.scenario import registry
 
 
@@ -20,8 +21,8 @@ def target(**given: object) -> TargetParams:
     return TargetParams.check({"compared": 0, **given})
 
 
-def context(tmp_path: Path | None = None) -> Context:
-    return Context("landscape-5x5/target", kernels=tmp_path)
+def context() -> Context:
+    return Context("landscape-5x5/target", kernels=kernel_cache())
 
 
 def test_the_paper_s_target() -> None:
@@ -51,9 +52,9 @@ def test_the_paper_s_target() -> None:
     assert set(result.arrays) <= set(declared.arrays)
 
 
-def test_trained_networks_have_more_knots(tmp_path: Path) -> None:
+def test_trained_networks_have_more_knots() -> None:
     params = target(compared=20, steps=600, layers=2, heights=[1.0], width=3, learning_rate=0.05)
-    result = compute(params, context(tmp_path))
+    result = compute(params, context())
     trained, random = (result.arrays[f"knots_{kind}"].values for kind in ("trained", "random"))
     assert trained.size == random.size == 20
     assert trained.max() >= 3 > random.max() == 1  # some die, and are straight

@@ -21,6 +21,7 @@ from tui_opt.kernels.networks.plain import loss, loss_and_gradient, outputs
 from tui_opt.kernels.networks.scaling import scaled
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
+from tui_opt.runner.machine import kernel_cache
 from tui_opt.scenario import registry
 
 SMALL = {"layers": 2, "width": 3, "heights": [1.0], "models": 40, "steps": 120, "outputs": 5, "restarts": 2}
@@ -51,15 +52,15 @@ class Kept:
 
 
 @pytest.fixture(scope="module")
-def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("kernels")
+def kernels() -> Path | None:
+    return kernel_cache()  # one for all tests
 
 
-def context(kernels: Path, threads: int = 1, recorder: Kept | None = None) -> Context:
+def context(kernels: Path | None, threads: int = 1, recorder: Kept | None = None) -> Context:
     return Context("landscape-5x5/train", seed=3, threads=threads, kernels=kernels, recorder=recorder)
 
 
-def test_networks_are_those_of_plain_steps(kernels: Path) -> None:
+def test_networks_are_those_of_plain_steps(kernels: Path | None) -> None:
     asked = params(learning_rate=0.02)
     result = compute(asked, context(kernels))
     task = Task.of(asked)
@@ -91,7 +92,7 @@ def test_networks_are_those_of_plain_steps(kernels: Path) -> None:
     assert set(result.arrays) <= set(declared.arrays)
 
 
-def test_the_same_networks_whatever_the_chunk_the_threads_and_their_number(kernels: Path) -> None:
+def test_the_same_networks_whatever_the_chunk_the_threads_and_their_number(kernels: Path | None) -> None:
     whole = compute(params(), context(kernels))
     pieces = compute(params(chunk=16), context(kernels, threads=3))
     fewer = compute(params(models=21), context(kernels))
@@ -107,7 +108,7 @@ def test_the_same_networks_whatever_the_chunk_the_threads_and_their_number(kerne
 
 @pytest.mark.parametrize("optimizer", ["adadelta", "adam"])
 def test_a_run_that_was_stopped_goes_on_where_it_was(
-    optimizer: str, kernels: Path, monkeypatch: pytest.MonkeyPatch
+    optimizer: str, kernels: Path | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tui_opt.experiments.landscape_5x5 import train
 
@@ -148,7 +149,7 @@ def test_networks_that_do_the_same_as_the_built_one_are_at_no_distance() -> None
     assert not found.dead.any()
 
 
-def test_networks_that_diverged_are_counted(kernels: Path) -> None:
+def test_networks_that_diverged_are_counted(kernels: Path | None) -> None:
     result = compute(params(optimizer="gd", learning_rate=50.0), context(kernels))
     share = result.findings["diverged_fraction"].value
     assert 0 < share <= 1
@@ -160,7 +161,7 @@ def test_networks_that_diverged_are_counted(kernels: Path) -> None:
 @pytest.mark.parametrize(
     "given", [{"target": "sin(3*x)", "points": 30}, {"width": 2}, {"width": 20, "models": 3, "steps": 5}]
 )
-def test_other_targets_and_widths(given: dict[str, object], kernels: Path) -> None:
+def test_other_targets_and_widths(given: dict[str, object], kernels: Path | None) -> None:
     result = compute(params(**given), context(kernels))
     assert np.isfinite(result.findings["loss_median"].value)
     has_built = "width" in given and given["width"] == 20
@@ -193,7 +194,7 @@ def test_times_and_quantiles() -> None:
     ("optimizer", "median", "dead"), [("momentum", 0.147, (0.13, 0.23)), ("adadelta", 0.126, (0.07, 0.17))]
 )
 def test_the_paper_s_networks_at_full_length(
-    optimizer: str, median: float, dead: tuple[float, float], kernels: Path
+    optimizer: str, median: float, dead: tuple[float, float], kernels: Path | None
 ) -> None:
     asked = TrainParams.check({"optimizer": optimizer, "restarts": 2})
     result = compute(asked, context(kernels, threads=2))

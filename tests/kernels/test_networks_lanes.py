@@ -13,6 +13,7 @@ from tui_opt.kernels.networks.batched import BatchedTrainer
 from tui_opt.kernels.networks.lanes import LANES, Crowd, Rule, Trainer
 from tui_opt.kernels.networks.layout import Layout
 from tui_opt.kernels.networks.plain import loss, loss_and_gradient
+from tui_opt.runner.machine import kernel_cache
 
 FloatArray = NDArray[np.float64]
 
@@ -23,7 +24,7 @@ Y = np.abs(X) - 0.3 * X
 
 @pytest.fixture(scope="module")
 def trainer(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
-    return Trainer(SMALL, X, Y, tmp_path_factory.mktemp("kernels"))
+    return Trainer(SMALL, X, Y, kernel_cache() or tmp_path_factory.mktemp("kernels"))  # one for all tests
 
 
 def networks(number: int = LANES + 5, seed: int = 0) -> FloatArray:

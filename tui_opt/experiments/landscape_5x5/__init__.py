@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 from tui_opt.scenario import Estimate, Experiment, Scenario, later
 
 if TYPE_CHECKING:
-    from tui_opt.experiments.landscape_5x5.params import BasinParams, NetworkParams, TargetParams, TrainParams
+    from tui_opt.experiments.landscape_5x5.params import (
+        BasinParams,
+        NetworkParams,
+        TargetParams,
+        TrainParams,
+        WidthsParams,
+    )
 
 _HERE = "tui_opt.experiments.landscape_5x5"
 # Costs on the reference machine, one core: an operation of training in lanes, and the same by matrix products.
@@ -195,8 +201,32 @@ BASIN = Experiment(
     warm={"trials": 16, "steps": 10, "factors": []},
 )
 
+
+def _widths(p: WidthsParams) -> Estimate:
+    seconds, most = 0.5, 0
+    for layers, width in p.kinds:
+        size = 2 * width + (layers - 1) * width * (width + 1) + width + 1
+        per_operation = _SECONDS_PER_OPERATION if width <= _WIDEST else _SECONDS_PER_BATCHED_OPERATION
+        models = p.models if width > _WIDEST else -(-p.models // 16) * 16
+        seconds += models * p.steps * samples(p) * 6 * size * per_operation
+        most = max(most, p.models * (32 * size + (8 * samples(p) * width * layers if width > _WIDEST else 0)))
+    return Estimate(seconds, 50_000_000 + most + 8 * p.models * p.outputs * len(p.kinds))
+
+
+WIDTHS = Experiment(
+    name="widths",
+    title="Do larger networks find it?",
+    summary="Networks of several sizes trained on the same target: losses and time, 10 × 10 beside 5 × 5.",
+    params=later(f"{_HERE}.params:WidthsParams"),
+    compute=f"{_HERE}.widths:compute",
+    estimate=_widths,
+    arrays=("x", "y", "t", "width", "loss", "least", "least_median", "least_best", "output_best"),
+    dtype="float32",
+    warm={"models": 1, "steps": 2, "outputs": 2},
+)
+
 SCENARIO = Scenario(
     name="landscape-5x5",
     title="The energy landscape of a simple network",
-    experiments=(TARGET, TRAIN, BASIN),
+    experiments=(TARGET, TRAIN, BASIN, WIDTHS),
 )

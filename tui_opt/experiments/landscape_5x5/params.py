@@ -178,6 +178,18 @@ def built_fits(params: Any) -> Iterable[Problem]:
         yield Problem("width", said, params.width)
 
 
+def _kinds(params: Any) -> Iterable[Problem]:
+    if not params.widths:
+        yield Problem("widths", "must have at least one width.", params.widths)
+    if params.depths and len(params.depths) != len(params.widths):
+        said = f"has {len(params.depths)} depths for {len(params.widths)} widths."
+        yield Problem("depths", said, params.depths, "Leave it out for as many layers as nodes.")
+    elif max((d for d in params.depths or params.widths), default=0) > 40:
+        yield Problem(
+            "widths", "has more than 40 layers where depths are left out; give depths.", params.widths
+        )
+
+
 def _is_built(params: Any) -> Iterable[Problem]:
     if not params.is_built:
         key = "data" if params.data else "target"
@@ -241,6 +253,50 @@ class TrainParams(NetworkParams):
         20, low=1, high=10_000, log=True, group="training",
         help="Starts of the search for the order of nodes nearest to the built network.",
     )  # fmt: skip
+
+
+class WidthsParams(NetworkParams):
+    """Networks of several widths and depths on the same target."""
+
+    widths: tuple[Whole, ...] = whole(
+        (5, 10),
+        low=1,
+        high=128,
+        group="widths",
+        help="Nodes of every hidden layer, one kind of network after the other.",
+    )
+    depths: tuple[Whole, ...] = whole(
+        (), low=1, high=40, group="widths",
+        help="Hidden layers of each, as many as widths; if empty, as many as nodes: 10 × 10 beside 5 × 5.",
+    )  # fmt: skip
+    models: Whole = whole(8, low=1, high=1_000_000, log=True, group="training", help="Networks of each kind.")
+    optimizer: Optimizer = choice(
+        "adadelta", group="training", help="Gradient descent, with momentum (heavy ball), Adadelta, or Adam."
+    )
+    learning_rate: Real | Literal["auto"] = learning_rate()
+    momentum: Real = momentum()
+    rho: Real = rho()
+    epsilon: Real = epsilon()
+    beta1: Real = beta(0.9, "gradient")
+    beta2: Real = beta(0.999, "square")
+    steps: Whole = steps(12_000)
+    init: Init = choice(
+        "glorot-uniform", group="training", help="Law of the first weights; biases are 0 but for `torch`."
+    )
+    outputs: Whole = whole(
+        60,
+        low=2,
+        high=1000,
+        group="training",
+        help="Times at which losses are kept; the least so far is among these.",
+    )
+
+    rules: ClassVar = (*NetworkParams.rules, _kinds)
+
+    @property
+    def kinds(self) -> tuple[tuple[int, int], ...]:
+        """Layers and width of each kind of network."""
+        return tuple(zip(self.depths or self.widths, self.widths, strict=True))
 
 
 class BasinParams(NetworkParams):

@@ -1,0 +1,204 @@
+"""widths: networks of several sizes trained on the same target; how near they come, and how long it takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_opt.experiments.landscape_5x5.examined import quantiles
+from tui_opt.experiments.landscape_5x5.params import WidthsParams
+from tui_opt.experiments.landscape_5x5.task import Task
+from tui_opt.experiments.landscape_5x5.training import (
+    compiled,
+    drawn,
+    output_times,
+    rule_of,
+    train_through,
+    trainer_for,
+)
+from tui_opt.figure import Axis, Figure, Layer, Line, Ref, Rule
+from tui_opt.kernels.networks.lanes import Crowd
+from tui_opt.kernels.networks.layout import Layout
+from tui_opt.kernels.networks.plain import loss, outputs
+from tui_opt.result import Result
+from tui_opt.runner.context import Context
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+COLUMNS = (
+    "layers", "width", "parameters", "dead", "loss_best", "loss_median", "least_best", "least_median", "seconds",
+    "model_steps_per_second",
+)  # fmt: skip
+
+
+@dataclass
+class Kind:
+    """Networks of one size.
+
+    Args:
+        layout: their shape.
+        losses: [time, network]; NaN where not computed yet.
+        last: [network], in double precision at the end; infinite where a network is not finite.
+        dead: [network], the output is constant.
+        best: output of the best, [sample].
+        seconds: of training, without compiling.
+    """
+
+    layout: Layout
+    losses: FloatArray
+    last: FloatArray
+    dead: NDArray[np.bool_]
+    best: FloatArray
+    seconds: float = 0.0
+
+    @property
+    def least(self) -> FloatArray:
+        """The least loss so far, [time, network]; NaN counts as none."""
+        return np.asarray(np.fmin.accumulate(self.losses, axis=0))
+
+
+def compute(params: WidthsParams, ctx: Context) -> Result:
+    """One kind after the other."""
+    task = Task.of(params)
+    times = output_times(params.steps, params.outputs)
+    operations = [Layout(*kind).flops_per_sample for kind in params.kinds]
+    done: list[Kind] = []
+    for number, (layers, width) in enumerate(params.kinds):
+        own = replace(task, layout=Layout(layers, width), built=None)
+        done.append(_empty(own, times, params.models))
+        before, total = sum(operations[:number]), float(sum(operations) * params.steps)
+
+        def told(
+            steps: int, before: int = before, cost: int = operations[number], total: float = total
+        ) -> None:
+            ctx.progress(before * params.steps + cost * steps, total, "training")
+            ctx.partial(lambda: report(task, times, done))
+
+        _train(params, own, times, done[-1], ctx, told)
+    return report(task, times, done)
+
+
+def _empty(task: Task, times: NDArray[np.int64], models: int) -> Kind:
+    return Kind(
+        task.layout,
+        np.full((times.size, models), np.nan),
+        np.full(models, np.nan),
+        np.zeros(models, dtype=bool),
+        np.full(task.x.size, np.nan),
+    )
+
+
+def _train(
+    params: WidthsParams,
+    task: Task,
+    times: NDArray[np.int64],
+    kind: Kind,
+    ctx: Context,
+    told: Callable[[int], None],
+) -> None:
+    trainer, rule = trainer_for(task, ctx), rule_of(params)
+    compiled(trainer, task, rule)
+    crowd = Crowd.beginning(drawn(task.layout, params.init, 0, params.models, ctx), params.optimizer)
+    began = time.perf_counter()
+    for at, row in enumerate(train_through(trainer, crowd, rule, times, ctx)):
+        kind.losses[at] = row
+        kind.seconds = time.perf_counter() - began
+        told(crowd.steps)
+    networks = crowd.networks.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        last = np.concatenate(
+            [loss(task.layout, networks[k : k + 16], task.x, task.y) for k in range(0, len(networks), 16)]
+        )
+    kind.last = np.where(np.isfinite(last), last, np.inf)
+    kind.best = outputs(task.layout, networks[np.argmin(kind.last)], task.x)
+    for k, network in enumerate(networks):
+        if np.isfinite(kind.last[k]):
+            answers = outputs(task.layout, network, task.x)
+            kind.dead[k] = np.ptp(answers) <= 1e-12 * max(1.0, float(np.abs(answers).max()))
+
+
+def report(task: Task, times: NDArray[np.int64], kinds: list[Kind]) -> Result:
+    """The table, losses over time by kind, and the best fit of each."""
+    result = Result()
+    result.add_array("x", task.x, ("x",), text="training points")
+    result.add_array("y", task.y, ("x",), text="the target there")
+    result.add_array("t", times.astype(np.float64), ("t",), text="steps")
+    result.add_array(
+        "width",
+        np.array([kind.layout.width for kind in kinds], dtype=float),
+        ("kind",),
+        text="nodes of a layer",
+    )
+    least = [kind.least for kind in kinds]
+    result.add_array(
+        "loss", np.stack([kind.last for kind in kinds]), ("kind", "model"), text="loss at the end"
+    )
+    result.add_array("least", np.stack(least), ("kind", "t", "model"), text="least loss so far")
+    half = np.array([0.5])
+    medians = np.array([[_median(row, half) for row in one] for one in least])
+    with np.errstate(all="ignore"):
+        lowest = np.array(
+            [[np.nan if np.isnan(row).all() else np.nanmin(row) for row in one] for one in least]
+        )
+    result.add_array("least_median", medians, ("kind", "t"), text="median of the least losses so far")
+    result.add_array("least_best", lowest, ("kind", "t"), text="the best of them")
+    result.add_array(
+        "output_best",
+        np.stack([kind.best for kind in kinds]),
+        ("kind", "x"),
+        text="output of the best network",
+    )
+    rows = []
+    for kind, middle, best in zip(kinds, medians, lowest, strict=True):
+        layout, models = kind.layout, kind.last.size
+        speed = models * float(times[-1]) / kind.seconds if kind.seconds else np.nan
+        dead = float(kind.dead.mean())
+        rows.append(
+            (
+                layout.layers, layout.width, layout.size, dead, float(kind.last.min()), float(np.median(kind.last)),
+                float(best[-1]), float(middle[-1]), kind.seconds, speed,
+            )
+        )  # fmt: skip
+        name = f"{layout.layers}x{layout.width}"
+        result.add_finding(f"loss_best_{name}", rows[-1][4], f"least loss of {name} networks at the end")
+        result.add_finding(f"loss_median_{name}", rows[-1][5], "their median at the end")
+        result.add_finding(f"least_median_{name}", rows[-1][7], "median of the least losses on their way")
+        result.add_finding(f"seconds_{name}", kind.seconds, "time of their training", unit="s")
+    result.add_table("widths", COLUMNS, rows, title="Networks of several sizes on the same target")
+    _add_figures(result, task, kinds)
+    return result
+
+
+def _median(row: FloatArray, half: FloatArray) -> float:
+    known = row[~np.isnan(row)]
+    return float(quantiles(known, half)[0])
+
+
+def _add_figures(result: Result, task: Task, kinds: list[Kind]) -> None:
+    names = [f"{kind.layout.layers} × {kind.layout.width}" for kind in kinds]
+    lines: list[Layer] = []
+    for k, name in enumerate(names):
+        for array, what in (("least_median", "median"), ("least_best", "best")):
+            lines.append(Line(x=Ref(array="t"), y=Ref(array=array, index=(k,)), label=f"{name}, {what}"))
+    lines.append(Rule(axis="y", value=task.spline_error, label="spline"))
+    result.add_figure(
+        Figure(
+            name="losses", title="Least loss so far", x=Axis(label="steps", scale="log"),
+            y=Axis(label="loss", scale="log"), layers=tuple(lines),
+        )
+    )  # fmt: skip
+    best = tuple(
+        Line(x=Ref(array="x"), y=Ref(array="output_best", index=(k,)), label=name)
+        for k, name in enumerate(names)
+    )
+    target = Line(x=Ref(array="x"), y=Ref(array="y"), label="target")
+    result.add_figure(
+        Figure(
+            name="best", title="The best fits", x=Axis(label="x"), y=Axis(label="y"), layers=(target, *best)
+        )
+    )
