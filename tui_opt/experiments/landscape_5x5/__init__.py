@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tui_opt.scenario import Estimate, Experiment, Scenario, later
 
 if TYPE_CHECKING:
+    from tui_opt.experiments.landscape_5x5.minima_params import HessianParams, PathsParams
     from tui_opt.experiments.landscape_5x5.params import (
         BasinParams,
         NetworkParams,
@@ -225,8 +226,97 @@ WIDTHS = Experiment(
     warm={"models": 1, "steps": 2, "outputs": 2},
 )
 
+
+def _hessian(p: HessianParams) -> Estimate:
+    seconds = 1.0 + seconds_of_training(p, p.minima * (p.steps + p.polish))
+    seconds += p.minima * (1e-10 * samples(p) * p.parameters**2 + 2e-9 * p.parameters**3)
+    return Estimate(
+        seconds,
+        bytes_of_training(p, p.minima, p.minima) + 40 * p.parameters**2 + 16 * samples(p) * p.parameters,
+    )
+
+
+HESSIAN = Experiment(
+    name="hessian",
+    title="How steep minima are, and the built network",
+    summary="Exact spectra of trained networks and of the built one, and how near training comes to its limit.",
+    params=later(f"{_HERE}.minima_params:HessianParams"),
+    compute=f"{_HERE}.hessian:compute",
+    estimate=_hessian,
+    findings=(
+        "lambda_max_target",
+        "lambda_target_other_side",
+        "lambda_target_off",
+        "lambda_target_on",
+        "lambda_max_target_raw",
+        "lambda_max_low",
+        "lambda_max_median",
+        "lambda_max_high",
+        "lambda_min_median",
+        "flat_directions_median",
+        "gradient_norm_median",
+        "kink_margin_median",
+        "stability_curvature",
+        "edge_share",
+        "diverged",
+    ),
+    arrays=("eigenvalues", "loss", "gradient_norm", "spectrum_low", "spectrum_median", "spectrum_high"),
+    headline=("lambda_max_target", "lambda_max_median", "gradient_norm_median", "edge_share"),
+    warm={"minima": 2, "steps": 10},
+)
+
+
+def _paths(p: PathsParams) -> Estimate:
+    images = p.images * p.iterations
+    gradients = p.starts * (3 * images + 20_000) if p.method == "minimax" else images
+    steps = p.minima * (p.steps + p.polish + gradients)
+    images_kept = 2 * p.images * (p.fine + 1)
+    memory = bytes_of_training(p, p.minima, p.minima) + p.minima * images_kept * p.parameters * 24
+    return Estimate(2.0 + 1.5 * seconds_of_training(p, steps), memory)
+
+
+PATHS = Experiment(
+    name="paths",
+    title="The loss between the built network and minima",
+    summary="Paths of low loss with certified barriers, bands and strings beside them, and how wide the basin is.",
+    params=later(f"{_HERE}.minima_params:PathsParams"),
+    compute=f"{_HERE}.paths:compute",
+    estimate=_paths,
+    findings=(
+        "barrier_median",
+        "barrier_fine_median",
+        "barrier_certified_median",
+        "excess_median",
+        "end_energy_median",
+        "image_gap",
+        "converged_fraction",
+        "certificate_slack",
+        "unresolved",
+        "start_difference_median",
+        "basin_radius_median",
+        "end_distance_median",
+        "volume_log10",
+    ),
+    arrays=(
+        "energy",
+        "energy_fine",
+        "energy_certified",
+        "distance",
+        "distance_fine",
+        "angle",
+        "basin_radius",
+        "end_distance",
+        "output",
+        "output_image",
+        "output_x",
+    ),
+    headline=("barrier_certified_median", "excess_median", "image_gap", "basin_radius_median"),
+    dtype="float32",
+    warm={"minima": 2, "steps": 10, "polish": 0, "images": 4, "iterations": 2, "method": "string"},
+)
+
 SCENARIO = Scenario(
     name="landscape-5x5",
     title="The energy landscape of a simple network",
-    experiments=(TARGET, TRAIN, BASIN, WIDTHS),
+    experiments=(TARGET, TRAIN, PATHS, BASIN, WIDTHS, HESSIAN),
 )
