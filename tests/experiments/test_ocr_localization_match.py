@@ -152,9 +152,12 @@ def test_findings_are_those_of_the_seeds_whatever_the_threads() -> None:
     assert -1 <= one.findings["match_score_random"].value <= one.findings["match_score_oracle"].value <= 1
 
 
-def test_networks_that_diverge_are_scored_as_unlike() -> None:
-    result = match(learning_rate=80.0)
-    assert np.isfinite(result.findings["match_score"].value)
+def test_networks_that_diverge_are_left_out_and_counted() -> None:
+    result = match(learning_rate=80.0, activation="softplus")
+    assert result.findings["diverged"].value == 2
+    assert np.isnan(result.findings["match_score"].value)
+    assert np.isnan(result.findings["match_score_oracle"].value)
+    assert "diverged" not in match().findings
 
 
 # --- influence ------------------------------------------------------------------------------------------------

@@ -41,11 +41,13 @@ class Half:
         signature: [image of the counted part, unit].
         hidden: activations, [held-out image, unit].
         profile: mean activations, [digit, unit].
+        diverged: whether its parameters are no longer finite.
     """
 
     signature: FloatArray
     hidden: FloatArray
     profile: FloatArray
+    diverged: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Pair:
         scores: correlation of the profiles of each matched pair.
         chance: mean correlation of profiles over all pairs.
         oracle: mean of those matched by activation.
+        diverged: whether one of the networks did, so that the rest means nothing.
     """
 
     likeness: FloatArray
@@ -69,6 +72,7 @@ class Pair:
     scores: FloatArray
     chance: float
     oracle: float
+    diverged: bool
 
     @property
     def agreement(self) -> float:
@@ -129,6 +133,7 @@ def _half(
         np.nan_to_num(signatures(trace, params.signature)),
         np.nan_to_num(hidden),
         np.nan_to_num(profiles(hidden, held.classes, len(lesson.digits))),
+        diverged=not network.is_finite,
     )
 
 
@@ -146,13 +151,19 @@ def pair_of(a: Half, b: Half) -> Pair:
         pair_scores(a.profile[:, rows], b.profile[:, columns]),
         float(correlations_between(a.profile, b.profile).mean()),
         float(pair_scores(a.profile[:, best[0]], b.profile[:, best[1]]).mean()),
+        a.diverged or b.diverged,
     )
 
 
 def report(params: MatchUnitsParams, found: list[tuple[Pair, Pair]]) -> Result:
     """Scores over the pairs of networks that are done, and the first pair's matching."""
     result = Result()
-    trained, untrained = [pair[0] for pair in found], [pair[1] for pair in found]
+    lost = sum(pair.diverged for pair, _ in found)
+    if lost:
+        text = f"Networks diverged in {lost} of {len(found)} pairs, which are left out. Lower learning_rate."
+        result.add_finding("diverged", lost, text, kind="warning")
+    known = [pairs for pairs in found if not pairs[0].diverged]
+    trained, untrained = [pair[0] for pair in known], [pair[1] for pair in known]
     values = {
         "match_score": [float(p.scores.mean()) for p in trained],
         "match_score_untrained": [float(p.scores.mean()) for p in untrained],
@@ -160,7 +171,7 @@ def report(params: MatchUnitsParams, found: list[tuple[Pair, Pair]]) -> Result:
         "match_score_oracle": [p.oracle for p in trained],
         "signature_agreement": [p.agreement for p in trained],
         "signature_agreement_untrained": [p.agreement for p in untrained],
-        "gain": [float(p.scores.mean() - q.scores.mean()) for p, q in found],
+        "gain": [float(p.scores.mean() - q.scores.mean()) for p, q in known],
     }
     texts = {
         "match_score": "Correlation of mean activations by digit, over units matched by their updates, on new images.",
@@ -172,14 +183,15 @@ def report(params: MatchUnitsParams, found: list[tuple[Pair, Pair]]) -> Result:
         "gain": "match_score less that of the initial networks: what learning the same images adds.",
     }
     for name, numbers in values.items():
-        known = np.array([number for number in numbers if np.isfinite(number)])
-        if not known.size:
-            result.add_missing(name, f"{texts[name]} It does not exist here: no unit varies.")
+        finite = np.array([number for number in numbers if np.isfinite(number)])
+        if not finite.size:
+            why = "no unit varies" if numbers else "every network diverged"
+            result.add_missing(name, f"{texts[name]} It does not exist here: {why}.")
             continue
-        stderr = float(known.std(ddof=1) / np.sqrt(known.size)) if known.size > 1 else None
-        result.add_finding(name, float(known.mean()), texts[name], stderr=stderr)
+        stderr = float(finite.std(ddof=1) / np.sqrt(finite.size)) if finite.size > 1 else None
+        result.add_finding(name, float(finite.mean()), texts[name], stderr=stderr)
         result.add_array(f"{name}_by_seed", np.array(numbers), ("seed",), text=texts[name])
-    first = trained[0]
+    first = (known or found)[0][0]
     result.add_table(
         "matches",
         ("unit_a", "unit_b", "signature_correlation", "activation_correlation", "profile_correlation"),
