@@ -241,6 +241,19 @@ def test_nothing_held() -> None:
     assert any("Nothing is held" in warning for warning in result.warnings)
 
 
+def test_nothing_held_and_nothing_arrives() -> None:
+    """A node that forgets its value: Comp is 0/0, and no sentence says that Op is 0 there."""
+    result = run(nodes={"x": "5"}, initial=[1], held=[], perturbed="x", steps=3)
+    np.testing.assert_array_equal(array(result, "op"), [[0.0, np.nan, np.nan, np.nan]])
+    assert "undefined" in result.findings["op_final_x"].text
+    assert any("Op is 0 wherever a change arrives" in warning for warning in result.warnings)
+
+
+def test_a_single_name_needs_no_brackets() -> None:
+    plain = OP.params.check({"held": ["machine"], "measured": ["room"], "perturbed": "room"})
+    assert OP.params.check({"held": "machine", "measured": "room", "perturbed": ["room"]}) == plain
+
+
 def test_partial_answers_on_the_way() -> None:
     class Keeping(Silent):
         def __init__(self) -> None:

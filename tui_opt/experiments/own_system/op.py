@@ -171,12 +171,14 @@ def _add_findings(result: Result, setting: Setting, found: Tangents) -> None:
 def _warn(result: Result, setting: Setting, found: Tangents) -> None:
     params, question = setting.params, setting.question
     if not params.held:
-        result.warn("Nothing is held: X and Y are the same, and Op is 0.")
+        result.warn("Nothing is held: X and Y are the same, and Op is 0 wherever a change arrives.")
     for name in params.measured:
         if name in params.held:
             result.warn(f"{name} is held and measured: while it is held Comp is infinite, and Op is -inf.")
     if params.held and question.held_steps < 1:
-        result.warn("held_until ends before the first step: the nodes are never held, and Op is 0.")
+        result.warn(
+            "held_until ends before the first step: the nodes are never held, and Op is 0 wherever a change arrives."
+        )
     if params.is_map and params.integrator != "rk4":
         result.warn("The integrator is not used: with steps the system is a map.")
     if found.state_lost is not None:

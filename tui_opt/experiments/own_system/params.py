@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tui_opt.param_values import Table, as_tuples
 from tui_opt.params import Numbers, Params, Real, Texts, Whole, choice, real, table, whole
@@ -19,6 +19,20 @@ MOST_DELTAS = 16
 #: entries of the largest array.
 MOST_NUMBERS = 50_000_000
 THERMOSTAT = {"room": "room - 0.01*machine", "machine": "room - 25"}
+
+
+def _as_list(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _as_one(value: Any) -> Any:
+    return value[0] if isinstance(value, tuple) and len(value) == 1 else value
+
+
+#: names of nodes; a single one may be given without brackets.
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+#: one node; a list of one is taken too.
+OneName = Annotated[str, BeforeValidator(_as_one)]
 
 
 def names(default: tuple[str, ...], help: str) -> Any:
@@ -42,13 +56,13 @@ class OpParams(Params):
         help="Standard deviation of noise added to a node in each step (in a flow per square root of time), "
         "the same in W, X and Y.",
     )  # fmt: skip
-    held: tuple[str, ...] = names(("machine",), "Nodes that keep their values of W in Y; may be empty.")
-    perturbed: str = Field(
+    held: Names = names(("machine",), "Nodes that keep their values of W in Y; may be empty.")
+    perturbed: OneName = Field(
         "room",
         description="The node whose initial value is changed.",
         json_schema_extra={"group": "question"},
     )
-    measured: tuple[str, ...] = names((), "Nodes that are looked at; if empty, all that are not held.")
+    measured: Names = names((), "Nodes that are looked at; if empty, all that are not held.")
     held_until: Real | None = real(
         None, low=0, high=1e15, group="question",
         help="Time (in a map, step) up to which the nodes are held; if left out, always.",
