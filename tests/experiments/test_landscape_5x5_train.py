@@ -159,7 +159,12 @@ def test_networks_that_diverged_are_counted(kernels: Path | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"target": "sin(3*x)", "points": 30}, {"width": 2}, {"width": 20, "models": 3, "steps": 5}]
+    "given",
+    [
+        {"target": "sin(3*x)", "points": 30},
+        {"width": 17, "heights": [1.0] * 16, "models": 3, "steps": 5},
+        {"width": 20, "models": 3, "steps": 5},
+    ],
 )
 def test_other_targets_and_widths(given: dict[str, object], kernels: Path | None) -> None:
     result = compute(params(**given), context(kernels))

@@ -137,15 +137,18 @@ class Trainer:
         work = self._buffer()
         for start in range(0, len(networks), LANES):
             rows = slice(start, min(start + LANES, len(networks)))
+            # Of one layout in memory, whatever the number of states: each layout would be compiled by itself.
+            kept = np.ascontiguousarray(state[:, rows])
             done = 0
             while done < steps:
                 check()
                 now = min(slice_steps, steps - done)
                 self._module.train(
-                    NUMBERS[rule.optimizer], networks[rows], state[:, rows], self._x, self._y, self._counts, now,
+                    NUMBERS[rule.optimizer], networks[rows], kept, self._x, self._y, self._counts, now,
                     crowd.steps + done, constants, losses[rows], work,
                 )  # fmt: skip
                 done += now
+            state[:, rows] = kept
         return losses
 
     def loss_and_gradient(self, networks: SingleArray) -> tuple[SingleArray, SingleArray]:
