@@ -83,7 +83,8 @@ def test_after_the_window_all_axes_share_a_plateau() -> None:
     for axis in "abc":
         assert found.findings[f"op_final_{axis}"].value == pytest.approx(-16.83353, abs=1e-3)
         assert found.findings[f"sign_final_{axis}"].value == -1.0
-    assert not found.warnings
+    (flag,) = found.warnings
+    assert "a is measured and held up to t = 10" in flag
 
 
 def test_a_measured_axis_that_is_held_is_flagged() -> None:
@@ -92,6 +93,13 @@ def test_a_measured_axis_that_is_held_is_flagged() -> None:
     assert "Comp is infinite" in found.findings["op_final_a"].text
     assert math.isnan(found.findings["sign_final_a"].value)
     assert any("measured and held" in warning for warning in found.warnings)
+
+
+def test_a_measured_axis_is_flagged_where_the_window_covers_the_run() -> None:
+    found = op(measured=["a"], held_until=1.0, deltas=[], duration=1.0)
+    assert found.findings["op_final_a"].value == -math.inf
+    assert any("nothing of the change ever arrives" in warning for warning in found.warnings)
+    assert not op(measured=["b"], held_until=1.0, deltas=[], duration=1.0).warnings
 
 
 def test_nothing_held_is_an_op_of_zero() -> None:

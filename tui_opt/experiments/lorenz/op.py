@@ -187,10 +187,8 @@ def _add_findings(result: Result, answer: Answer, op: Comparison) -> None:
         text = f"Op of {axis} at t = {end:g}" + (f": {MEANINGS[what]}" if what else "")
         result.add_finding(f"op_final_{axis}", float(op.op[k, -1]), text, unit="nats")
         result.add_finding(f"sign_final_{axis}", float(op.sign[k, -1]), f"sign of Comp of {axis} there")
-        if axis in params.held and params.held_until is None:
-            result.warn(
-                f"{axis} is measured and held, so nothing of the change ever arrives in Y: Comp is infinite."
-            )
+        if axis in params.held:
+            _warn_of_held(result, axis, params.held_until, end)
         _add_signs(result, axis, tangents.t, op.op[k], op.sign[k])
         assert answer.finer is not None
         finer = answer.comparison(answer.finer).op[k, -1]
@@ -211,6 +209,15 @@ def _add_findings(result: Result, answer: Answer, op: Comparison) -> None:
     result.headline = [f"{name}_{axis}" for axis in params.measured for name in ("op_final", "sign_final")][
         :4
     ]
+
+
+def _warn_of_held(result: Result, axis: str, until: float | None, end: float) -> None:
+    if until is None or until >= end * (1 - 1e-9):
+        result.warn(
+            f"{axis} is measured and held, so nothing of the change ever arrives in Y: Comp is infinite."
+        )
+    elif until > 0:
+        result.warn(f"{axis} is measured and held up to t = {until:g}: Comp is infinite until then.")
 
 
 def _add_signs(result: Result, axis: str, t: FloatArray, op: FloatArray, sign: FloatArray) -> None:
