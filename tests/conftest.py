@@ -42,9 +42,12 @@ def pytest_configure(config: pytest.Config) -> None:
         compile_a_share(int(told["workerid"].removeprefix("gw")), told["workercount"])
 
 
-# A job in the background ignores SIGINT, and so would all it starts: Ctrl-C could not be tested.
+# A job in the background ignores SIGINT, and under nohup SIGHUP, and so would all it starts. Signals that are handled
+# are not: what is started meets them as ever, and the tests themselves still go on when a terminal hangs up.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 # How long an example takes says nothing about whether it is right.
 settings.register_profile("optexplore", deadline=None, max_examples=25)

@@ -39,6 +39,12 @@ class Driver:
         rows = self.app.screen._compositor.render_strips()
         return "\n".join("".join(segment.text for segment in row) for row in rows)
 
+    def said_in(self, selector: str) -> str:
+        """What stands in a part of the screen, as one line however it was broken."""
+        part = self.main.query_one(selector).region
+        rows = [row[part.x : part.right] for row in self.text.split("\n")[part.y : part.bottom]]
+        return " ".join(" ".join(rows).replace("│", " ").split())
+
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
 

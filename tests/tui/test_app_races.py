@@ -171,10 +171,10 @@ def test_damaged_runs_are_told_for_what_they_are(tmp_path: Path) -> None:
 
     async def flow(d: Driver) -> None:
         d.bench.look_at(gone.path)
-        await d.until(lambda: "has no result" in " ".join(d.text.replace("│", " ").split()))
+        await d.until(lambda: "has no result" in d.said_in("#stage"))
         d.bench.look_at(torn.path)
         await d.until("unreadable")
-        await d.until(lambda: "missing or damaged" in " ".join(d.text.replace("│", " ").split()))
+        await d.until(lambda: "missing or damaged" in d.said_in("#stage"))
 
     drive(store, flow)
 
