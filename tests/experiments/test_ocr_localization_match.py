@@ -181,3 +181,13 @@ def test_diverged_networks_have_no_influence() -> None:
     result = influence.compute(params, Context("influence"))
     assert result.findings["diverged"].value == 2
     assert np.isnan(result.findings["tracin_own"].value)
+
+
+def test_finished_networks_are_not_learnt_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    params = InfluenceParams.check({**SMALL, "hidden": 10, "checkpoints": 2})
+    ctx = Context("influence")
+    first = influence.compute(params, ctx)
+    monkeypatch.setattr(influence, "train", None)  # a call would fail
+    again = influence.compute(params, ctx)
+    for name, array in first.arrays.items():
+        assert np.array_equal(array.values, again.arrays[name].values, equal_nan=True), name

@@ -35,14 +35,32 @@ class One:
     tally_share: FloatArray
     tracin_share: FloatArray
 
+    def packed(self) -> FloatArray:
+        """As one array, for a checkpoint."""
+        return np.concatenate([self.matrix.ravel(), self.tally_share, self.tracin_share])
+
+    @classmethod
+    def unpacked(cls, packed: FloatArray, digits: int) -> One:
+        """From `packed`, for so many digits."""
+        tally, influence = np.split(packed[digits * digits :], 2)
+        return cls(packed[: digits * digits].reshape(digits, digits), tally, influence)
+
 
 def compute(params: InfluenceParams, ctx: Context) -> Result:
-    """Every network by itself: phase one with its tallies, and gradients at its checkpoints."""
+    """Every network by itself: phase one with its tallies, and gradients along it; finished ones are kept."""
     lesson = Lesson.of(params)
     _ = lesson.pixels, lesson.phase_one, lesson.held_out  # made before threads ask for them
+
+    def of(number: int) -> One:
+        kept = ctx.checkpoint.get(str(number))
+        if kept is None:
+            kept = _one(params, lesson, number, ctx).packed()
+            ctx.checkpoint.put(str(number), kept)
+        return One.unpacked(kept, len(lesson.digits))
+
     found: list[One] = []
     ctx.progress(0, params.seeds, "networks")
-    for one in ctx.map(lambda number: _one(params, lesson, number, ctx), range(params.seeds)):
+    for one in ctx.map(of, range(params.seeds)):
         found.append(one)
         ctx.progress(len(found), params.seeds, "networks")
         if len(found) < params.seeds:
