@@ -153,3 +153,22 @@ def test_what_goes_wrong_is_said() -> None:
     ):
         with pytest.raises(ParameterErrors, match=what):
             basin_map(**params)
+
+
+def test_of_a_file_the_minimum_is_the_lowest_one_wherever_the_start_is(tmp_path) -> None:
+    """From 0.3 least squares ends in ripple, and the scan, which needs no start, is what counts."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(0.0, 5.0, 300)
+    y = np.cos(1.3 * x) + 0.1 * rng.normal(size=x.size)
+    path = tmp_path / "data.csv"
+    np.savetxt(path, np.stack([x, y], axis=1), delimiter=",", header="x1,y", comments="")
+    given: dict[str, Any] = {"data": str(path), "model": "y = cos(a*x1)", "start": [0.3]}
+    result = basin_map(optimizers=["least-squares", "scan"], starts=9, **given)
+    assert value(result, "success_scan") == 1.0
+    ends, starts = result.arrays["final_a"].values, result.arrays["start"].values
+    loss = [np.mean((np.cos(a * x) - y) ** 2) for a in ends[0]]
+    lowest = np.mean((np.cos(ends[1, 0] * x) - y) ** 2)
+    there = np.array(loss) < lowest * (1 + 1e-3)
+    assert value(result, "success_least-squares") == pytest.approx(there.mean())
+    assert there[np.argmin(np.abs(starts - 1.3))]
+    assert not there[0]

@@ -206,8 +206,16 @@ def test_what_is_wrong_with_a_file_is_a_sentence(tmp_path):
     assert "no line with names" in said("1,2\n3,4\n")
     assert "is empty" in said("# nothing\n\n")
     assert "No row" in said("x1,y\n,2\n1,\n")
-    assert "No row" in said("x1,y\n")
+    assert "it has names only" in said("x1,y\n")
+    assert "uses no column" not in said("x1,y\n1,2\n2,3\n", "cos(a*x3)")
     assert "no column 'x2'" in said("x1,y\n1,2\n2,3\n", "cos+exp")
+
+
+def test_the_largest_numbers_of_a_file_are_read_without_overflow(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("x1,y\n1.7e308,1\n-1.7e308,2\n")
+    with np.errstate(all="raise"):
+        assert load(data=str(path), model="cos(a*x1)").count == 2
 
 
 def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path):

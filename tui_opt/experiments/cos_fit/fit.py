@@ -162,9 +162,9 @@ def _keep_path(answer: Answer, known: TorchPaths) -> None:
 def _keep_end(answer: Answer, samples: Samples, end: FloatArray, loss: float, ctx: Context) -> None:
     answer.ends.append(end)
     answer.end_losses.append(loss)
-    if len(answer.ends) == 1:
+    if len(answer.ends) == 1 or samples.truth is None:  # a file's data are the same in all repetitions
         target = answer.target
-    elif samples.noise == 0.0 and samples.truth is not None:
+    elif samples.noise == 0.0:
         target = samples.truth  # without noise the loss is zero there
     else:
         target = target_of(fit_of(samples), samples, ctx, answer.start)

@@ -11,10 +11,13 @@ from threadpoolctl import threadpool_limits
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.cos_fit.named_parts import PARTS
 from tui_opt.experiments.cos_fit.params import START
-from tui_opt.experiments.cos_fit.samples import FloatArray, Samples
+from tui_opt.experiments.cos_fit.rows import Rows
+from tui_opt.experiments.cos_fit.samples import SCENARIO, FloatArray, Samples
+from tui_opt.experiments.cos_fit.solver import solve
 from tui_opt.kernels.fitting.batch_fits import least_squares_fit
 from tui_opt.kernels.fitting.minibatch import Fit, NamedFit, TapeFit
 from tui_opt.runner.context import Context
+from tui_opt.runner.streams import generator
 
 
 def fit_of(samples: Samples) -> Fit:
@@ -47,13 +50,31 @@ def start_of(samples: Samples, start: Sequence[float]) -> FloatArray:
 
 
 def target_of(fit: Fit, samples: Samples, ctx: Context, near: FloatArray) -> FloatArray:
-    """Where the samples' loss is least: least squares from the true parameters, or from `near` for a file's data.
+    """Where the samples' loss is least: least squares from the true parameters.
 
-    NaN where the model has no finite value there.
+    For a file's data, whose true parameters nobody knows, it begins at `near` and where a search without a start ends;
+    the lower end counts, that from `near` where both are as low. NaN where the model has no finite value there.
     """
-    begin = near if samples.truth is None else samples.truth
-    found = least_squares_fit(fit, begin, check=ctx.check)
-    return found.path[-1] if not found.failed else np.full(begin.size, np.nan)
+    if samples.truth is not None:
+        begins = [samples.truth]
+    else:
+        begins = [near, *_searched(samples, ctx)]
+    best, least = np.full(near.size, np.nan), np.inf
+    for begin in begins:
+        found = least_squares_fit(fit, begin, check=ctx.check)
+        # A mirror image of an end is as low but for rounding.
+        if not found.failed and (found.losses[-1] < least * (1 - 1e-9) or np.isinf(least)):
+            best, least = found.path[-1], float(found.losses[-1])
+    return best
+
+
+def _searched(samples: Samples, ctx: Context) -> list[FloatArray]:
+    """The answer of a search without a start; none where the data do not allow one."""
+    try:
+        found = solve(Rows.of(samples), "auto", None, generator(ctx.seed, SCENARIO, "target"), ctx.check)
+    except ExperimentError:
+        return []
+    return [found.fit.values]
 
 
 def one_thread() -> AbstractContextManager[object]:

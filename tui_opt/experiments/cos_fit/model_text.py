@@ -125,6 +125,7 @@ def role_problems(
             text = f"{unused[0]!r} does not occur in the model {model.right}."
             yield Problem("parameters", text, tuple(declared), near_match(unused[0], model.names))
     wanted = roles(model, columns, declared)
+    told = False
     for name in wanted.columns:
         if name not in columns and name != model.target:
             also = (
@@ -132,12 +133,14 @@ def role_problems(
                 if not declared or model.named
                 else " If it is a parameter, list it under `parameters` too."
             )
+            told = True
             yield _no_column(name, columns, listed, source, also)
     for name in wanted.parameters:
         if not declared and _COLUMN_LIKE.fullmatch(name):
             also = " If it is a parameter, list all parameters under `parameters`."
+            told = True
             yield _no_column(name, columns, listed, source, also)
-    if not set(model.names) & set(columns):
+    if not told and not set(model.names) & set(columns):
         yield Problem("model", f"uses no column; {source} has {listed}.", model.right)
     if not wanted.parameters:
         text = f"has no parameter to fit: all its names are columns of {source} ({listed})."

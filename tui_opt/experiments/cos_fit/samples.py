@@ -71,6 +71,9 @@ def load_samples(params: SampleParams, ctx: Context, block: int = 0) -> Samples:
         ExperimentError: the file cannot be used, or no row is left.
     """
     samples = _from_file(params) if params.data else _drawn(params, ctx.seed, block)
+    if samples.rows == 0:
+        said = f"No row of {samples.source} can be used: it has names only. Write rows of numbers below them."
+        raise ExperimentError(said)
     if samples.count == 0:
         raise ExperimentError(
             f"No row of {samples.source} can be used: all {samples.rows} have a value that is missing or not finite."
@@ -124,7 +127,8 @@ def _from_file(params: SampleParams) -> Samples:
     kept = np.logical_and.reduce([np.isfinite(values) for values in columns.values()])
     columns = {name: values[kept] for name, values in columns.items()}
     for name, values in columns.items():
-        if values.size > 1 and np.ptp(values) == 0.0:
+        # No difference is taken: that of the largest numbers overflows.
+        if values.size > 1 and values.min() == values.max():
             raise ExperimentError(
                 f"The column {name!r} of the data file {path.name} is constant ({values[0]:g} in all "
                 f"{values.size} rows), so it says nothing about the model. Leave it out, or give data where it varies."
