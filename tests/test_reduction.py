@@ -28,6 +28,7 @@ from tui_opt.figure import (
 from tui_opt.reduction import SMALL_ARRAY, reduced, size
 from tui_opt.render import figure_text
 from tui_opt.result import Result, ResultDocument
+from tui_opt.scales import Scale
 from tui_opt.scene import prepare
 
 MOST = 2_000_000
@@ -205,6 +206,13 @@ def test_no_count_is_lost() -> None:
     density = points.figures[0].layers[0]
     assert isinstance(density, Density)
     assert points.values()[density.counts.array].sum() == N
+
+
+def test_the_ends_of_a_logarithmic_axis_are_on_it() -> None:
+    for _ in range(300):
+        values = np.exp(3 * RNG.standard_normal(RNG.integers(2, 40)))
+        places = Scale(Axis(scale="log"), values.min(), values.max()).unit(values)
+        assert (places.min(), places.max()) == (0.0, 1.0)
 
 
 def test_slices_of_large_arrays_are_copied_not_reduced() -> None:

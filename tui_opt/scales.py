@@ -33,7 +33,8 @@ class Scale:
         if self.log:
             with np.errstate(divide="ignore", invalid="ignore"):
                 values = np.where(values > 0, np.log10(values), np.nan)
-            low, high = math.log10(low), math.log10(high)
+            # The same function as for the values: another differs in the last bit, and puts the ends outside.
+            low, high = np.log10(np.array([low, high])).tolist()
         if not math.isfinite(high - low):
             values, low, high = values / 4, low / 4, high / 4
         with np.errstate(over="ignore", invalid="ignore"):
