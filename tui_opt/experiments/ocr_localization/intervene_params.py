@@ -55,7 +55,11 @@ class InterveneParams(LessonParams):
 def _digit_is_learnt(params: InterveneParams) -> Iterable[Problem]:
     digits = (*params.group_a, *params.group_b)
     if params.digit not in digits:
-        yield Problem("digit", f"must be one of those learnt, {', '.join(map(str, digits))}.", params.digit)
+        yield Problem(
+            "digit",
+            f"must be one of those learnt, {', '.join(map(str, digits))}, not {params.digit}.",
+            params.digit,
+        )
 
 
 def _patch_fits(params: InterveneParams) -> Iterable[Problem]:
@@ -65,7 +69,9 @@ def _patch_fits(params: InterveneParams) -> Iterable[Problem]:
         if start + params.patch_size > params.side:
             most = params.side - params.patch_size
             yield Problem(
-                name, f"must be at most {most}, so that the square fits {params.side} pixels.", start
+                name,
+                f"must be at most {most}, so that the square fits {params.side} pixels, not {start}.",
+                start,
             )
 
 

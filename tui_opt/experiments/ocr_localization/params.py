@@ -106,10 +106,12 @@ def lesson_problems(params: LessonParams) -> Iterable[Problem]:
     """Groups that overlap or are too small, and a phase one that leaves nothing."""
     for name, digits in (("group_a", params.group_a), ("group_b", params.group_b)):
         if len(set(digits)) != len(digits):
-            yield Problem(name, "must not name a digit twice.", list(digits))
+            yield Problem(name, f"must not name a digit twice, unlike {list(digits)}.", list(digits))
         elif len(digits) < 2:
             yield Problem(
-                name, "needs two digits or more: a fork is trained without each of the others.", list(digits)
+                name,
+                f"needs two digits or more, not {list(digits)}: a fork is trained without each of the others.",
+                list(digits),
             )
     both = sorted(set(params.group_a) & set(params.group_b))
     if both:
@@ -118,7 +120,9 @@ def lesson_problems(params: LessonParams) -> Iterable[Problem]:
         )
     if params.phase_one_images >= SIZES[params.dataset]:
         most = SIZES[params.dataset] - 1
-        text = f"must be at most {most:,} of {params.dataset}, so that something is left for the forks."
+        text = (
+            f"must be at most {most:,} of {params.dataset}, not {params.phase_one}: the forks need the rest."
+        )
         yield Problem("phase_one", text, params.phase_one)
 
 
