@@ -206,3 +206,37 @@ def test_the_paper_s_networks_at_full_length(
     assert result.findings["loss_median"].value == pytest.approx(median, abs=0.01)
     assert dead[0] <= result.findings["dead_fraction"].value <= dead[1]
     assert result.findings["loss_best"].value > 0.03
+
+
+def test_on_a_gpu_the_fused_kernel_is_taken_where_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU none can: each refusal leads to matrix products, with a sentence in the log."""
+    from tui_opt.experiments.landscape_5x5 import training
+    from tui_opt.kernels.networks import batched
+
+    made: list[str] = []
+
+    class OnProcessor(batched.BatchedTrainer):
+        def __init__(self, layout: Layout, x: Any, y: Any, device: str) -> None:
+            made.append(device)
+            super().__init__(layout, x, y, "cpu")
+
+    monkeypatch.setattr(batched, "BatchedTrainer", OnProcessor)
+    said: list[str] = []
+    recorder = Kept()
+    monkeypatch.setattr(recorder, "message", said.append)
+    ctx = Context("landscape-5x5/train", device="cuda:99", recorder=recorder)
+    for optimizer in ("momentum", "adam"):
+        assert isinstance(training.trainer_for(Task.of(params()), ctx, optimizer), OnProcessor)
+    assert made == ["cuda:99", "cuda:99"]
+    assert len(said) == 1
+    assert "matrix products instead" in said[0]
+    assert training.chunk_size(1000, "cpu") == 1008
+    assert training.chunk_size(1000, "cuda:0") == training.LEAST_ON_A_GPU
+    whole = compute(params(models=5, steps=20), ctx)
+    assert np.allclose(
+        whole.arrays["loss"].values,
+        compute(params(models=5, steps=20), Context("landscape-5x5/train", kernels=kernel_cache()))
+        .arrays["loss"]
+        .values,
+        rtol=1e-4,
+    )

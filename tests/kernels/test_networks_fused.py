@@ -1,4 +1,4 @@
-"""The CUDA kernel without a GPU: compiled for a processor it makes the plain steps; compiled for a GPU, nothing spills."""
+"""The CUDA kernel without a GPU: compiled for a processor it makes the plain steps; for a GPU, nothing spills."""
 
 from __future__ import annotations
 

@@ -150,6 +150,7 @@ TRAIN = Experiment(
         "distance_matched_counts",
     ),
     headline=("loss_median", "loss_best", "dead_fraction", "sawtooth_median"),
+    devices=("cuda", "cpu"),
     dtype="float32",
     warm={"models": 16, "steps": 10, "outputs": 2},
 )
@@ -198,6 +199,7 @@ BASIN = Experiment(
         "return_share_error",
     ),
     headline=("half_distance", "return_fraction", "stability_limit", "lambda_max"),
+    devices=("cuda", "cpu"),
     dtype="float32",
     warm={"trials": 16, "steps": 10, "factors": []},
 )

@@ -12,7 +12,15 @@ from tui_opt.errors import ExperimentError
 from tui_opt.experiments.landscape_5x5.basin_report import report
 from tui_opt.experiments.landscape_5x5.params import BasinParams
 from tui_opt.experiments.landscape_5x5.task import Task
-from tui_opt.experiments.landscape_5x5.training import BLOCK, Trains, advance, compiled, rule_of, trainer_for
+from tui_opt.experiments.landscape_5x5.training import (
+    BLOCK,
+    Trains,
+    advance,
+    chunk_size,
+    compiled,
+    rule_of,
+    trainer_for,
+)
 from tui_opt.kernels.networks.hessians import hessian, largest_curvature
 from tui_opt.kernels.networks.lanes import Crowd, Rule
 from tui_opt.kernels.networks.plain import loss
@@ -68,7 +76,7 @@ def compute(params: BasinParams, ctx: Context) -> Result:
     if task.built is None:
         raise ExperimentError("The built network has no room in these layers; make `width` larger.")
     centre = smallest(task.layout, task.built[None])[0]
-    trainer, rule = trainer_for(task, ctx), rule_of(params)
+    trainer, rule = trainer_for(task, ctx, params.optimizer), rule_of(params)
     compiled(trainer, task, rule)
     stability = _stability(params, task, centre, trainer, rule, ctx)
     noise = noises(params, task.layout.size, ctx)
@@ -76,8 +84,9 @@ def compute(params: BasinParams, ctx: Context) -> Result:
     nothing = np.full(params.trials, np.nan)
     trials = Trials(norms, nothing.copy(), nothing.copy(), nothing.copy() if params.polish else np.empty(0))
     total = params.trials * (params.steps + params.polish)
-    for first in range(0, params.trials, CHUNK):
-        part = slice(first, min(first + CHUNK, params.trials))
+    size = chunk_size(CHUNK, ctx.device)
+    for first in range(0, params.trials, size):
+        part = slice(first, min(first + size, params.trials))
         starts = (centre + noise[part]).astype(np.float32)
         kept = ctx.checkpoint.get(f"{first}")
         if kept is None:

@@ -58,7 +58,7 @@ def compute(params: TargetParams, ctx: Context) -> Result:
 
 
 def _trained(params: TargetParams, task: Task, networks: FloatArray, ctx: Context) -> FloatArray:
-    trainer, rule = trainer_for(task, ctx), rule_of(params)
+    trainer, rule = trainer_for(task, ctx, params.optimizer), rule_of(params)
     crowd = Crowd.beginning(networks, params.optimizer)
     total = params.compared * (1 + params.steps)
     while crowd.steps < params.steps:

@@ -15,8 +15,8 @@ from tui_opt.experiments.landscape_5x5.params import TrainParams
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.train_report import report
 from tui_opt.experiments.landscape_5x5.training import (
-    BLOCK,
     Trains,
+    chunk_size,
     compiled,
     drawn,
     output_times,
@@ -50,9 +50,9 @@ class Progress:
 def compute(params: TrainParams, ctx: Context) -> Result:
     """Chunk after chunk; a run that was stopped finds finished chunks, and the one it was at, in its checkpoint."""
     task = Task.of(params)
-    trainer = trainer_for(task, ctx)
+    trainer = trainer_for(task, ctx, params.optimizer)
     times = output_times(params.steps, params.outputs)
-    size = -(-params.chunk // BLOCK) * BLOCK
+    size = chunk_size(params.chunk, ctx.device)
     compiled(trainer, task, rule_of(params))
     progress, done = Progress(), Trained.nothing(task)
     for first in range(0, params.models, size):

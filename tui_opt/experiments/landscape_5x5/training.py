@@ -29,6 +29,16 @@ BLOCK: Final = LANES
 """Networks that are drawn from a stream of their own, and trained side by side."""
 
 
+LEAST_ON_A_GPU: Final = 33_792
+"""Networks that a large GPU trains at the same time; fewer would leave a part of it idle."""
+
+
+def chunk_size(chunk: int, device: str) -> int:
+    """Networks trained at a time: whole blocks, and on a GPU at least what it has room for."""
+    wanted = chunk if device == "cpu" else max(chunk, LEAST_ON_A_GPU)
+    return -(-wanted // BLOCK) * BLOCK
+
+
 class Trains(Protocol):
     """Takes steps with networks: `lanes.Trainer` and what can stand in for it."""
 
@@ -46,13 +56,29 @@ def rule_of(params: Any) -> Rule:
     )
 
 
-def trainer_for(task: Task, ctx: Context) -> Trains:
-    """Lanes where layers are narrow enough, and matrix products elsewhere."""
+def trainer_for(task: Task, ctx: Context, optimizer: str = "momentum") -> Trains:
+    """Lanes where layers are narrow enough, and matrix products elsewhere; on a GPU the fused kernel where it can."""
+    if ctx.device != "cpu":
+        return _trainer_on_gpu(task, ctx, optimizer)
     if task.layout.width > WIDEST:
         from tui_opt.kernels.networks.batched import BatchedTrainer
 
         return BatchedTrainer(task.layout, task.x, task.y, ctx.device)
     return Trainer(task.layout, task.x, task.y, ctx.kernels or _folder_of_this_process())
+
+
+def _trainer_on_gpu(task: Task, ctx: Context, optimizer: str) -> Trains:
+    from tui_opt.kernels.networks.batched import BatchedTrainer
+    from tui_opt.kernels.networks.fused import OPTIMIZERS, FusedTrainer, UnavailableError, torch_launcher
+
+    if optimizer in OPTIMIZERS:
+        try:
+            trainer = FusedTrainer(task.layout, task.x, task.y, torch_launcher(ctx.device))
+            trainer.verify(task.x, task.y)
+            return trainer
+        except UnavailableError as error:
+            ctx.message(f"{error} Networks are trained by matrix products instead, which is slower.")
+    return BatchedTrainer(task.layout, task.x, task.y, ctx.device)
 
 
 @functools.cache

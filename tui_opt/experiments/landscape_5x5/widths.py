@@ -101,7 +101,7 @@ def _train(
     ctx: Context,
     told: Callable[[int], None],
 ) -> None:
-    trainer, rule = trainer_for(task, ctx), rule_of(params)
+    trainer, rule = trainer_for(task, ctx, params.optimizer), rule_of(params)
     compiled(trainer, task, rule)
     crowd = Crowd.beginning(drawn(task.layout, params.init, 0, params.models, ctx), params.optimizer)
     began = time.perf_counter()

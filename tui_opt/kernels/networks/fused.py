@@ -148,7 +148,7 @@ class FusedTrainer:
     def __init__(self, layout: Layout, x: FloatArray, y: FloatArray, launcher: Launcher) -> None:
         if layout.size > MOST_PARAMETERS:
             raise UnavailableError(
-                f"Networks of {layout.size} parameters are too large for the fused kernel; at most {MOST_PARAMETERS} fit."
+                f"Networks of {layout.size} parameters are too large for the fused kernel, beyond {MOST_PARAMETERS}."
             )
         self.layout = layout
         self._packing, self._samples = Packing(layout), padded_samples(x, y)
