@@ -3,89 +3,29 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from tui_opt.errors import ExperimentError
-from tui_opt.experiments.cos_fit.loss_curve_figures import add_figures
+from tui_opt.experiments.cos_fit.loss_curve_answer import Answer, exact_curve, is_even
 from tui_opt.experiments.cos_fit.loss_curve_params import LossCurveParams
-from tui_opt.experiments.cos_fit.named_parts import PARTS, law_of
+from tui_opt.experiments.cos_fit.loss_curve_report import report
+from tui_opt.experiments.cos_fit.named_parts import law_of
 from tui_opt.experiments.cos_fit.one_parameter import OneParameter, one_parameter
 from tui_opt.experiments.cos_fit.samples import FloatArray, load_samples
 from tui_opt.kernels.fitting.basins import Basin, sample_basin
-from tui_opt.kernels.fitting.loss_curve import Curve
 from tui_opt.kernels.fitting.population import (
     Law,
-    cosine_loss_slope,
-    cosine_loss_spread,
-    part_loss,
-    part_mean,
-    population_basin,
-    ridge_estimate,
 )
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
 SEARCHED = 40.0
 """How far from the target turns are looked for, in units of 1/s."""
-ROUNDING = 1e-15
-"""Losses differ by so much for no reason but rounding."""
 SHOWN_CURVES = 4
 NEAR_POINTS = 801
 NEAR = 10.0
 """Half-width of the picture around the basin, in units of 1/s."""
-
-
-@dataclass(frozen=True)
-class Exact:
-    """The population's loss on a grid.
-
-    Attributes:
-        mse: [n].
-        sd: [n], sampling standard deviation of a sample's curve; None where only the sample itself can tell.
-    """
-
-    mse: FloatArray
-    sd: FloatArray | None
-
-
-@dataclass
-class Answer:
-    """What is known so far.
-
-    Attributes:
-        params: the question.
-        one: the first sample with its parameter.
-        alpha: [n].
-        curve: the first sample's loss on it.
-        exact: the population's, where there is a closed form.
-        law: of the column the parameter multiplies, for a named model of samples that are drawn.
-        scale: 1/s, the length on which the loss can change.
-        basins: of each draw that has one.
-        tried: draws that were looked at.
-        near: [m], places around the basin.
-        near_curves: losses there, of the first few draws.
-        near_exact: the population's there.
-    """
-
-    params: LossCurveParams
-    one: OneParameter
-    alpha: FloatArray
-    curve: Curve
-    exact: Exact | None
-    law: Law | None
-    scale: float
-    basins: list[Basin] = field(default_factory=list)
-    tried: int = 0
-    near: FloatArray = field(default_factory=lambda: np.empty(0))
-    near_curves: list[FloatArray] = field(default_factory=list)
-    near_exact: Exact | None = None
-
-    @property
-    def is_cosine(self) -> bool:
-        """Whether the parameter is a frequency with its closed forms."""
-        return self.law is not None and self.one.part is not None and self.one.part[0] == "cos"
 
 
 def compute(params: LossCurveParams, ctx: Context) -> Result:
@@ -107,7 +47,7 @@ def _computed(params: LossCurveParams, ctx: Context) -> Result:
             f"The loss does not depend on {one.name}: every sample has a derivative of 0 by it."
         )
     answer = Answer(
-        params, one, alpha, curve, _exact(params, one, law, alpha), law, 1.0 / _spread(one, reach)
+        params, one, alpha, curve, exact_curve(params, one, law, alpha), law, 1.0 / _spread(one, reach)
     )
     _look_closer(answer)
 
@@ -125,8 +65,8 @@ def _computed(params: LossCurveParams, ctx: Context) -> Result:
             answer.basins.append(basin)
         if shown is not None:
             answer.near_curves.append(shown)
-        ctx.partial(lambda: _result(answer))
-    return _result(answer)
+        ctx.partial(lambda: report(answer))
+    return report(answer)
 
 
 def _law(params: LossCurveParams, one: OneParameter) -> Law | None:
@@ -138,32 +78,6 @@ def _spread(one: OneParameter, reach: float) -> float:
     if one.part:
         return float(np.sqrt(np.mean(one.samples.columns[one.part[1]] ** 2)))
     return reach / 3.0
-
-
-def _exact(params: LossCurveParams, one: OneParameter, law: Law | None, alpha: FloatArray) -> Exact | None:
-    """The population's loss, with what a held parameter away from the truth adds to it."""
-    truth = params.truth()
-    if law is None or one.part is None:
-        return None
-    kind = one.part[0]
-    target = truth[one.name]
-    mse: FloatArray = part_loss(kind, law, alpha, target) + params.noise**2
-    displaced = False
-    for name, (other, column) in PARTS[one.samples.model.text.named].items():
-        held = float(one.values[one.samples.model.parameters.index(name)])
-        if name == one.name or held == truth[name]:
-            continue
-        displaced = True
-        theirs, value = law_of(params, column), np.array([held])
-        mse = mse + part_loss(other, theirs, value, truth[name])
-        shift = part_mean(other, theirs, value) - part_mean(other, theirs, np.array([truth[name]]))
-        mse = mse + 2.0 * shift * (part_mean(kind, law, alpha) - part_mean(kind, law, np.array([target])))
-    if np.isnan(mse).all():
-        return None  # the root of a normal law's negative half
-    closed = kind == "cos" and not displaced
-    root = np.sqrt(one.samples.count)
-    sd = cosine_loss_spread(law, alpha, target, params.noise) / root if closed else None
-    return Exact(np.asarray(mse), sd)
 
 
 def _centre(answer: Answer) -> float:
@@ -178,15 +92,11 @@ def _limits(answer: Answer) -> tuple[float, float]:
     """Between which turns are looked for; a cosine's loss is the same at -alpha, so 0 is a ridge."""
     centre, far = _centre(answer), SEARCHED * answer.scale
     low, high = centre - far, centre + far
-    if _is_even(answer):
+    if is_even(answer):
         low, high = (
             (max(low, 0.0), high) if centre > 0 else (low, min(high, 0.0)) if centre < 0 else (low, high)
         )
     return low, high
-
-
-def _is_even(answer: Answer) -> bool:
-    return answer.one.part is not None and answer.one.part[0] == "cos"
 
 
 def _look_closer(answer: Answer) -> None:
@@ -194,7 +104,7 @@ def _look_closer(answer: Answer) -> None:
     centre, half = _centre(answer), NEAR * answer.scale
     low, high = _limits(answer)
     answer.near = np.linspace(max(centre - half, low), min(centre + half, high), NEAR_POINTS)
-    answer.near_exact = _exact(answer.params, answer.one, answer.law, answer.near)
+    answer.near_exact = exact_curve(answer.params, answer.one, answer.law, answer.near)
 
 
 def _basin(answer: Answer, one: OneParameter, ctx: Context) -> Basin | None:
@@ -205,247 +115,8 @@ def _basin(answer: Answer, one: OneParameter, ctx: Context) -> Basin | None:
         )
     except ValueError:
         return None
-    if not _is_even(answer) or _centre(answer) == 0:
+    if not is_even(answer) or _centre(answer) == 0:
         return found
     below = 0.0 if found.low == -math.inf and low == 0.0 else found.low
     above = 0.0 if found.high == math.inf and high == 0.0 else found.high
     return Basin(found.bottom, found.loss, below, above, found.high_loss, found.next_minimum, found.next_loss)
-
-
-# --- the result -----------------------------------------------------------------------------------------------------
-
-
-def _result(answer: Answer) -> Result:
-    result, one = Result(), answer.one
-    result.add_array("alpha", answer.alpha, ("alpha",), text=f"trial values of {one.name}")
-    text = "mean squared error of the first sample"
-    result.add_array("mse", answer.curve.mse, ("alpha",), text=text)
-    text = "its standard error, from the sample itself"
-    result.add_array("mse_stderr", answer.curve.stderr, ("alpha",), text=text)
-    if answer.exact is not None:
-        text = "mean squared error in closed form, over the law of the samples"
-        result.add_array("mse_exact", answer.exact.mse, ("alpha",), text=text)
-        if answer.exact.sd is not None:
-            text = "sampling standard deviation of mse, in closed form"
-            result.add_array("mse_sd", answer.exact.sd, ("alpha",), text=text)
-    else:
-        why = (
-            "an equation of one's own"
-            if one.part is None
-            else "a root of x, which is negative for half of a normal law"
-        )
-        why = "data from a file" if answer.params.data else why
-        result.warn(f"There is no closed form of the loss for {why}; the sample's curve stands alone.")
-    _warn_of_samples(result, answer)
-    _add_near(result, answer)
-    if answer.basins:
-        _add_basin(result, answer)
-        _add_draws(result, answer)
-    elif answer.near_curves:
-        _add_no_basin(result, answer)
-    _add_deviation(result, answer)
-    _add_start(result, answer)
-    add_figures(result, answer.one.name, answer.one.truth, answer.params)
-    return result
-
-
-def _warn_of_samples(result: Result, answer: Answer) -> None:
-    samples = answer.one.samples
-    if samples.dropped:
-        result.warn(
-            f"{samples.dropped} of {samples.rows} rows are left out: a value is missing or not finite there."
-        )
-    step = float(answer.alpha[1] - answer.alpha[0])
-    if _is_even(answer) and step > 0.5 * answer.scale:
-        result.warn(
-            f"The trial values are {step:.3g} apart and the loss changes within 1/s = {answer.scale:.3g}: the curve "
-            "over the whole range may miss the minimum. The picture of the basin is drawn on values of its own."
-        )
-
-
-def _add_near(result: Result, answer: Answer) -> None:
-    result.add_array("near_alpha", answer.near, ("near_alpha",), text="places around the basin")
-    if answer.near_curves:
-        curves = np.array(answer.near_curves)
-        result.add_array("near_mse", curves, ("draw_shown", "near_alpha"), text="losses there of a few draws")
-    if answer.near_exact is not None:
-        result.add_array("near_exact", answer.near_exact.mse, ("near_alpha",), text="the closed form there")
-        if answer.near_exact.sd is not None:
-            for name, sign in (("near_low", -4.0), ("near_high", 4.0)):
-                values = answer.near_exact.mse + sign * answer.near_exact.sd
-                text = f"the closed form {'less' if sign < 0 else 'and'} 4 sampling standard deviations"
-                result.add_array(name, values, ("near_alpha",), text=text)
-
-
-def _add_basin(result: Result, answer: Answer) -> None:
-    first, basins = answer.basins[0], answer.basins
-    of = f"median of {len(basins)} draws" if len(basins) > 1 else "of the sample"
-    for which, values, side in (
-        ("basin_low", np.array([b.low for b in basins]), "lower"),
-        ("basin_high", np.array([b.high for b in basins]), "upper"),
-    ):
-        value, stderr = _median(values)
-        text = f"{side} ridge beside the minimum, {of}"
-        if value == 0.0 and _is_even(answer):
-            text += f": the loss is the same at -{answer.one.name}, which makes 0 a ridge"
-        elif math.isinf(value):
-            text += f": there is none within {SEARCHED:g}/s of the target"
-        result.add_finding(which, value, text, stderr=stderr)
-    result.add_finding("minimum", first.bottom, "where the first sample's loss is least, around the target")
-    result.add_finding("minimum_loss", first.loss, "the loss there")
-    if len(basins) < answer.tried:
-        result.warn(f"{answer.tried - len(basins)} of {answer.tried} draws have no minimum near the target.")
-    _add_rules(result, answer)
-
-
-def _median(values: FloatArray) -> tuple[float, float | None]:
-    """The median and its standard error from the values one standard deviation of ranks below and above it."""
-    ordered = np.sort(values)
-    n = ordered.size
-    # Not the mean of the two in the middle, which may be infinite.
-    middle = float(ordered[(n - 1) // 2])
-    if n % 2 == 0 and np.isfinite(ordered[n // 2]):
-        middle = 0.5 * (middle + float(ordered[n // 2]))
-    half = 0.5 * math.sqrt(n)
-    low, high = max(0, math.floor(0.5 * n - half)), min(n - 1, math.ceil(0.5 * n + half) - 1)
-    spread = float(ordered[high] - ordered[low]) if np.isfinite(ordered[[low, high]]).all() else math.nan
-    return middle, 0.5 * spread if n > 2 and math.isfinite(spread) else None
-
-
-def _add_no_basin(result: Result, answer: Answer) -> None:
-    why = "The loss has no minimum near the target, so there is no basin."
-    for name in ("basin_low", "basin_high", "minimum", "minimum_loss"):
-        result.add_missing(name, why)
-    _add_rules(result, answer)
-
-
-def _add_rules(result: Result, answer: Answer) -> None:
-    params = answer.params
-    if not answer.is_cosine or answer.law is None:
-        why = "The rule is for a frequency in cos(a x) with x drawn from a law."
-        for name in ("basin_half_width_rule", "basin_low_exact", "basin_high_exact"):
-            result.add_missing(name, why)
-        return
-    law, target = answer.law, abs(answer.one.truth)
-    rule = 4.0 / params.x_scale
-    result.add_finding(
-        "basin_half_width_rule", rule, "4/s: half the width of the basin at about 10,000 samples"
-    )
-    if target > 0:
-        low, high = population_basin(law, target)
-        if answer.one.truth < 0:
-            low, high = -high, -low
-        text = "lower end of the basin of the loss over the law of x"
-        result.add_finding("basin_low_exact", low, text)
-        endless = "; infinite: for a normal law the loss rises for ever, every ridge is a sample's own ripple"
-        text = "upper end of the basin of the loss over the law of x"
-        result.add_finding("basin_high_exact", high, text + (endless if math.isinf(high) else ""))
-    if law.kind == "normal":
-        estimate = ridge_estimate(law, answer.one.samples.count)
-        text = "distance from the target at which a sample of this size can have its first ridge"
-        result.add_finding("basin_half_width_estimate", estimate, text)
-
-
-def _add_draws(result: Result, answer: Answer) -> None:
-    """What the draws have in common: ridges scatter, so none of them is a property of the loss."""
-    basins = answer.basins
-    highs = np.array([b.high for b in basins])
-    lows = np.array([b.low for b in basins])
-    minima = np.array([b.next_minimum for b in basins])
-    for name, values, text in (
-        ("ridge", highs, "upper ridge"),
-        ("ridge_low", lows, "lower ridge"),
-        ("next_minimum", minima, "minimum beyond the upper ridge"),
-        ("ridge_loss", np.array([b.high_loss for b in basins]), "loss on the upper ridge"),
-        ("next_loss", np.array([b.next_loss for b in basins]), "loss at the minimum beyond"),
-    ):
-        result.add_array(name, values, ("draw",), text=f"{text} of each draw")
-    half = np.array([b.high - b.bottom for b in basins])
-    finite = half[np.isfinite(half)]
-    if finite.size:
-        stderr = _stderr(finite)
-        text = f"distance from the minimum to the upper ridge, mean over {finite.size} draws"
-        result.add_finding("basin_half_width", float(finite.mean()), text, stderr=stderr)
-        scaled = float(finite.mean()) / answer.scale
-        text = "the same in units of 1/s, s the root mean square of x"
-        error = None if stderr is None else stderr / answer.scale
-        result.add_finding("basin_half_width_scaled", scaled, text, stderr=error)
-    _add_scatter(result, "ridge", highs, "upper ridge")
-    _add_scatter(result, "ridge_low", lows, "lower ridge")
-    _add_scatter(result, "next_minimum", minima, "minimum beyond the ridge")
-    inside = float(np.mean(minima < answer.params.alpha_max))
-    text = f"share of the draws with a second minimum below {answer.params.alpha_max:g}"
-    result.add_finding("next_minimum_share", inside, text, stderr=_share_error(inside, minima.size))
-    depth = np.array([b.high_loss - b.next_loss for b in basins])
-    if np.isfinite(depth).any():
-        text = "how far the loss falls from the ridge to the minimum beyond, mean over the draws"
-        known = depth[np.isfinite(depth)]
-        result.add_finding("ripple_depth", float(known.mean()), text, stderr=_stderr(known))
-
-
-def _add_scatter(result: Result, name: str, values: FloatArray, words: str) -> None:
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return
-    of = f"of {finite.size} draws"
-    result.add_finding(f"{name}_mean", float(finite.mean()), f"{words}, mean {of}", stderr=_stderr(finite))
-    if finite.size > 1:
-        sd = float(finite.std(ddof=1))
-        error = sd / math.sqrt(2.0 * (finite.size - 1))
-        result.add_finding(f"{name}_sd", sd, f"{words}, standard deviation {of}", stderr=error)
-    result.add_finding(f"{name}_least", float(finite.min()), f"{words}, least {of}")
-    result.add_finding(f"{name}_most", float(finite.max()), f"{words}, largest {of}")
-
-
-def _stderr(values: FloatArray) -> float | None:
-    return float(values.std(ddof=1) / math.sqrt(values.size)) if values.size > 1 else None
-
-
-def _share_error(share: float, n: int) -> float | None:
-    return math.sqrt(share * (1.0 - share) / n) if n > 1 else None
-
-
-def _add_deviation(result: Result, answer: Answer) -> None:
-    """How far the sample's curve strays from the closed form, in sampling standard deviations."""
-    if answer.exact is None or answer.exact.sd is None:
-        return
-    sd = answer.exact.sd
-    z = np.abs(answer.curve.mse - answer.exact.mse) / (sd + ROUNDING)
-    worst = int(np.argmax(z))
-    width = float(answer.alpha[-1] - answer.alpha[0])
-    independent = max(1.0, min(width / answer.scale, answer.alpha.size))
-    text = (
-        f"largest distance of mse from mse_exact in sampling standard deviations, at {answer.alpha[worst]:.4g}; "
-        f"about {independent:.0f} of the values are independent"
-    )
-    result.add_finding("deviation_max", float(z[worst]), text, kind="accuracy")
-    rms = float(np.sqrt(np.mean(z**2)))
-    text = "root mean square of that distance over all values; 1 is expected"
-    result.add_finding("deviation_rms", rms, text, kind="accuracy")
-    text = "sampling standard deviation of the loss at the end of the range"
-    result.add_finding("plateau_sd", float(sd[-1]), text)
-    result.add_finding("plateau", float(answer.exact.mse[-1]), "the closed form there")
-
-
-def _add_start(result: Result, answer: Answer) -> None:
-    start = answer.params.start
-    loss, slope = answer.one.loss_and_slope(np.array([start]))
-    result.add_finding("loss_at_start", float(loss[0]), f"the first sample's loss at {start:g}")
-    result.add_finding("slope_at_start", float(slope[0]), "its slope there")
-    if answer.exact is not None:
-        place = np.array([start])
-        exact = _exact(answer.params, answer.one, answer.law, place)
-        if exact is not None:
-            result.add_finding("loss_at_start_exact", float(exact.mse[0]), "the closed form there")
-    if answer.is_cosine and answer.law is not None:
-        exact_slope = float(cosine_loss_slope(answer.law, np.array([start]), answer.one.truth)[0])
-        text = "slope of the closed form there"
-        far = (start - answer.one.truth) ** 2 * answer.law.spread**2 / 2.0
-        if exact_slope == 0.0 and start != answer.one.truth and answer.law.kind == "normal":
-            text += f": e^-{far:.0f} of the steepest, which is no number in double precision"
-        result.add_finding("slope_at_start_exact", exact_slope, text)
-    if answer.basins:
-        inside = np.array([b.low < start < b.high for b in answer.basins])
-        text = f"share of the draws in whose basin {start:g} lies"
-        share = float(inside.mean())
-        result.add_finding("start_in_basin", share, text, stderr=_share_error(share, inside.size))
