@@ -21,9 +21,6 @@ from tui_opt.runner.context import Context
 SMALL: dict[str, Any] = {"layers": 2, "width": 3, "heights": [1.0], "minima": 6, "steps": 300}
 
 
-pytestmark = pytest.mark.xdist_group("networks of two layers")
-
-
 @pytest.fixture(scope="module")
 def kernels() -> Path:
     """Both tests of minima compile the same kernel."""

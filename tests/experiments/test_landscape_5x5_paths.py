@@ -25,9 +25,6 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 
 
-pytestmark = pytest.mark.xdist_group("networks of two layers")
-
-
 @pytest.fixture(scope="module")
 def kernels() -> Path:
     """Both tests of minima compile the same kernel."""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tui_opt.errors import ExperimentError
-from tui_opt.experiments.cos_fit.loss_curve_answer import Answer, exact_curve, is_even
+from tui_opt.experiments.cos_fit.loss_curve_answer import SEARCHED, Answer, exact_curve, is_even
 from tui_opt.experiments.cos_fit.loss_curve_params import LossCurveParams
 from tui_opt.experiments.cos_fit.loss_curve_report import report
 from tui_opt.experiments.cos_fit.named_parts import law_of
@@ -20,8 +20,6 @@ from tui_opt.kernels.fitting.population import (
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
-SEARCHED = 40.0
-"""How far from the target turns are looked for, in units of 1/s."""
 SHOWN_CURVES = 4
 NEAR_POINTS = 801
 NEAR = 10.0

@@ -14,6 +14,9 @@ from tui_opt.kernels.fitting.basins import Basin
 from tui_opt.kernels.fitting.loss_curve import Curve
 from tui_opt.kernels.fitting.population import Law, cosine_loss_spread, part_loss, part_mean
 
+SEARCHED = 40.0
+"""How far from the target turns are looked for, in units of 1/s."""
+
 
 @dataclass(frozen=True)
 class Exact:

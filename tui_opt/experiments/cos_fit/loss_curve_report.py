@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tui_opt.experiments.cos_fit.loss_curve_answer import Answer, exact_curve, is_even
+from tui_opt.experiments.cos_fit.loss_curve_answer import SEARCHED, Answer, exact_curve, is_even
 from tui_opt.experiments.cos_fit.loss_curve_figures import add_figures
 from tui_opt.experiments.cos_fit.samples import FloatArray
 from tui_opt.kernels.fitting.population import (
@@ -16,8 +16,6 @@ from tui_opt.kernels.fitting.population import (
 )
 from tui_opt.result import Result
 
-SEARCHED = 40.0
-"""How far from the target turns are looked for, in units of 1/s."""
 ROUNDING = 1e-15
 """Losses differ by so much for no reason but rounding."""
 
