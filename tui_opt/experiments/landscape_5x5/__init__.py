@@ -8,13 +8,8 @@ from tui_opt.scenario import Estimate, Experiment, Scenario, later
 
 if TYPE_CHECKING:
     from tui_opt.experiments.landscape_5x5.minima_params import HessianParams, PathsParams
-    from tui_opt.experiments.landscape_5x5.params import (
-        BasinParams,
-        NetworkParams,
-        TargetParams,
-        TrainParams,
-        WidthsParams,
-    )
+    from tui_opt.experiments.landscape_5x5.network_params import NetworkParams
+    from tui_opt.experiments.landscape_5x5.params import BasinParams, TargetParams, TrainParams, WidthsParams
 
 _HERE = "tui_opt.experiments.landscape_5x5"
 # Costs on the reference machine, one core: an operation of training in lanes, and the same by matrix products.

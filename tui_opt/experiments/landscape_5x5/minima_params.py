@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from tui_opt.experiments.landscape_5x5.params import (
+from tui_opt.experiments.landscape_5x5.network_params import NetworkParams, built_fits
+from tui_opt.experiments.landscape_5x5.optimizer_params import (
     Init,
-    NetworkParams,
-    Optimizer,
-    beta,
-    built_fits,
-    epsilon,
+    OptimizerParams,
+    init,
     learning_rate,
     momentum,
-    optimizer,
-    rho,
     steps,
 )
 from tui_opt.params import Real, Whole, choice, real, whole
@@ -47,19 +43,17 @@ def polish_rate() -> Any:
     )
 
 
-class HessianParams(NetworkParams):
-    """Curvatures of minima and of the built network."""
+class _Minima(NetworkParams):
+    """What stands above the optimizer in the form."""
 
     minima: Whole = minima(32)
-    optimizer: Optimizer = optimizer()
-    learning_rate: Real | Literal["auto"] = learning_rate()
-    momentum: Real = momentum()
-    rho: Real = rho()
-    epsilon: Real = epsilon()
-    beta1: Real = beta(0.9, "gradient")
-    beta2: Real = beta(0.999, "square")
+
+
+class HessianParams(OptimizerParams, _Minima):
+    """Curvatures of minima and of the built network."""
+
     steps: Whole = steps(20_000)
-    init: Init = choice("glorot-uniform", group="minima", help="Law of the first weights.")
+    init: Init = init("minima", "Law of the first weights.")
     polish: Whole = polish(0)
     polish_rate: Real = polish_rate()
     representative: Literal["trained", "smallest"] = choice(
@@ -78,7 +72,7 @@ class PathsParams(NetworkParams):
     steps: Whole = steps(20_000)
     learning_rate: Real | Literal["auto"] = learning_rate()
     momentum: Real = momentum()
-    init: Init = choice("glorot-uniform", group="minima", help="Law of the first weights.")
+    init: Init = init("minima", "Law of the first weights.")
     polish: Whole = polish(30_000)
     polish_rate: Real = polish_rate()
     align: Literal["none", "sorted", "matched"] = choice(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.landscape_5x5.minima import found_minima
 from tui_opt.experiments.landscape_5x5.minima_params import PathsParams
-from tui_opt.experiments.landscape_5x5.params import USUAL_RATES
+from tui_opt.experiments.landscape_5x5.optimizer_params import USUAL_RATES
 from tui_opt.experiments.landscape_5x5.paths_report import Found, report
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.training import trainer_for

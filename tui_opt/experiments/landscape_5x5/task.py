@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.cos_fit.data_file import header_of, read_columns, text_of
-from tui_opt.experiments.landscape_5x5.params import VARIABLE, NetworkParams
+from tui_opt.experiments.landscape_5x5.network_params import VARIABLE, NetworkParams
 from tui_opt.expressions import assemble, parse
 from tui_opt.kernels.networks.construction import built_network, only_spline, spline_knots
 from tui_opt.kernels.networks.knots import knots, training_set

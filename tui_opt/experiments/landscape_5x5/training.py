@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_opt.experiments.landscape_5x5.params import USUAL_RATES
+from tui_opt.experiments.landscape_5x5.optimizer_params import USUAL_RATES
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.kernels.callables import Check
 from tui_opt.kernels.networks.initial import Init, random_networks
