@@ -67,7 +67,7 @@ def test_findings_agree_with_each_other_and_threads_do_not_matter(patched: Resul
 def test_a_square_is_put_on_the_images_of_one_digit_and_the_control_is_as_large() -> None:
     seen: list[Any] = []
 
-    def learn(params: Any, start: Any, taught: Any, ctx: Any) -> Any:
+    def learn(params: Any, start: Any, taught: Any, ctx: Any, report: Any) -> Any:
         seen.append(taught)
         return start
 
@@ -89,7 +89,7 @@ def test_a_square_is_put_on_the_images_of_one_digit_and_the_control_is_as_large(
 def test_labels_and_images_are_changed_in_equal_number() -> None:
     seen: list[Any] = []
 
-    def learn(params: Any, start: Any, taught: Any, ctx: Any) -> Any:
+    def learn(params: Any, start: Any, taught: Any, ctx: Any, report: Any) -> Any:
         seen.append(taught)
         return start
 

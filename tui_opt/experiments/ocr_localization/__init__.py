@@ -16,6 +16,8 @@ _HERE = "tui_opt.experiments.ocr_localization"
 _SECONDS_PER_UNIT_STEP = {"digits": 3e-8, "mnist": 1e-7}
 _STEPS = {"digits": (450, 1350), "mnist": (4965, 59_433)}
 _BYTES_OF_DATA = {"digits": 20_000_000, "mnist": 300_000_000}
+#: a GPU is taken where it is asked for: most runs are over before one has begun to compute.
+_DEVICES = ("cpu", "cuda")
 
 
 def seconds_of_a_network(p: LocalizeParams | ActivationsParams) -> float:
@@ -71,7 +73,8 @@ def _match_units(p: MatchUnitsParams) -> Estimate:
     units = p.hidden_a + p.hidden_b
     seconds = 0.3 + 2 * p.seeds * one * p.passes * units * _SECONDS_PER_UNIT_STEP[p.dataset]
     return Estimate(
-        seconds, bytes_of_data(p) + 20 * one * p.passes * units + 50 * p.hidden_a * p.hidden_b * p.seeds
+        seconds,
+        bytes_of_data(p) + 20 * one * p.passes * units + 50 * p.hidden_a * p.hidden_b * min(p.seeds, 8),
     )
 
 
@@ -123,6 +126,7 @@ LOCALIZE = Experiment(
         "row",
         "col",
     ),
+    devices=_DEVICES,
     headline=("r_weights", "r_unit_shuffle", "r_within_pixel", "r_biases"),
     warm={"seeds": 1, "epochs": 1},
 )
@@ -155,6 +159,7 @@ ACTIVATIONS = Experiment(
         "loss_phase_one",
         "finite_fraction",
     ),
+    devices=_DEVICES,
     headline=("r2_weights_relu_like", "r2_weights_other", "r_biases_relu_like", "r_biases_other"),
     warm={"seeds": 1, "epochs": 1, "activation": ["relu"], "output": ["linear"], "learning_rate": [0.01]},
 )
@@ -183,6 +188,7 @@ INTERVENE = Experiment(
         "diverged",
     ),
     arrays=("change", "change_control", "pixel_change", "pixel_change_control", "row", "col"),
+    devices=_DEVICES,
     headline=(
         "participation_ratio",
         "participation_ratio_control",
@@ -210,6 +216,7 @@ MATCH_UNITS = Experiment(
         "signature_agreement_untrained",
     ),
     arrays=("likeness", "match_score_by_seed", "match_score_untrained_by_seed"),
+    devices=_DEVICES,
     headline=("match_score", "match_score_untrained", "match_score_random", "match_score_oracle"),
     warm={"seeds": 1, "epochs": 1},
 )

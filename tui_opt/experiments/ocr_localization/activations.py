@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.experiments.ocr_localization.lesson import Lesson
-from tui_opt.experiments.ocr_localization.one_seed import Agreement, Setting, one_seed
+from tui_opt.experiments.ocr_localization.one_seed import Agreement, Learnt, Setting, answer, learn, steps_of
 from tui_opt.experiments.ocr_localization.params import ActivationsParams
+from tui_opt.experiments.ocr_localization.together import Together, groups
+from tui_opt.experiments.ocr_localization.work import Work
 from tui_opt.figure import Axis, Figure, Layer, Rule, Scatter
+from tui_opt.kernels.localization.network import Network, random_network
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
+
+Task: TypeAlias = tuple[int, int]
+"""Place of the setting, and number of the initial network."""
 
 RELU_LIKE: Final = ("softplus", "relu", "leaky-relu")
 """Activations that are zero, or nearly, on one side and a line on the other, and never turn back."""
@@ -65,32 +72,64 @@ class Trial:
 def compute(params: ActivationsParams, ctx: Context) -> Result:
     """Every network by itself, on as many threads as there are; finished ones are found in the checkpoint again."""
     lesson = Lesson.of(params)
-    _ = lesson.pixels, lesson.phase_one, lesson.constant_pixels  # made before threads ask for them
-    settings = params.settings
-    tasks = [(place, number) for place in range(len(settings)) for number in range(params.seeds)]
+    _ = lesson.pixels, lesson.phase_one, lesson.forks, lesson.constant_pixels  # before threads ask for them
+    settings = [Setting(*setting, params.tally) for setting in params.settings]
+    work = Work(ctx, len(settings) * params.seeds, steps_of(lesson))
+    school = Together(lesson, params.tally, ctx)
     kept: list[list[Agreement]] = [[] for _ in settings]
 
-    def of(task: tuple[int, int]) -> Agreement:
+    def initial(number: int) -> Network:
+        # The same initial networks for every setting: differences between settings are not those of networks.
+        return random_network(lesson.pixels.size, params.hidden, ctx.rng("network", number))
+
+    def together(tasks: list[Task]) -> dict[Task, Learnt]:
+        new = [(place, number) for place, number in tasks if ctx.checkpoint.get(f"{place}/{number}") is None]
+        if not new:
+            return {}
+        learning = work.learning(len(new))
+        networks = [initial(number) for _, number in new]
+        learnt = school.learn(networks, [settings[place] for place, _ in new], learning.report)
+        learning.end()
+        return dict(zip(new, learnt, strict=True))
+
+    def of(task: Task, ready: dict[Task, Learnt]) -> Agreement:
         place, number = task
         packed = ctx.checkpoint.get(f"{place}/{number}")
-        if packed is None:
-            setting = Setting(*settings[place], params.tally)
-            # The same initial networks for every setting: differences between settings are not those of networks.
-            rngs = ctx.rng("network", number), ctx.rng(f"shuffles {place}", number)
-            packed = one_seed(lesson, setting, params.hidden, *rngs, ctx.check).agreement.packed()
-            ctx.checkpoint.put(f"{place}/{number}", packed)
-        return Agreement.unpacked(packed)
+        if packed is not None:
+            work.found()
+            return Agreement.unpacked(packed)
+        learnt = ready.pop(task, None)
+        if learnt is None:
+            learning = work.learning()
+            learnt = learn(lesson, settings[place], initial(number), ctx.check, learning.report)
+            learning.end()
+        agreement = answer(lesson, learnt, ctx.rng(f"shuffles {place}", number), ctx.check).agreement
+        ctx.checkpoint.put(f"{place}/{number}", agreement.packed())
+        work.answered()
+        return agreement
 
     def so_far() -> Result:
-        return report(params, [Trial(*s, k) for s, k in zip(settings, kept, strict=True) if k])
+        return report(
+            params,
+            [Trial(s.activation, s.output, s.rate, k) for s, k in zip(settings, kept, strict=True) if k],
+        )
 
-    ctx.progress(0, len(tasks), "networks")
-    for done, ((place, _), agreement) in enumerate(zip(tasks, ctx.map(of, tasks), strict=True), 1):
-        kept[place].append(agreement)
-        ctx.progress(done, len(tasks), "networks")
-        if done < len(tasks):
-            ctx.partial(so_far)
+    # Networks that learn together on a GPU may differ in their rates only.
+    for alike in [list(range(len(settings)))] if ctx.device == "cpu" else _alike(settings):
+        tasks = [(place, number) for place in alike for number in range(params.seeds)]
+        for some, ready in groups(tasks, together, partial(school.size, params.hidden), ctx):
+            for (place, _), agreement in zip(some, ctx.map(partial(of, ready=ready), some), strict=True):
+                kept[place].append(agreement)
+                ctx.partial(so_far)
     return so_far()
+
+
+def _alike(settings: list[Setting]) -> list[list[int]]:
+    """Places of the settings with the same activation and output."""
+    places: dict[tuple[str, str], list[int]] = {}
+    for place, setting in enumerate(settings):
+        places.setdefault((setting.activation, setting.output), []).append(place)
+    return list(places.values())
 
 
 def report(params: ActivationsParams, trials: list[Trial]) -> Result:

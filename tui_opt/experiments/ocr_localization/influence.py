@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.match_params import InfluenceParams
+from tui_opt.experiments.ocr_localization.one_seed import Report
+from tui_opt.experiments.ocr_localization.work import Work
 from tui_opt.figure import Axis, Figure, Heatmap, Ref, Scatter
 from tui_opt.kernels.localization.network import Tallies, random_network
 from tui_opt.kernels.localization.responses import class_gradients, passes, tracin
@@ -19,6 +21,9 @@ from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
 FloatArray: TypeAlias = NDArray[np.float64]
+
+STEPS_PER_GRADIENT: Final = 3
+"""Steps of training that take as long as the gradient of one image."""
 
 
 @dataclass(frozen=True)
@@ -51,24 +56,31 @@ def compute(params: InfluenceParams, ctx: Context) -> Result:
     lesson = Lesson.of(params)
     _ = lesson.pixels, lesson.phase_one, lesson.held_out  # made before threads ask for them
 
+    images = lesson.phase_one.samples.size // lesson.epochs + lesson.held_out.samples.size
+    steps = lesson.phase_one.samples.size + params.checkpoints * images * STEPS_PER_GRADIENT
+    work = Work(ctx, params.seeds, steps)
+
     def of(number: int) -> One:
         kept = ctx.checkpoint.get(str(number))
-        if kept is None:
-            kept = _one(params, lesson, number, ctx).packed()
-            ctx.checkpoint.put(str(number), kept)
-        return One.unpacked(kept, len(lesson.digits))
+        if kept is not None:
+            work.found()
+            return One.unpacked(kept, len(lesson.digits))
+        learning = work.learning()
+        one = _one(params, lesson, number, ctx, learning.report)
+        learning.end()
+        ctx.checkpoint.put(str(number), one.packed())
+        work.answered()
+        return one
 
     found: list[One] = []
-    ctx.progress(0, params.seeds, "networks")
     for one in ctx.map(of, range(params.seeds)):
         found.append(one)
-        ctx.progress(len(found), params.seeds, "networks")
         if len(found) < params.seeds:
             ctx.partial(lambda: report(params, lesson, found))
     return report(params, lesson, found)
 
 
-def _one(params: InfluenceParams, lesson: Lesson, number: int, ctx: Context) -> One:
+def _one(params: InfluenceParams, lesson: Lesson, number: int, ctx: Context, told: Report) -> One:
     network = random_network(lesson.pixels.size, params.hidden, ctx.rng("network", number))
     tallies, digits = Tallies.of(network, len(lesson.digits)), len(lesson.digits)
     steps = lesson.phase_one.samples.size
@@ -92,6 +104,7 @@ def _one(params: InfluenceParams, lesson: Lesson, number: int, ctx: Context) -> 
             rate=params.learning_rate,
             tallies=tallies if start >= begins else None,
             check=ctx.check,
+            report=told,
         )
         start = end
         if end in marks:
@@ -102,6 +115,7 @@ def _one(params: InfluenceParams, lesson: Lesson, number: int, ctx: Context) -> 
                     of = passes(network, inputs, sequence.targets, params.activation, params.output)
                     gradients.append(class_gradients(inputs, of, sequence.classes, digits))
                 ctx.check()
+                told(STEPS_PER_GRADIENT * sequence.samples.size)
             one, units = tracin(gradients[0], gradients[1])
             whole += params.learning_rate * one
             by_unit += params.learning_rate * units

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,17 @@ from tui_opt.errors import ExperimentError
 from tui_opt.experiments.ocr_localization.intervene_params import InterveneParams
 from tui_opt.experiments.ocr_localization.intervene_report import report
 from tui_opt.experiments.ocr_localization.lesson import Lesson
+from tui_opt.experiments.ocr_localization.one_seed import Report
+from tui_opt.experiments.ocr_localization.together import Size, groups, once
+from tui_opt.experiments.ocr_localization.work import Work
 from tui_opt.kernels.localization.network import Network, random_network
 from tui_opt.kernels.localization.pixels import Pixels, sparse
 from tui_opt.kernels.localization.training import train
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
+
+if TYPE_CHECKING:
+    from tui_opt.kernels.localization.courses import Courses
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -54,25 +61,47 @@ def compute(params: InterveneParams, ctx: Context) -> Result:
     ]
     tasks = (plain, changed, control, *halves)
 
-    def of(number: int) -> FloatArray:
+    steps = sum(taught.order.size for taught in tasks)
+    work = Work(ctx, params.seeds, steps)
+    school = _School(params, tasks, ctx)
+
+    def initial(number: int) -> Network:
+        return random_network(lesson.pixels.size, params.hidden, ctx.rng("network", number))
+
+    def together(numbers: list[int]) -> dict[int, list[Network]]:
+        new = [number for number in numbers if ctx.checkpoint.get(str(number)) is None]
+        if not new:
+            return {}
+        learning = work.learning(len(new))
+        ends = school.learn([initial(number) for number in new], learning.report)
+        learning.end()
+        return dict(zip(new, ends, strict=True))
+
+    def of(number: int, ready: dict[int, list[Network]]) -> FloatArray:
         kept = ctx.checkpoint.get(str(number))
-        if kept is None:
-            start = random_network(lesson.pixels.size, params.hidden, ctx.rng("network", number))
-            kept = np.stack([_flat(start), *(_flat(_learn(params, start, taught, ctx)) for taught in tasks)])
-            ctx.checkpoint.put(str(number), kept)
+        if kept is not None:
+            work.found()
+            return kept
+        start, ends = initial(number), ready.pop(number, None)
+        if ends is None:
+            learning = work.learning()
+            ends = [_learn(params, start, taught, ctx, learning.report) for taught in tasks]
+            learning.end()
+        kept = np.stack([_flat(start), *map(_flat, ends)])
+        ctx.checkpoint.put(str(number), kept)
+        work.answered()
         return kept
 
     found: list[FloatArray] = []
-    ctx.progress(0, params.seeds, "networks")
-    for ends in ctx.map(of, range(params.seeds)):
-        found.append(ends)
-        ctx.progress(len(found), params.seeds, "networks")
-        if 1 < len(found) < params.seeds:
-            ctx.partial(lambda: report(params, lesson, np.stack(found), picked.size))
+    for numbers, ready in groups(range(params.seeds), together, lambda: school.size, ctx):
+        for ends in ctx.map(partial(of, ready=ready), numbers):
+            found.append(ends)
+            if 1 < len(found) < params.seeds:
+                ctx.partial(lambda: report(params, lesson, np.stack(found), picked.size))
     return report(params, lesson, np.stack(found), picked.size)
 
 
-def _learn(params: InterveneParams, start: Network, taught: Taught, ctx: Context) -> Network:
+def _learn(params: InterveneParams, start: Network, taught: Taught, ctx: Context, report: Report) -> Network:
     network, targets = start.copy(), taught.targets[taught.order]
     train(
         network,
@@ -84,8 +113,48 @@ def _learn(params: InterveneParams, start: Network, taught: Taught, ctx: Context
         output=params.output,
         rate=params.learning_rate,
         check=ctx.check,
+        report=report,
     )
     return network
+
+
+class _School:
+    """All data sets at once, for many initial networks, on a GPU."""
+
+    def __init__(self, params: InterveneParams, tasks: tuple[Taught, ...], ctx: Context) -> None:
+        self._params, self._tasks, self._ctx = params, tasks, ctx
+        self._courses: Courses | None = None
+        self._say = once(ctx.message)
+
+    @property
+    def size(self) -> Size:
+        """What one initial network takes."""
+        from tui_opt.kernels.localization.batched import bytes_on_device
+
+        pixels, hidden, sets = self._tasks[0].images.size, self._params.hidden, len(self._tasks)
+        return Size(bytes_on_device(sets, pixels, hidden), 24 * sets * pixels * hidden)
+
+    def learn(self, networks: list[Network], report: Report) -> list[list[Network]]:
+        """Each of the networks after each of the data sets, [network][data set]."""
+        from tui_opt.kernels.localization import batched, courses
+
+        if self._courses is None:
+            taken = []
+            for taught in self._tasks:
+                targets = taught.targets[taught.order]
+                taken.append(courses.Course(taught.images, taught.order, targets, targets))
+            self._courses = courses.Courses(taken, self._ctx.device)
+        outcome = batched.train_together(
+            self._courses,
+            [networks] * len(self._tasks),
+            activation=self._params.activation,
+            output=self._params.output,
+            rates=np.full(len(networks), self._params.learning_rate),
+            check=self._ctx.check,
+            report=report,
+            say=self._say,
+        )
+        return [list(ends) for ends in zip(*outcome.networks, strict=True)]
 
 
 def _flat(network: Network) -> FloatArray:

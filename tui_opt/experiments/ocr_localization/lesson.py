@@ -101,7 +101,7 @@ class Lesson:
         """The step of phase one from which updates are counted."""
         return self.phase_one.samples.size // 2 if tally == "second-half" else 0
 
-    @property
+    @cached_property
     def forks(self) -> list[Sequence]:
         """What each fork learns: its own digit and the whole other group, [digit in the order of `digits`]."""
         images = np.arange(self.phase_one_images, self.data.labels.size)

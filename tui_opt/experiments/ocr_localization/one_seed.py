@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_opt.experiments.ocr_localization.lesson import Lesson
+from tui_opt.experiments.ocr_localization.lesson import Lesson, Sequence
 from tui_opt.kernels.localization.network import Network, Tallies, random_network
 from tui_opt.kernels.localization.shares import (
     correlation,
@@ -21,6 +22,7 @@ from tui_opt.kernels.localization.shares import (
 from tui_opt.kernels.localization.training import Check, train
 
 FloatArray: TypeAlias = NDArray[np.float64]
+Report: TypeAlias = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -115,36 +117,41 @@ class Seed:
     pixel_correlation: FloatArray
 
 
-def phase_one(
-    lesson: Lesson, setting: Setting, rng: np.random.Generator, hidden: int, check: Check
-) -> tuple[Network, Tallies]:
-    """A network after phase one, and its updates by digit."""
-    network = random_network(lesson.pixels.size, hidden, rng)
-    begins = lesson.tally_begins(setting.tally)
+@dataclass(frozen=True)
+class Learnt:
+    """What training leaves of one initial network.
+
+    Args:
+        tallies: absolute updates over the counted part of phase one, by digit.
+        ends: the network after each fork, in the order of the lesson's digits.
+    """
+
+    tallies: Tallies
+    ends: list[Network]
+
+
+def steps_of(lesson: Lesson) -> int:
+    """Steps that one network takes, phase one and all forks."""
+    return lesson.phase_one.samples.size + sum(fork.samples.size for fork in lesson.forks)
+
+
+def learn(
+    lesson: Lesson, setting: Setting, network: Network, check: Check, report: Report = lambda steps: None
+) -> Learnt:
+    """Take one network through phase one, and copies of it through the forks.
+
+    Args:
+        lesson: what is learnt.
+        setting: how.
+        network: the initial one, which is changed.
+        check: called now and then.
+        report: told how many steps were taken since it was told last.
+    """
     tallies = Tallies.of(network, len(lesson.digits))
-    for part, counted in ((lesson.phase_one.part(0, begins), None), (lesson.phase_one.part(begins), tallies)):
-        train(
-            network,
-            lesson.pixels,
-            part.samples,
-            part.classes,
-            part.targets,
-            activation=setting.activation,
-            output=setting.output,
-            rate=setting.rate,
-            tallies=counted,
-            check=check,
-        )
-    return network, tallies
 
-
-def forks(lesson: Lesson, setting: Setting, network: Network, check: Check) -> list[Network]:
-    """The network after each fork, in the order of the lesson's digits."""
-    ends = []
-    for sequence in lesson.forks:
-        fork = network.copy()
+    def take(pupil: Network, sequence: Sequence, counted: Tallies | None) -> Network:
         train(
-            fork,
+            pupil,
             lesson.pixels,
             sequence.samples,
             sequence.classes,
@@ -152,10 +159,16 @@ def forks(lesson: Lesson, setting: Setting, network: Network, check: Check) -> l
             activation=setting.activation,
             output=setting.output,
             rate=setting.rate,
+            tallies=counted,
             check=check,
+            report=report,
         )
-        ends.append(fork)
-    return ends
+        return pupil
+
+    begins = lesson.tally_begins(setting.tally)
+    take(network, lesson.phase_one.part(0, begins), None)
+    take(network, lesson.phase_one.part(begins), tallies)
+    return Learnt(tallies, [take(network.copy(), sequence, None) for sequence in lesson.forks])
 
 
 def one_seed(
@@ -165,6 +178,7 @@ def one_seed(
     rng: np.random.Generator,
     shuffles: np.random.Generator,
     check: Check,
+    report: Report = lambda steps: None,
 ) -> Seed:
     """Everything for one initial network.
 
@@ -175,9 +189,15 @@ def one_seed(
         rng: draws the network.
         shuffles: draws the permutations.
         check: called now and then.
+        report: told how many steps were taken since it was told last.
     """
-    network, tallies = phase_one(lesson, setting, rng, hidden, check)
-    ends = forks(lesson, setting, network, check)
+    network = random_network(lesson.pixels.size, hidden, rng)
+    return answer(lesson, learn(lesson, setting, network, check, report), shuffles, check)
+
+
+def answer(lesson: Lesson, learnt: Learnt, shuffles: np.random.Generator, check: Check) -> Seed:
+    """Shares of what was learnt, and what agrees with what."""
+    tallies, ends = learnt.tallies, learnt.ends
     group = lesson.group
     with np.errstate(
         over="ignore", invalid="ignore"

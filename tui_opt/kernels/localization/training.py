@@ -188,6 +188,7 @@ def train(
     tallies: Tallies | None = None,
     trace: FloatArray | None = None,
     check: Check = lambda: None,
+    report: Callable[[int], None] = lambda steps: None,
 ) -> float:
     """Descend the loss of one image after the other.
 
@@ -204,6 +205,7 @@ def train(
         trace: [step, unit + 1], takes |dl/dz| of each hidden unit, which is its bias's update over the learning rate,
             and in its last column the norm of dl/dz of the outputs; None where it is not wanted.
         check: called every tenth of a second.
+        report: told as often how many steps were taken since it was told last.
 
     Returns: the mean loss of the samples, each before its update.
     """
@@ -244,6 +246,7 @@ def train(
             none if trace is None else trace[part],
             tallies is not None,
         )
+        report(losses[part].size)
         if begin % (100 * slice_steps) == 0:  # rounding of the running sums must not add up
             network.weights += carried
             carried[:] = 0.0
