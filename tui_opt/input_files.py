@@ -1,12 +1,13 @@
-"""Files that parameters name: where they are, and checksums of what was read.
+"""Files and runs that parameters name: where they are, and checksums of what was read.
 
 A scenario file names them relative to itself or to the working directory; a run keeps the absolute place, so that it is
-found again from anywhere.
+found again from anywhere. The id of a run stays as it is, for it is looked for in the store.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,27 +21,34 @@ if TYPE_CHECKING:
 def with_located_files(
     document: Mapping[str, Any], specs: Mapping[str, ParamSpec], source: Path
 ) -> Mapping[str, Any]:
-    """A document in which the files that its parameters and sweep name stand with their absolute places.
+    """A document in which the files and runs that its parameters and sweep name stand with their absolute places.
 
     Args:
         document: a parsed scenario file.
         specs: the declarations of its parameters.
         source: where it came from; files are looked for next to it first.
     """
-    names = [name for name, spec in specs.items() if spec.is_path]
+    names = [name for name, spec in specs.items() if spec.is_path or spec.is_run]
     out = dict(document)
     for part in ("params", "sweep"):
         values = document.get(part)
         if isinstance(values, dict) and any(name in values for name in names):
-            changed = {name: _located(values[name], source) for name in names if name in values}
+            changed = {
+                name: _located(values[name], source, specs[name].is_run) for name in names if name in values
+            }
             out[part] = {**values, **changed}
     return out
 
 
-def _located(value: Any, source: Path) -> Any:
+def is_place(text: str) -> bool:
+    """Whether what names a run is the place of its directory, and not an id."""
+    return os.sep in text or "/" in text or text in (".", "..") or text.startswith("~")
+
+
+def _located(value: Any, source: Path, is_run: bool) -> Any:
     if isinstance(value, list):
-        return [_located(entry, source) for entry in value]
-    if not isinstance(value, str) or not value:
+        return [_located(entry, source, is_run) for entry in value]
+    if not isinstance(value, str) or not value or (is_run and not is_place(value)):
         return value
     try:
         path = Path(value).expanduser()
@@ -50,12 +58,21 @@ def _located(value: Any, source: Path) -> Any:
         return value
 
 
-def checksums(params: Params) -> dict[str, dict[str, str]]:
-    """`{"files": {place: SHA-256}}` of the files that parameters name; empty where there are none."""
+def checksums(params: Params, folder: Path | None = None) -> dict[str, dict[str, str]]:
+    """`{"files": {place: SHA-256}}` of the files that parameters name, and of the arrays of runs; empty without any.
+
+    Args:
+        params: of a run.
+        folder: where the run stands.
+    """
     found = {}
     for name, spec in params.specs().items():
         place = getattr(params, name)
-        if not spec.is_path or not place:
+        if spec.is_run and isinstance(place, str):
+            place = _arrays_of(place, folder)
+        elif not spec.is_path:
+            continue
+        if not place:
             continue
         try:
             with open(place, "rb") as file:
@@ -63,3 +80,14 @@ def checksums(params: Params) -> dict[str, dict[str, str]]:
         except OSError:
             continue  # the experiment says so when it reads the file
     return {"files": found} if found else {}
+
+
+def _arrays_of(given: str, folder: Path | None) -> str:
+    """The file with the arrays of a run, empty where it is not found; the experiment says so when it reads it."""
+    from tui_opt.errors import OptexploreError
+    from tui_opt.runner.earlier import find_run
+
+    try:
+        return str(find_run(given, folder).path / "arrays.npz")
+    except OptexploreError:
+        return ""

@@ -21,6 +21,10 @@ ParamKind = Literal["real", "integer", "flag", "choice", "text", "expression"]
 ParamForm = Literal["values", "pairs", "rows"]
 
 
+#: the last characters of a run's id, which may be digits, name it.
+_SHORTEST_ID = 6
+
+
 class NonEmpty:
     """Marks the type of a list that has at least one entry."""
 
@@ -32,6 +36,7 @@ class ParamSpec:
     `one` and `many` say whether a single value and a list are allowed; `words` are texts allowed in place of a number
     (such as `auto`); bounds hold for every entry of a list, which has at least `least` of them. `form` says what the
     entries are; with `is_pair` the value is a name with a value of this kind; with `is_path` it is the place of a file.
+    With `is_run` an earlier run, by its id or the place of its directory, may stand in place of a number.
     """
 
     name: str
@@ -56,6 +61,7 @@ class ParamSpec:
     form: ParamForm = "values"
     is_pair: bool = False
     is_path: bool = False
+    is_run: bool = False
 
     @property
     def allowed(self) -> str:
@@ -95,7 +101,7 @@ class ParamSpec:
             base = f"{base}, or {lists}" if self.one else lists
         for word in self.words:
             base += f", or {word!r}"
-        return base
+        return f"{base}, or the id of a run" if self.is_run else base
 
     @property
     def has_entries(self) -> bool:
@@ -162,7 +168,7 @@ class ParamSpec:
                 parse(value, self.variables)
             except ExpressionError as error:
                 return [Problem(key, error.explain(), value)]
-        elif self._outside(value):
+        elif self._outside(value) or (self.is_run and _is_no_run(value)):
             return [Problem(key, f"must be {self.allowed}, not {shown(value)}.", value)]
         return []
 
@@ -204,6 +210,11 @@ class ParamSpec:
 def is_name(text: str) -> bool:
     """Whether a text can be the name of a variable in expressions; constants such as `e` may be hidden by one."""
     return text.isidentifier() and not keyword.iskeyword(text) and text not in FUNCTIONS
+
+
+def _is_no_run(value: Any) -> bool:
+    """Whether a text in place of a run can be neither its id nor a place: empty, or a short number in quotes."""
+    return isinstance(value, str) and (not value.strip() or (len(value) < _SHORTEST_ID and value.isdigit()))
 
 
 def _flatten(annotation: Any) -> list[Any]:
@@ -273,6 +284,7 @@ def read_spec(name: str, info: FieldInfo) -> ParamSpec:
         least=extra.get("least", _least(info.annotation, info.metadata)),
         form=form,
         is_path=extra.get("is_path", False),
+        is_run=extra.get("is_run", False),
     )
 
 

@@ -78,6 +78,17 @@ def whole(
     return real(default, low=low, high=high, unit=unit, symbol=symbol, log=log, group=group, help=help)
 
 
+def whole_or_run(
+    default: int, *, low: int, high: int, symbol: str = "", log: bool = False, group: str = "", help: str
+) -> Any:
+    """A whole number, or in its place an earlier run by its id or the place of its directory; arguments as in `real`.
+
+    The annotation is `Whole | str`; `Context.earlier` reads the run.
+    """
+    extra = _extra(symbol=symbol, log=log, group=group, is_run=True, bounds={"ge": low, "le": high})
+    return Field(default, description=help, json_schema_extra=extra)
+
+
 def choice(default: Any, *, least: int = 0, group: str = "", help: str) -> Any:
     """A parameter with named choices, or a list of at least `least` of them; the annotation is or has a `Literal`."""
     return Field(default, description=help, json_schema_extra=_extra(group=group, least=least or None))

@@ -18,6 +18,7 @@ from tui_opt.locations import cache_dir
 from tui_opt.problems import ParameterErrors
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
+from tui_opt.scenario import registry
 
 SMALL: dict[str, Any] = {
     "layers": 2, "width": 3, "heights": [1.0], "minima": 5, "steps": 300, "polish": 300, "images": 8,
@@ -76,6 +77,59 @@ def test_results_do_not_depend_on_threads(kernels: Path) -> None:
     for name, finding in one.findings.items():
         assert two.findings[name].value == finding.value or np.isnan(finding.value)
     assert np.array_equal(one.arrays["energy_fine"].values, two.arrays["energy_fine"].values)
+
+
+def test_a_table_has_both_starts_beside_the_end(kernels: Path) -> None:
+    result = run(kernels)
+    table = result.tables["paths"]
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    bounds, others = (result.arrays[f"energy_certified{end}"].values for end in ("", "_other"))
+    energy = result.arrays["energy"].values
+    for row, bound, other, at in zip(rows, bounds, others, energy, strict=True):
+        assert row["certified"] == bound <= row["other_start"] == other
+        assert row["end"] == max(at[0], at[-1])
+        assert row["excess"] == pytest.approx(bound - row["end"], abs=1e-15)
+        assert row["at_images"] == at.max() <= bound
+    one = run(kernels, starts=1)
+    assert np.isnan(one.arrays["energy_certified_other"].values).all()
+    assert np.isnan(one.findings["start_difference_median"].value)
+
+
+def test_without_desymmetrisation_ends_are_as_built_and_trained(kernels: Path) -> None:
+    task = Task.of(PathsParams.check(SMALL))
+    assert task.built is not None
+    found = {
+        which: run(kernels, method="string", align="none", representative=which)
+        for which in ("smallest", "trained")
+    }
+    raw, small = (found[which].arrays["energy"].values for which in ("trained", "smallest"))
+    assert np.allclose(raw[:, [0, -1]], small[:, [0, -1]], rtol=1e-4, atol=1e-9)  # the functions are the same
+    assert not np.allclose(raw[:, 1:-1], small[:, 1:-1], rtol=1e-3)
+    apart = found["trained"].findings["end_distance_median"].value
+    assert apart != pytest.approx(found["smallest"].findings["end_distance_median"].value, rel=1e-3)
+
+
+def test_what_is_said_of_the_shape_of_paths(kernels: Path) -> None:
+    result = run(kernels, method="string", iterations=1, align="none")
+    fine, distance = (result.arrays[name].values for name in ("energy_fine", "distance"))
+    angle = result.arrays["angle"].values
+    assert result.findings["length_ratio_median"].value == pytest.approx(1.0, abs=0.01)  # hardly moved yet
+    assert np.median(angle) < 0.2
+    rises = [np.sum(np.diff(row)[np.diff(row) > 0]) / row.max() for row in fine]
+    assert result.findings["rises_median"].value == pytest.approx(np.median(rises))
+    longer = run(kernels, method="string", iterations=400, align="none")
+    assert longer.findings["length_ratio_median"].value > 1.05
+    near, middle = (longer.findings[f"angle_{part}_median"].value for part in ("near", "middle"))
+    angles = longer.arrays["angle"].values
+    assert (near, middle) == pytest.approx((np.median(angles[:, :1]), np.median(angles[:, 2:4])))
+    assert distance.shape == (5, 8)
+
+
+def test_names_are_declared(kernels: Path) -> None:
+    result = run(kernels)
+    declared = registry().scenario("landscape-5x5").experiment("paths")
+    assert set(result.findings) <= set(declared.findings)
+    assert set(result.arrays) <= set(declared.arrays)
 
 
 def test_the_radius_is_where_the_loss_has_risen(kernels: Path) -> None:

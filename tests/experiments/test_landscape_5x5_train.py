@@ -17,6 +17,7 @@ from tui_opt.experiments.landscape_5x5.train import compute
 from tui_opt.experiments.landscape_5x5.training import drawn, output_times
 from tui_opt.kernels.networks.layout import Layout
 from tui_opt.kernels.networks.matching import permuted
+from tui_opt.kernels.networks.pieces import InPieces
 from tui_opt.kernels.networks.plain import loss, loss_and_gradient, outputs
 from tui_opt.kernels.networks.scaling import scaled
 from tui_opt.result import Result
@@ -221,12 +222,15 @@ def test_on_a_gpu_the_fused_kernel_is_taken_where_it_can(monkeypatch: pytest.Mon
             super().__init__(layout, x, y, "cpu")
 
     monkeypatch.setattr(batched, "BatchedTrainer", OnProcessor)
+    monkeypatch.setattr(batched, "room", lambda device: 1_000_000)
     said: list[str] = []
     recorder = Kept()
     monkeypatch.setattr(recorder, "message", said.append)
     ctx = Context("landscape-5x5/train", device="cuda:99", recorder=recorder)
     for optimizer in ("momentum", "adam"):
-        assert isinstance(training.trainer_for(Task.of(params()), ctx, optimizer), OnProcessor)
+        trainer = training.trainer_for(Task.of(params()), ctx, optimizer)
+        assert isinstance(trainer, InPieces)
+        assert 1 < trainer.most < 1000
     assert made == ["cuda:99", "cuda:99"]
     assert len(said) == 1
     assert "matrix products instead" in said[0]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.kernels import nvrtc
 from tui_opt.kernels.networks.construction import built_network
 from tui_opt.kernels.networks.fused import (
     GROUP,
@@ -161,27 +162,34 @@ def test_without_a_gpu_it_says_so() -> None:
         trainer.train(Crowd.beginning(np.zeros((1, 136)), "momentum"), Rule("momentum", 0.1), 1)
 
 
-@pytest.mark.skipif(NVCC is None, reason="there is no CUDA compiler here")
-@pytest.mark.parametrize("adadelta", [False, True])
-def test_nothing_spills_on_sm_90(adadelta: bool, tmp_path: Path) -> None:
-    path = tmp_path / "kernel.cu"
+def said_by_nvcc(adadelta: bool, folder: Path) -> str:
+    if NVCC is None:
+        pytest.skip("there is no nvcc here")
+    path = folder / "kernel.cu"
     path.write_text(source())
     given = [f"-D{key}={value}" for key, value in macros(PAPER, adadelta).items()]
-    assert NVCC is not None
-    command = [
-        NVCC,
-        "-cubin",
-        "-arch=sm_90",
-        "-Xptxas",
-        "-v",
-        *given,
-        "-o",
-        str(tmp_path / "kernel.cubin"),
-        str(path),
-    ]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
-    said = answer.stdout + answer.stderr
+    command = [NVCC, "-cubin", "-arch=sm_90", "-Xptxas", "-v", *given, "-o", str(folder / "kernel.cubin")]
+    answer = subprocess.run([*command, str(path)], check=True, capture_output=True, text=True, timeout=300)
+    return answer.stdout + answer.stderr
+
+
+def said_by_nvrtc(adadelta: bool, folder: Path) -> str:
+    library = nvrtc.library()
+    if library is None:
+        pytest.skip("NVIDIA's runtime compiler is not here; `pip install nvidia-cuda-nvrtc` brings it")
+    code, said = nvrtc.compiled(library, source(), macros(PAPER, adadelta), "sm_90")
+    assert code.startswith(b"\x7fELF")
+    return said
+
+
+@pytest.mark.parametrize("adadelta", [False, True])
+@pytest.mark.parametrize("compiler", [said_by_nvcc, said_by_nvrtc], ids=["nvcc", "nvrtc"])
+def test_nothing_spills_on_sm_90(compiler: Any, adadelta: bool, tmp_path: Path) -> None:
+    said = compiler(adadelta, tmp_path)
     assert re.search(r"\b0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads", said), said
+    used = re.search(r"Used (\d+) registers", said)
+    assert used is not None
+    assert int(used[1]) <= 255
 
 
 def test_on_a_gpu() -> None:

@@ -138,6 +138,8 @@ def _forms(spec: ParamSpec) -> list[dict[str, Any]]:
         forms.append({"type": "array", "items": one, "minItems": spec.least})
     if spec.words:
         forms.append({"enum": list(spec.words)})
+    if spec.is_run:
+        forms.append({"type": "string", "description": "The id of a run, or the place of its directory."})
     return forms
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tui_opt.runner.earlier import EarlierRun
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -195,6 +197,7 @@ class Context:
         threads: how many threads it may use.
         kernels: folder where specialised kernels are kept.
         recorder: where messages, partial results and checkpoints go.
+        runs: folder of runs that this one stands in, where others are found.
     """
 
     def __init__(
@@ -206,12 +209,14 @@ class Context:
         threads: int = 1,
         kernels: Path | None = None,
         recorder: Recorder | None = None,
+        runs: Path | None = None,
     ) -> None:
         self.experiment = experiment
         self.seed = seed
         self.device = device
         self.threads = threads
         self.kernels = kernels
+        self.runs = runs
         self.now = Progress()
         self._recorder: Recorder = recorder or Silent()
         self.checkpoint: Pieces = Checkpoint(self._recorder)
@@ -261,6 +266,21 @@ class Context:
             self._partial_next = max(started + PARTIAL_INTERVAL, earliest)
         finally:
             self._partial_busy.release()
+
+    def earlier(self, run: str, experiment: str, arrays: tuple[str, ...]) -> EarlierRun:
+        """A run that a parameter names, with what it was asked and some of its arrays.
+
+        Args:
+            run: its id, a beginning of it, or the place of its directory.
+            experiment: `scenario/experiment` that it must be of.
+            arrays: names of the arrays to read.
+
+        Raises:
+            ExperimentError: it is not there, not done, or of something else.
+        """
+        from tui_opt.runner.earlier import earlier_run  # takes the store
+
+        return earlier_run(run, self.runs, experiment, arrays)
 
     def rng(self, stream: str, block: int = 0) -> np.random.Generator:
         """A generator of its own for (seed, experiment, stream, block)."""

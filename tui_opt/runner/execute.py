@@ -125,6 +125,7 @@ class _Supervisor:
             threads=plan.threads,
             kernels=kernel_cache(),
             recorder=self.recorder,
+            runs=run.path.parent,
         )
         before = run.read_status_file()
         self.created = str(before.get("created", now()))
@@ -169,7 +170,7 @@ class _Supervisor:
 
     def _compute(self) -> Result:
         file = self.plan.file
-        self.provenance |= checksums(file.params)
+        self.provenance |= checksums(file.params, self.run.path.parent)
         tell = self.context.message
         with told_warnings(tell), announced_compilation(tell):
             compute = file.experiment.load_compute()

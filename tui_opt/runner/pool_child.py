@@ -138,6 +138,7 @@ class Child:
             threads=self._threads,
             kernels=kernel_cache(),
             recorder=recorder,
+            runs=self._folder.parent.parent,
         )
         self._first, self._context = points.start, ctx
         if self._parent.gone.is_set():

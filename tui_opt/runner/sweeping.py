@@ -150,8 +150,9 @@ class _PointContext(Context):
 
     def __init__(self, whole: Context, point: int, points: int, seed: int) -> None:
         super().__init__(
-            whole.experiment, seed=seed, device=whole.device, threads=whole.threads, kernels=whole.kernels
-        )
+            whole.experiment, seed=seed, device=whole.device, threads=whole.threads, kernels=whole.kernels,
+            runs=whole.runs,
+        )  # fmt: skip
         self.checkpoint = PrefixedPieces(whole.checkpoint, _prefix(point))
         self._whole = whole
         self._point = point

@@ -92,6 +92,8 @@ def _read_one(spec: ParamSpec, text: str) -> Any:
         if text.lower() not in _YES + _NO:
             raise UnreadableError(f"{_quoted(text)} is neither true nor false.")
         return text.lower() in _YES
+    if spec.is_run and _NUMBER.fullmatch(text.replace("−", "-")) is None:
+        return text
     number = _read_number(text, words=spec.words)
     return _whole(number, text) if spec.kind == "integer" else _float(number)
 

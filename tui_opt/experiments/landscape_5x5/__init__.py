@@ -16,6 +16,12 @@ _HERE = "tui_opt.experiments.landscape_5x5"
 _SECONDS_PER_OPERATION = 1.3e-11
 _SECONDS_PER_BATCHED_OPERATION = 3e-10
 _WIDEST = 16
+# Wider networks are trained by matrix products, in pieces that take about so many bytes if one of them does.
+_ROOM = 300_000_000
+
+
+def _room_of_products(samples: int, layers: int, width: int) -> int:
+    return 0 if width <= _WIDEST else max(_ROOM, 4 * samples * width * (layers + 4))
 
 
 def samples(p: NetworkParams) -> int:
@@ -34,8 +40,8 @@ def seconds_of_training(p: NetworkParams, model_steps: float) -> float:
 
 def bytes_of_training(p: NetworkParams, models: int, chunk: int) -> int:
     """What is kept of each network, and what a chunk needs while it is trained."""
-    width = p.width if p.width <= _WIDEST else samples(p) * p.width
-    return 50_000_000 + models * 16 * p.parameters + min(models, chunk) * 8 * (3 * p.parameters + width)
+    room = _room_of_products(samples(p), p.layers, p.width)
+    return 50_000_000 + room + models * 16 * p.parameters + min(models, chunk) * 24 * p.parameters
 
 
 def _target(p: TargetParams) -> Estimate:
@@ -207,7 +213,7 @@ def _widths(p: WidthsParams) -> Estimate:
         per_operation = _SECONDS_PER_OPERATION if width <= _WIDEST else _SECONDS_PER_BATCHED_OPERATION
         models = p.models if width > _WIDEST else -(-p.models // 16) * 16
         seconds += models * p.steps * samples(p) * 6 * size * per_operation
-        most = max(most, p.models * (32 * size + (8 * samples(p) * width * layers if width > _WIDEST else 0)))
+        most = max(most, p.models * 32 * size + _room_of_products(samples(p), layers, width))
     return Estimate(seconds, 50_000_000 + most + 8 * p.models * p.outputs * len(p.kinds))
 
 
@@ -225,11 +231,11 @@ WIDTHS = Experiment(
 
 
 def _hessian(p: HessianParams) -> Estimate:
-    seconds = 1.0 + seconds_of_training(p, p.minima * (p.steps + p.polish))
-    seconds += p.minima * (1e-10 * samples(p) * p.parameters**2 + 2e-9 * p.parameters**3)
+    seconds = 1.0 + seconds_of_training(p, p.number * ((0 if p.run else p.steps) + p.polish))
+    seconds += p.number * (1e-10 * samples(p) * p.parameters**2 + 2e-9 * p.parameters**3)
     return Estimate(
         seconds,
-        bytes_of_training(p, p.minima, p.minima) + 40 * p.parameters**2 + 16 * samples(p) * p.parameters,
+        bytes_of_training(p, p.number, p.number) + 40 * p.parameters**2 + 16 * samples(p) * p.parameters,
     )
 
 
@@ -257,7 +263,15 @@ HESSIAN = Experiment(
         "edge_share",
         "diverged",
     ),
-    arrays=("eigenvalues", "loss", "gradient_norm", "spectrum_low", "spectrum_median", "spectrum_high"),
+    arrays=(
+        "eigenvalues",
+        "loss",
+        "gradient_norm",
+        "minimum",
+        "spectrum_low",
+        "spectrum_median",
+        "spectrum_high",
+    ),
     headline=("lambda_max_target", "lambda_max_median", "gradient_norm_median", "edge_share"),
     warm={"minima": 2, "steps": 10},
 )
@@ -266,9 +280,14 @@ HESSIAN = Experiment(
 def _paths(p: PathsParams) -> Estimate:
     images = p.images * p.iterations
     gradients = p.starts * (3 * images + 20_000) if p.method == "minimax" else images
-    steps = p.minima * (p.steps + p.polish + gradients)
+    steps = p.number * ((0 if p.run else p.steps) + p.polish + gradients)
     images_kept = 2 * p.images * (p.fine + 1)
-    memory = bytes_of_training(p, p.minima, p.minima) + p.minima * images_kept * p.parameters * 24
+    memory = (
+        bytes_of_training(p, p.number, p.number)
+        + p.number * images_kept * 24
+        + 4 * p.images * p.number * p.parameters * 16
+        + 400_000_000
+    )
     return Estimate(2.0 + 1.5 * seconds_of_training(p, steps), memory)
 
 
@@ -290,19 +309,27 @@ PATHS = Experiment(
         "certificate_slack",
         "unresolved",
         "start_difference_median",
+        "length_ratio_median",
+        "rises_median",
+        "angle_near_median",
+        "angle_middle_median",
         "basin_radius_median",
         "end_distance_median",
         "volume_log10",
+        "diverged",
     ),
     arrays=(
         "energy",
         "energy_fine",
         "energy_certified",
+        "energy_certified_other",
         "distance",
         "distance_fine",
         "angle",
+        "angle_distance",
         "basin_radius",
         "end_distance",
+        "minimum",
         "output",
         "output_image",
         "output_x",

@@ -14,7 +14,6 @@ from tui_opt.experiments.landscape_5x5.params import BasinParams
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.training import (
     BLOCK,
-    Trains,
     advance,
     chunk_size,
     compiled,
@@ -23,6 +22,7 @@ from tui_opt.experiments.landscape_5x5.training import (
 )
 from tui_opt.kernels.networks.hessians import hessian, largest_curvature
 from tui_opt.kernels.networks.lanes import Crowd, Rule
+from tui_opt.kernels.networks.pieces import Trains
 from tui_opt.kernels.networks.plain import loss
 from tui_opt.kernels.networks.scaling import smallest
 from tui_opt.result import Result

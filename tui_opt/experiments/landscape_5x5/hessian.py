@@ -7,12 +7,13 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_opt.experiments.landscape_5x5.minima import found_minima
+from tui_opt.experiments.landscape_5x5.minima import Minima, found_minima, steps_to_minima
 from tui_opt.experiments.landscape_5x5.minima_params import HessianParams
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.training import rule_of, trainer_for
 from tui_opt.figure import Axis, Figure, Histogram, Layer, Line, Ref, Rule
 from tui_opt.kernels.networks.hessians import hessian, kink_margin, largest_curvature
+from tui_opt.kernels.networks.lanes import Rule as TrainingRule
 from tui_opt.kernels.networks.plain import loss_and_gradient
 from tui_opt.kernels.networks.scaling import smallest
 from tui_opt.result import Result
@@ -29,9 +30,10 @@ def compute(params: HessianParams, ctx: Context) -> Result:
     """Train, polish, choose the representative, then a Hessian and its eigenvalues for every network."""
     task = Task.of(params)
     trainer, rule = trainer_for(task, ctx), rule_of(params)
-    work = 0.05 * (params.steps + params.polish)
-    total = params.steps + params.polish + work
-    networks = found_minima(params, task, trainer, rule, ctx, total)
+    before = max(1, steps_to_minima(params))
+    work = 0.05 * before
+    minima = found_minima(params, task, trainer, rule, ctx, before + work)
+    networks = minima.networks
     networks = smallest(task.layout, networks) if params.representative == "smallest" else networks
     losses, gradients = loss_and_gradient(task.layout, networks, task.x, task.y)
 
@@ -42,23 +44,21 @@ def compute(params: HessianParams, ctx: Context) -> Result:
     spectra: list[FloatArray] = []
     for done, eigenvalues in enumerate(ctx.map(spectrum, list(networks)), 1):
         spectra.append(eigenvalues)
-        ctx.progress(params.steps + params.polish + work * done / len(networks), total, "spectra")
-    return _report(params, task, networks, losses, gradients, np.stack(spectra))
+        ctx.progress(before + work * done / len(networks), before + work, "spectra")
+    return _report(params, task, minima, networks, losses, gradients, np.stack(spectra))
 
 
 def _report(
     params: HessianParams,
     task: Task,
+    minima: Minima,
     networks: FloatArray,
     losses: FloatArray,
     gradients: FloatArray,
     spectra: FloatArray,
 ) -> Result:
     result = Result()
-    lost = params.minima - len(networks)
-    if lost:
-        text = f"{lost} of {params.minima} networks diverged and are left out. Lower learning_rate."
-        result.add_finding("diverged", lost, text, kind="warning")
+    minima.describe(result, "model")
     result.add_array("eigenvalues", spectra, ("model", "i"), text="of the loss's Hessian, ascending")
     result.add_array("loss", losses, ("model",), text="mean squared error")
     norms = np.sqrt(np.square(gradients).sum(axis=1))
@@ -83,21 +83,20 @@ def _report(
     margins = np.array([kink_margin(task.layout, network, task.x) for network in networks])
     text = "Least distance of a node from switching on a sample: where it is 0 there is no Hessian."
     result.add_finding("kink_margin_median", float(np.median(margins)), text, kind="accuracy")
-    _add_edge(result, params, top)
+    _add_edge(result, minima.rule, top)
     _add_target(result, task)
     result.headline = ["lambda_max_target", "lambda_max_median", "gradient_norm_median", "edge_share"]
     _add_figures(result, top)
     return result
 
 
-def _add_edge(result: Result, params: HessianParams, top: FloatArray) -> None:
+def _add_edge(result: Result, rule: TrainingRule, top: FloatArray) -> None:
     """The largest curvature at which the optimizer's steps still shrink, and how near the minima are to it."""
-    rule = rule_of(params)
-    if params.optimizer not in ("gd", "momentum"):
+    if rule.optimizer not in ("gd", "momentum"):
         for name in ("stability_curvature", "edge_share"):
-            result.add_missing(name, f"{params.optimizer} has no fixed step, and so no fixed limit.")
+            result.add_missing(name, f"{rule.optimizer} has no fixed step, and so no fixed limit.")
         return
-    mu = rule.momentum if params.optimizer == "momentum" else 0.0
+    mu = rule.momentum if rule.optimizer == "momentum" else 0.0
     limit = 2.0 * (1.0 + mu) / rule.rate
     text = "2 (1 + momentum) / learning rate: steps along a steeper direction grow (Polyak 1964)."
     result.add_finding("stability_curvature", limit, text)

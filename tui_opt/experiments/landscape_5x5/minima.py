@@ -1,8 +1,8 @@
-"""Minima: networks that are trained from random weights and then polished."""
+"""Minima: networks that are trained from random weights, or taken from a run of `train`, and then polished."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -10,43 +10,88 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.errors import ExperimentError
+from tui_opt.experiments.landscape_5x5.minima_params import MinimaParams
+from tui_opt.experiments.landscape_5x5.network_params import NetworkParams
 from tui_opt.experiments.landscape_5x5.task import Task
-from tui_opt.experiments.landscape_5x5.training import Trains, advance, compiled, drawn
+from tui_opt.experiments.landscape_5x5.training import advance, compiled, drawn, rule_of
 from tui_opt.kernels.networks.lanes import Crowd, Rule
+from tui_opt.kernels.networks.pieces import Trains
 from tui_opt.kernels.networks.plain import loss
+from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
 FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
 
 PIECES = 20
 """Parts in which training is done, for progress."""
 
 
-def found_minima(
-    params: Any, task: Task, trainer: Trains, rule: Rule, ctx: Context, total: float
-) -> FloatArray:
-    """Trained and polished networks that did not diverge, [network, parameter], the same whatever threads there are.
+@dataclass(frozen=True)
+class Minima:
+    """Networks near minima.
 
     Args:
-        params: with minima, steps, init, polish and polish_rate.
+        networks: [network, parameter].
+        numbers: which they are of those that were trained, [network].
+        rule: how they were trained.
+        run: the id of the run they are from; empty where they were trained here.
+        lost: networks that are not finite, and left out.
+    """
+
+    networks: FloatArray
+    numbers: IntArray
+    rule: Rule
+    run: str
+    lost: int
+
+    def describe(self, result: Result, dim: str) -> None:
+        """Say in a result, whose arrays have this dim for them, which networks these are."""
+        whose = f"the run {self.run}" if self.run else "those trained here"
+        result.add_array(
+            "minimum", self.numbers.astype(float), (dim,), text=f"number of the network among {whose}"
+        )
+        if self.lost:
+            asked = self.lost + len(self.networks)
+            text = f"{self.lost} of {asked} networks diverged and are left out. Lower learning_rate or polish_rate."
+            result.add_finding("diverged", self.lost, text, kind="warning")
+
+
+def steps_to_minima(params: Any) -> int:
+    """Steps of each network before it counts as a minimum, for progress."""
+    return int((0 if params.run else params.steps) + params.polish)
+
+
+def found_minima(params: Any, task: Task, trainer: Trains, rule: Rule, ctx: Context, total: float) -> Minima:
+    """Polished networks that did not diverge, the same whatever threads there are.
+
+    Args:
+        params: with minima, of_run, taken, steps, init, polish and polish_rate.
         task: what is learnt.
         trainer: takes the steps.
-        rule: how they are trained.
-        ctx: gives the random weights, threads and progress.
+        rule: how they are trained, where they are not taken from a run.
+        ctx: gives the random weights, threads, earlier runs and progress.
         total: steps of everything, for progress; training and polishing take the first of them.
 
     Raises:
-        ExperimentError: all of them diverged.
+        ExperimentError: all of them diverged, or the run cannot be used.
     """
     kept = ctx.checkpoint.get("minima")
+    if params.run:
+        numbers, begun, rule = _of_run(params, task, ctx)
+    else:
+        numbers, begun = np.arange(params.minima), None
     if kept is None:
         compiled(trainer, task, rule)
-        crowd = Crowd.beginning(drawn(task.layout, params.init, 0, params.minima, ctx), rule.optimizer)
-        _in_pieces(trainer, crowd, rule, params.steps, 0.0, total, "training", ctx)
+        crowd = begun
+        if crowd is None:
+            crowd = Crowd.beginning(drawn(task.layout, params.init, 0, params.minima, ctx), rule.optimizer)
+            _in_pieces(trainer, crowd, rule, params.steps, 0.0, total, "training", ctx)
         if params.polish:
             small = replace(rule, optimizer="momentum", rate=params.polish_rate, momentum=0.9)
             polished = Crowd.beginning(crowd.networks.astype(np.float64), "momentum")
-            _in_pieces(trainer, polished, small, params.polish, params.steps, total, "polishing", ctx)
+            before = steps_to_minima(params) - params.polish
+            _in_pieces(trainer, polished, small, params.polish, before, total, "polishing", ctx)
             crowd = polished
         kept = crowd.networks.astype(np.float64)
         ctx.checkpoint.put("minima", kept)
@@ -56,7 +101,56 @@ def found_minima(
         raise ExperimentError(
             f"All {len(kept)} networks diverged in training. Lower learning_rate, now {rule.rate:g}, or polish_rate."
         )
-    return np.asarray(kept[sound])
+    lost = int(np.sum(~sound))
+    return Minima(np.asarray(kept[sound]), numbers[sound], rule, params.run, lost)
+
+
+def _of_run(params: MinimaParams, task: Task, ctx: Context) -> tuple[IntArray, Crowd, Rule]:
+    """Numbers, networks and rule of a run of `train` on the same task; those that diverged there are not taken."""
+    run = ctx.earlier(params.run, "landscape-5x5/train", ("x", "y", "loss", "networks"))
+    _same_task(params, run.params, run.id, task, run.arrays["x"], run.arrays["y"])
+    losses = run.arrays["loss"]
+    order = np.argsort(losses, kind="stable") if params.taken == "best" else np.arange(losses.size)
+    numbers = order[np.isfinite(losses[order])][: params.of_run]
+    if not numbers.size:
+        raise ExperimentError(
+            f"Every network of the run {run.id} diverged. Train with a lower learning_rate."
+        )
+    networks = np.asarray(run.arrays["networks"][numbers], dtype=np.float64)
+    return numbers, Crowd.beginning(networks, "momentum"), rule_of(run.params)
+
+
+def _same_task(params: Any, theirs: Any, run: str, task: Task, x: FloatArray, y: FloatArray) -> None:
+    """Networks of another layout or target are refused, with the parameters that differ.
+
+    Raises:
+        ExperimentError: they are.
+    """
+    differ = {name: getattr(theirs, name) for name in ("layers", "width")}
+    differ = {name: value for name, value in differ.items() if value != getattr(params, name)}
+    if not differ and np.array_equal(x, task.x) and np.array_equal(y, task.y):
+        return
+    if not differ:
+        differ = {
+            name: getattr(theirs, name)
+            for name in NetworkParams.model_fields
+            if getattr(theirs, name) != getattr(params, name)
+        }
+    what = ", ".join(f"{name} = {_said(value)}" for name, value in differ.items())
+    if not what:
+        raise ExperimentError(
+            f"The run {run} learnt another training set, though its parameters are the same: the data file may have "
+            "changed since. Train again."
+        )
+    raise ExperimentError(
+        f"The run {run} is of other networks or another target: it has {what}. Set the same here, or give another run."
+    )
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f"{entry:g}" for entry in value) + "]"
+    return f"{value:g}" if isinstance(value, float) else repr(value)
 
 
 def _in_pieces(

@@ -13,14 +13,21 @@ from tui_opt.experiments.landscape_5x5.optimizer_params import (
     momentum,
     steps,
 )
-from tui_opt.params import Real, Whole, choice, real, whole
+from tui_opt.params import Real, Whole, choice, real, whole, whole_or_run
 
 
 def minima(default: int) -> Any:
-    """How many."""
+    """How many, or whose."""
+    text = "Networks that are trained and polished; or the id of a run of `train`, whose networks are polished instead."
+    return whole_or_run(default, low=1, high=100_000, log=True, group="minima", help=text)
+
+
+def of_run(default: int) -> Any:
+    """How many of a run's networks."""
     return whole(
-        default, low=1, high=100_000, log=True, group="minima", help="Networks that are trained and polished."
-    )
+        default, low=1, high=100_000, log=True, group="minima",
+        help="Networks that are taken where minima is a run; fewer where it has fewer.",
+    )  # fmt: skip
 
 
 def polish(default: int) -> Any:
@@ -43,13 +50,27 @@ def polish_rate() -> Any:
     )
 
 
-class _Minima(NetworkParams):
-    """What stands above the optimizer in the form."""
+class MinimaParams(NetworkParams):
+    """Minima: networks to be trained, or those of a run."""
 
-    minima: Whole = minima(32)
+    minima: Whole | str = minima(32)
+    of_run: Whole = of_run(32)
+    taken: Literal["first", "best"] = choice(
+        "first", group="minima", help="Which networks of a run: the first, or those of least loss."
+    )
+
+    @property
+    def run(self) -> str:
+        """The run that networks are taken from; empty where they are trained."""
+        return self.minima if isinstance(self.minima, str) else ""
+
+    @property
+    def number(self) -> int:
+        """How many networks there are, at most."""
+        return self.of_run if isinstance(self.minima, str) else self.minima
 
 
-class HessianParams(OptimizerParams, _Minima):
+class HessianParams(OptimizerParams, MinimaParams):
     """Curvatures of minima and of the built network."""
 
     steps: Whole = steps(20_000)
@@ -65,10 +86,11 @@ class HessianParams(OptimizerParams, _Minima):
     rules: ClassVar = NetworkParams.rules
 
 
-class PathsParams(NetworkParams):
+class PathsParams(MinimaParams):
     """Paths of low loss from the built network to minima."""
 
-    minima: Whole = minima(16)
+    minima: Whole | str = minima(16)
+    of_run: Whole = of_run(16)
     steps: Whole = steps(20_000)
     learning_rate: Real | Literal["auto"] = learning_rate()
     momentum: Real = momentum()
@@ -79,6 +101,11 @@ class PathsParams(NetworkParams):
         "matched",
         group="path",
         help="Order of nodes: as trained, by the norm of their weights, or nearest to the built network's.",
+    )
+    representative: Literal["smallest", "trained"] = choice(
+        "smallest",
+        group="path",
+        help="Ends scaled to the smallest norm, or as built and trained; with align none no symmetry is removed then.",
     )
     method: Literal["minimax", "string", "neb"] = choice(
         "minimax",

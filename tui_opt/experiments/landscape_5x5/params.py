@@ -62,6 +62,10 @@ class TrainParams(OptimizerParams, _Many):
         1024, low=16, high=1_000_000, log=True, group="training",
         help="Networks trained at a time; a run that was stopped goes on within its chunk. Changes no number.",
     )  # fmt: skip
+    gpus: Whole | Literal["all"] = whole(
+        1, low=1, high=64, group="training",
+        help="GPUs that share the chunks: the run's own, then those with the most free memory. Changes no number.",
+    )  # fmt: skip
     restarts: Whole = whole(
         20, low=1, high=10_000, log=True, group="training",
         help="Starts of the search for the order of nodes nearest to the built network.",

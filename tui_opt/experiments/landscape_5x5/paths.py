@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.errors import ExperimentError
-from tui_opt.experiments.landscape_5x5.minima import found_minima
+from tui_opt.experiments.landscape_5x5.minima import Minima, found_minima, steps_to_minima
 from tui_opt.experiments.landscape_5x5.minima_params import PathsParams
 from tui_opt.experiments.landscape_5x5.optimizer_params import USUAL_RATES
 from tui_opt.experiments.landscape_5x5.paths_report import Found, report
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.training import trainer_for
-from tui_opt.kernels.networks.certificate import Certificate, certify
+from tui_opt.kernels.networks.certificate import certify
 from tui_opt.kernels.networks.lanes import Rule, Trainer
 from tui_opt.kernels.networks.matching import matched_nodes, sorted_nodes
 from tui_opt.kernels.networks.paths import (
@@ -67,10 +67,10 @@ def compute(params: PathsParams, ctx: Context) -> Result:
             f"Paths are computed for layers of up to 16 nodes, not {params.width}. Lower width."
         )
     rate = USUAL_RATES["momentum"] if params.learning_rate == "auto" else float(params.learning_rate)
-    training = float(params.steps + params.polish)
+    training = float(max(1, steps_to_minima(params)))
     total = 2.0 * training
     found = found_minima(params, task, trainer, Rule("momentum", rate, params.momentum), ctx, total)
-    ends = _aligned(params, task, found, ctx)
+    ends = _aligned(params, task, found.networks, ctx)
     groups = [np.arange(k, min(k + GROUP, len(ends.minima))) for k in range(0, len(ends.minima), GROUP)]
     # Compiling is not for several threads at once.
     certify(task.layout, np.stack([ends.built, ends.minima[0]]), task.x, task.y)
@@ -79,15 +79,22 @@ def compute(params: PathsParams, ctx: Context) -> Result:
         ctx, training, total, steps * len(groups) * (params.starts if params.method == "minimax" else 1)
     )
 
-    def of(number: int) -> list[tuple[FloatArray, Certificate, float]]:
+    def of(number: int) -> list[Found]:
         return _group(params, task, trainer, ends, groups[number], number, work, ctx)
 
     done: list[Found] = []
     for answers in ctx.map(of, range(len(groups))):
-        done += [Found(path, certificate, other) for path, certificate, other in answers]
+        done += answers
         if len(done) < len(ends.minima):
-            ctx.partial(partial(report, params, task, list(done)))
-    return report(params, task, done)
+            ctx.partial(partial(_reported, params, task, list(done), found))
+    return _reported(params, task, done, found)
+
+
+def _reported(params: PathsParams, task: Task, done: list[Found], minima: Minima) -> Result:
+    result = report(params, task, done)
+    if len(done) == len(minima.networks):
+        minima.describe(result, "path")
+    return result
 
 
 @dataclass
@@ -109,8 +116,9 @@ class Work:
 
 def _aligned(params: PathsParams, task: Task, networks: FloatArray, ctx: Context) -> Ends:
     assert task.built is not None
-    built = smallest(task.layout, task.built[None])
-    minima = smallest(task.layout, networks)
+    built, minima = task.built[None], networks
+    if params.representative == "smallest":
+        built, minima = smallest(task.layout, built), smallest(task.layout, minima)
     if params.align == "sorted":
         built, minima = sorted_nodes(task.layout, built), sorted_nodes(task.layout, minima)
     elif params.align == "matched":
@@ -127,8 +135,8 @@ def _group(
     number: int,
     work: Work,
     ctx: Context,
-) -> list[tuple[FloatArray, Certificate, float]]:
-    """Paths of some minima with their certificates, and the bound of the start that was not kept (NaN without one)."""
+) -> list[Found]:
+    """Paths of some minima with their certificates; of two starts the lower one."""
     kept = ctx.checkpoint.get(f"group {number}")
     minima = ends.minima[members].astype(np.float32)
     built = np.broadcast_to(ends.built.astype(np.float32), minima.shape).copy()
@@ -143,7 +151,7 @@ def _group(
             certificates.append(certify(task.layout, path, task.x, task.y))
         best = int(np.argmin([c.bound for c in certificates]))
         other = certificates[1 - best].bound if len(certificates) > 1 else float("nan")
-        answers.append((candidates[best], certificates[best], other))
+        answers.append(Found.of(params.fine, task, candidates[best], certificates[best], other))
     return answers
 
 

@@ -25,51 +25,78 @@ MOST_LINES: Final = 8
 MOST_COLUMNS: Final = 200
 
 
+NEAR: Final = 0.1
+"""The part of a path next to the built network whose angles are compared with those of its middle."""
+
+
 @dataclass(frozen=True)
 class Found:
-    """A path, its certificate, and the bound of the other start (NaN without one)."""
+    """A path and what is known of it.
+
+    Args:
+        path: [image, parameter], the built network first.
+        certificate: of its largest loss.
+        other: bound of the path from the other start, which was not kept; NaN without one.
+        fine: loss at the images and between them, [point].
+        radius: distance from the built network to where the loss first exceeds EDGE of that at the other end.
+    """
 
     path: FloatArray
     certificate: Certificate
     other: float
+    fine: FloatArray
+    radius: float
+
+    @classmethod
+    def of(cls, fine: int, task: Task, path: FloatArray, certificate: Certificate, other: float) -> Found:
+        """Look at `fine` points between neighbouring images."""
+        t = np.arange(fine + 1) / (fine + 1)
+        inner = (path[:-1, None] + np.diff(path, axis=0)[:, None] * t[:, None]).reshape(-1, path.shape[1])
+        networks = np.concatenate([inner, path[-1:]])
+        losses = loss(task.layout, networks, task.x, task.y)
+        above = np.flatnonzero(losses > EDGE * losses[-1])
+        radius = float(np.linalg.norm(networks[above[0]] - path[0])) if above.size else float("nan")
+        return cls(path, certificate, other, losses, radius)
 
 
 def report(params: PathsParams, task: Task, done: list[Found]) -> Result:
     """The result of the paths that are done."""
     result = Result()
     paths = np.stack([one.path for one in done])  # [path, image, parameter]
-    energy = loss(task.layout, paths, task.x, task.y)
-    fine, places = _between(params, task, paths)
+    fine = np.stack([one.fine for one in done])
+    energy = fine[:, :: params.fine + 1]
     steps = np.diff(paths, axis=1)
     sizes = np.sqrt(np.square(steps).sum(axis=2))
-    distance = np.concatenate([np.zeros((len(paths), 1)), np.cumsum(sizes, axis=1)], axis=1)
-    length = np.repeat(sizes / (params.fine + 1), params.fine + 1, axis=1)
-    distance_fine = np.concatenate([np.zeros((len(paths), 1)), np.cumsum(length, axis=1)], axis=1)
-    cosine = (steps[:, 1:] * steps[:, :-1]).sum(axis=2) / np.maximum(sizes[:, 1:] * sizes[:, :-1], 1e-300)
-    bounds = np.array([one.certificate.bound for one in done])
-    angle = np.arccos(np.clip(cosine, -1, 1))
+    distance = _along(sizes)
+    angle = _angles(steps, sizes)
     images, points = ("path", "image"), ("path", "point")
     result.add_array("energy", energy, images, text="loss at the images; the built network first")
     result.add_array("energy_fine", fine, points, text="loss at the images and between them")
     result.add_array("distance", distance, images, text="distance along the path from the built network")
+    distance_fine = _along(np.repeat(sizes / (params.fine + 1), params.fine + 1, axis=1))
     result.add_array("distance_fine", distance_fine, points, text="the same between images")
     text = "angle between successive differences, radians"
     result.add_array("angle", angle, ("path", "inner_image"), text=text)
-    result.add_array("energy_certified", bounds, ("path",), text="no loss on the path is larger")
+    apart = np.sqrt(np.square(paths[:, -1] - paths[:, 0]).sum(axis=1))
     _add_barriers(result, params, done, energy, fine)
-    _add_basin(result, params, task, done, fine, places, paths)
+    _add_shape(result, fine, angle, distance, apart)
+    _add_basin(result, task, done, apart)
+    _add_table(result, done, energy, apart)
     _add_outputs(result, task, paths[0], distance[0])
     _add_figures(result, len(done))
     result.headline = ["barrier_certified_median", "excess_median", "image_gap", "basin_radius_median"]
     return result
 
 
-def _between(params: PathsParams, task: Task, paths: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Loss at all images and `fine` points between neighbours, [path, point]; and the networks there, path by path."""
-    t = np.arange(params.fine + 1) / (params.fine + 1)
-    inner = paths[:, :-1, None] + np.diff(paths, axis=1)[:, :, None] * t[:, None]
-    networks = np.concatenate([inner.reshape(len(paths), -1, paths.shape[2]), paths[:, -1:]], axis=1)
-    return loss(task.layout, networks, task.x, task.y), networks
+def _along(sizes: FloatArray) -> FloatArray:
+    """Distance to every point of paths from the sizes of their steps, [path, point]."""
+    return np.concatenate([np.zeros((len(sizes), 1)), np.cumsum(sizes, axis=1)], axis=1)
+
+
+def _angles(steps: FloatArray, sizes: FloatArray) -> FloatArray:
+    """Angles between successive steps, [path, inner image]."""
+    cosine = (steps[:, 1:] * steps[:, :-1]).sum(axis=2) / np.maximum(sizes[:, 1:] * sizes[:, :-1], 1e-300)
+    return np.asarray(np.arccos(np.clip(cosine, -1, 1)))
 
 
 def _median(result: Result, name: str, values: FloatArray, text: str, kind: str = "finding") -> None:
@@ -87,6 +114,11 @@ def _add_barriers(
 ) -> None:
     at_images, between = energy.max(axis=1), fine.max(axis=1)
     bounds = np.array([one.certificate.bound for one in done])
+    others = np.array([one.other for one in done])
+    result.add_array("energy_certified", bounds, ("path",), text="no loss on the path is larger")
+    result.add_array(
+        "energy_certified_other", others, ("path",), text="the same of the path from the other start"
+    )
     highest = np.array([one.certificate.sampled for one in done])
     ends = np.maximum(energy[:, 0], energy[:, -1])
     _median(result, "barrier_median", at_images, "Largest loss at a path's images, median over paths.")
@@ -114,34 +146,39 @@ def _add_barriers(
     result.add_finding("certificate_slack", float(loose), text, kind="accuracy")
     unresolved = sum(f.certificate.unresolved for f in done)
     result.add_finding("unresolved", unresolved, "Cells that no bound could settle.", kind="accuracy")
-    other = np.array([f.other for f in done])
     text = (
         "Relative difference of the barriers of two independent starts, median: barriers depend on the start."
     )
-    _median(result, "start_difference_median", (other - bounds) / bounds, text, "accuracy")
+    _median(result, "start_difference_median", (others - bounds) / bounds, text, "accuracy")
 
 
-def _add_basin(
-    result: Result,
-    params: PathsParams,
-    task: Task,
-    done: list[Found],
-    fine: FloatArray,
-    networks: FloatArray,
-    paths: FloatArray,
+def _add_shape(
+    result: Result, fine: FloatArray, angle: FloatArray, distance: FloatArray, apart: FloatArray
 ) -> None:
-    """How far from the built network the loss first reaches that of the minimum, straight and along the path."""
-    radius = np.full(len(done), np.nan)
-    for i in range(len(done)):
-        above = np.flatnonzero(fine[i] > EDGE * fine[i, -1])
-        if above.size:
-            radius[i] = float(np.linalg.norm(networks[i, above[0]] - paths[i, 0]))
+    """How straight and how smooth paths are, and whether they twist near the built network."""
+    text = "Length of a path over the straight distance of its ends, median."
+    _median(result, "length_ratio_median", distance[:, -1] / np.maximum(apart, 1e-300), text)
+    rises = np.maximum(np.diff(fine, axis=1), 0.0).sum(axis=1) / np.maximum(fine.max(axis=1), 1e-300)
+    text = "All rises of the loss along a path over its largest loss, median: 1 where it goes up once."
+    _median(result, "rises_median", rises, text)
+    near = max(1, round(NEAR * angle.shape[1]))
+    middle = angle[:, angle.shape[1] // 3 : max(2 * angle.shape[1] // 3, angle.shape[1] // 3 + 1)]
+    text = (
+        f"Median angle between successive steps over the {NEAR:.0%} of the images next to the built network."
+    )
+    result.add_finding("angle_near_median", float(np.median(angle[:, :near])), text, unit="rad")
+    text = "The same over the middle third of the images."
+    result.add_finding("angle_middle_median", float(np.median(middle)), text, unit="rad")
+
+
+def _add_basin(result: Result, task: Task, done: list[Found], apart: FloatArray) -> None:
+    """How far from the built network the loss first reaches that of the minimum, straight, not along the path."""
+    radius = np.array([one.radius for one in done])
     result.add_array(
         "basin_radius", radius, ("path",), text="distance from the built network to the basin's edge"
     )
     text = f"Distance from the built network at which the loss first exceeds {EDGE:g} of that at the minimum."
     _median(result, "basin_radius_median", radius, text)
-    apart = np.sqrt(np.square(paths[:, -1] - paths[:, 0]).sum(axis=1))
     result.add_array("end_distance", apart, ("path",), text="distance from the built network to the minimum")
     _median(result, "end_distance_median", apart, "Straight distance from the built network to a minimum.")
     size = task.layout.size
@@ -151,6 +188,17 @@ def _add_basin(
         f"Logarithm to base 10 of (radius / distance)^{size}: what a random walk at that distance has to hit."
     )
     _median(result, "volume_log10", volume, text)
+
+
+def _add_table(result: Result, done: list[Found], energy: FloatArray, apart: FloatArray) -> None:
+    """A row for every path: its higher end beside the bounds from both starts."""
+    columns = ("path", "end", "at_images", "certified", "other_start", "excess", "gap", "radius", "distance")
+    rows: list[tuple[str | int | float, ...]] = []
+    for number, (one, at, far) in enumerate(zip(done, energy, apart, strict=True), 1):
+        end, highest, bound = float(max(at[0], at[-1])), float(at.max()), one.certificate.bound
+        gap = one.certificate.sampled / highest if highest > 0 else float("nan")
+        rows.append((number, end, highest, bound, one.other, bound - end, gap, one.radius, float(far)))
+    result.add_table("paths", columns, rows, title="Barriers are upper bounds, and depend on the start")
 
 
 def _add_outputs(result: Result, task: Task, path: FloatArray, distance: FloatArray) -> None:

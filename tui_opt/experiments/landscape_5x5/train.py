@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_opt.device import gpus
+from tui_opt.experiments.landscape_5x5.devices import devices_of, shared, workers_on
 from tui_opt.experiments.landscape_5x5.examined import Trained, examine
 from tui_opt.experiments.landscape_5x5.params import TrainParams
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.train_report import report
 from tui_opt.experiments.landscape_5x5.training import (
-    Trains,
     chunk_size,
     compiled,
     drawn,
@@ -24,7 +25,8 @@ from tui_opt.experiments.landscape_5x5.training import (
     train_through,
     trainer_for,
 )
-from tui_opt.kernels.networks.lanes import Crowd
+from tui_opt.kernels.networks.lanes import Crowd, Rule
+from tui_opt.kernels.networks.pieces import Trains
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
@@ -34,52 +36,91 @@ SingleArray: TypeAlias = NDArray[np.float32]
 
 @dataclass
 class Progress:
-    """What is measured on the way.
+    """What is measured on the way; chunks are named by their first network.
 
     Args:
-        seconds: spent in steps of this process.
-        model_steps: taken in them.
+        found: the networks of finished chunks that were looked at, in order.
         losses: by chunk, [time, network].
+        taken: by chunk, model-steps it has behind it.
+        rates: by trainer, seconds that this process spent in steps, and model-steps taken in them.
+        lock: held while any of these changes.
     """
 
-    seconds: float = 0.0
-    model_steps: int = 0
-    losses: list[SingleArray] = field(default_factory=list)
+    found: Trained
+    losses: dict[int, SingleArray] = field(default_factory=dict)
+    taken: dict[int, int] = field(default_factory=dict)
+    rates: dict[int, tuple[float, int]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, trainer: Trains, seconds: float, model_steps: int) -> None:
+        """Add steps that a trainer took."""
+        with self.lock:
+            before = self.rates.get(id(trainer), (0.0, 0))
+            self.rates[id(trainer)] = (before[0] + seconds, before[1] + model_steps)
+
+    @property
+    def speed(self) -> float:
+        """Model-steps a second, all trainers together; NaN where this process took none."""
+        known = [steps / seconds for seconds, steps in self.rates.values() if seconds > 0]
+        return sum(known) if known else float("nan")
+
+    def ordered(self) -> list[SingleArray]:
+        """Losses of the chunks that have begun, in order."""
+        with self.lock:
+            return [self.losses[first] for first in sorted(self.losses)]
 
 
 def compute(params: TrainParams, ctx: Context) -> Result:
-    """Chunk after chunk; a run that was stopped finds finished chunks, and the one it was at, in its checkpoint."""
+    """Chunk after chunk, or several at once where several GPUs share them.
+
+    A run that was stopped finds finished chunks, and those it was at, in its checkpoint.
+    """
     task = Task.of(params)
-    trainer = trainer_for(task, ctx, params.optimizer)
+    rule = rule_of(params)
+    devices = devices_of(ctx.device, params.gpus, gpus() if ctx.device != "cpu" else ())
+    trainers = workers_on(devices, lambda name: _ready(task, ctx, rule, name), ctx.message)
+    if params.gpus != "all" and ctx.device != "cpu" and len(trainers) < params.gpus:
+        ctx.message(
+            f"{params.gpus} GPUs were asked for; {len(trainers)} can be used here, and share the chunks."
+        )
     times = output_times(params.steps, params.outputs)
     size = chunk_size(params.chunk, ctx.device)
-    compiled(trainer, task, rule_of(params))
-    progress, done = Progress(), Trained.nothing(task)
-    for first in range(0, params.models, size):
-        number = min(size, params.models - first)
-        networks = _chunk(params, task, trainer, times, first, number, progress, done, ctx)
+    progress = Progress(Trained.nothing(task))
+    chunks = [(first, min(size, params.models - first)) for first in range(0, params.models, size)]
+
+    def trained(chunk: tuple[int, int], trainer: Trains) -> SingleArray:
+        return _chunk(params, task, trainer, times, *chunk, progress, ctx)
+
+    answers = shared(chunks, trainers, trained, ctx.message, in_background=ctx.device != "cpu")
+    for (first, number), networks in zip(chunks, answers, strict=True):
         found = examine(task, networks, first, params.restarts, ctx)
-        done = done.with_more(found)
+        progress.found = progress.found.with_more(found)
         if first + number < params.models:
-            ctx.partial(partial(report, params, task, times, progress.losses, done, speed(progress)))
+            ctx.partial(lambda: _report(params, task, times, progress, progress.found))
     ctx.progress(params.models * params.steps, params.models * params.steps, "networks compared")
-    return report(params, task, times, progress.losses, done, speed(progress))
+    return _report(params, task, times, progress, progress.found)
 
 
-def speed(progress: Progress) -> float:
-    """Model-steps a second, of the steps taken by this process; NaN where there are none."""
-    return progress.model_steps / progress.seconds if progress.seconds > 0 else float("nan")
+def _ready(task: Task, ctx: Context, rule: Rule, device: str) -> Trains:
+    trainer = trainer_for(task, ctx, rule.optimizer, device)
+    compiled(trainer, task, rule)
+    return trainer
+
+
+def _report(params: TrainParams, task: Task, times: IntArray, progress: Progress, found: Trained) -> Result:
+    return report(params, task, times, progress.ordered(), found, progress.speed)
 
 
 def _chunk(
     params: TrainParams, task: Task, trainer: Trains, times: IntArray, first: int, number: int, progress: Progress,
-    done: Trained, ctx: Context,
+    ctx: Context,
 ) -> SingleArray:  # fmt: skip
     """Trained networks, [network, parameter], of a chunk; its losses are added to the progress."""
     key = f"{first}+{number}/"
     finished, losses = ctx.checkpoint.get(key + "networks"), ctx.checkpoint.get(key + "losses")
     if finished is not None and losses is not None:
-        progress.losses.append(losses)
+        with progress.lock:
+            progress.losses[first], progress.taken[first] = losses, number * params.steps
         return finished
     crowd = Crowd.beginning(drawn(task.layout, params.init, first, number, ctx), params.optimizer)
     so_far = np.full((times.size, number), np.nan, dtype=np.float32)
@@ -89,18 +130,21 @@ def _chunk(
         crowd.networks, crowd.state = kept[1].astype(np.float32), kept[2:].astype(np.float32)
         crowd.steps = taken
         so_far[: len(losses)] = losses
-    progress.losses.append(so_far)
+    with progress.lock:
+        progress.losses[first] = so_far
     at = int(np.searchsorted(times, crowd.steps, side="right"))
     began, before = time.perf_counter(), crowd.steps
     for row in train_through(trainer, crowd, rule_of(params), times, ctx):
         so_far[at] = row
         at += 1
-        progress.seconds += time.perf_counter() - began
-        progress.model_steps += number * (crowd.steps - before)
-        ctx.progress(first * params.steps + number * crowd.steps, params.models * params.steps, "training")
+        progress.count(trainer, time.perf_counter() - began, number * (crowd.steps - before))
+        with progress.lock:
+            progress.taken[first] = number * crowd.steps
+            done = sum(progress.taken.values())
+        ctx.progress(done, params.models * params.steps, "training")
         if crowd.steps < params.steps:
             _keep(key, crowd, so_far[:at], ctx)
-            ctx.partial(lambda: _under_way(params, task, times, progress, done, crowd, ctx))
+            ctx.partial(lambda: _under_way(params, task, times, progress, crowd, ctx))
         began, before = time.perf_counter(), crowd.steps
     ctx.checkpoint.put(key + "losses", so_far)
     ctx.checkpoint.put(key + "networks", crowd.networks)
@@ -113,10 +157,12 @@ SHOWN = 256
 
 
 def _under_way(
-    params: TrainParams, task: Task, times: IntArray, progress: Progress, done: Trained, crowd: Crowd, ctx: Context
-) -> Result:  # fmt: skip
-    found = done if done.loss.size else examine(task, crowd.networks[:SHOWN], 0, 1, ctx, quickly=True)
-    return report(params, task, times, progress.losses, found, speed(progress))
+    params: TrainParams, task: Task, times: IntArray, progress: Progress, crowd: Crowd, ctx: Context
+) -> Result:
+    found = progress.found
+    if not found.loss.size:
+        found = examine(task, crowd.networks[:SHOWN], 0, 1, ctx, quickly=True)
+    return _report(params, task, times, progress, found)
 
 
 def _keep(key: str, crowd: Crowd, losses: SingleArray, ctx: Context) -> None:

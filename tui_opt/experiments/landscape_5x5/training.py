@@ -8,18 +8,18 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.experiments.landscape_5x5.optimizer_params import USUAL_RATES
 from tui_opt.experiments.landscape_5x5.task import Task
-from tui_opt.kernels.callables import Check
 from tui_opt.kernels.networks.initial import Init, random_networks
 from tui_opt.kernels.networks.lane_source import LANES
 from tui_opt.kernels.networks.lanes import WIDEST, Crowd, Rule, Trainer
 from tui_opt.kernels.networks.layout import Layout
+from tui_opt.kernels.networks.pieces import InPieces, Trains
 from tui_opt.runner.context import Context
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -33,19 +33,14 @@ LEAST_ON_A_GPU: Final = 33_792
 """Networks that a large GPU trains at the same time; fewer would leave a part of it idle."""
 
 
+MOST_ON_A_GPU: Final = 2_000_000
+"""Networks that the fused kernel is given at a time: 5 GB of weights and state at the most."""
+
+
 def chunk_size(chunk: int, device: str) -> int:
     """Networks trained at a time: whole blocks, and on a GPU at least what it has room for."""
     wanted = chunk if device == "cpu" else max(chunk, LEAST_ON_A_GPU)
     return -(-wanted // BLOCK) * BLOCK
-
-
-class Trains(Protocol):
-    """Takes steps with networks: `lanes.Trainer` and what can stand in for it."""
-
-    def train(
-        self, crowd: Crowd, rule: Rule, steps: int, check: Check = ..., part: slice = ...
-    ) -> SingleArray:
-        """The losses before the last step, [network]."""
 
 
 def rule_of(params: Any) -> Rule:
@@ -56,29 +51,41 @@ def rule_of(params: Any) -> Rule:
     )
 
 
-def trainer_for(task: Task, ctx: Context, optimizer: str = "momentum") -> Trains:
-    """Lanes where layers are narrow enough, and matrix products elsewhere; on a GPU the fused kernel where it can."""
-    if ctx.device != "cpu":
-        return _trainer_on_gpu(task, ctx, optimizer)
-    if task.layout.width > WIDEST:
-        from tui_opt.kernels.networks.batched import BatchedTrainer
+def trainer_for(task: Task, ctx: Context, optimizer: str = "momentum", device: str = "") -> Trains:
+    """Lanes where layers are narrow enough, and matrix products elsewhere; on a GPU the fused kernel where it can.
 
-        return BatchedTrainer(task.layout, task.x, task.y, ctx.device)
+    Args:
+        task: what is learnt.
+        ctx: the run.
+        optimizer: how it is learnt.
+        device: the run's own if empty.
+    """
+    device = device or ctx.device
+    if device != "cpu":
+        return _trainer_on_gpu(task, ctx, optimizer, device)
+    if task.layout.width > WIDEST:
+        return _by_matrix_products(task, device)
     return Trainer(task.layout, task.x, task.y, ctx.kernels or _folder_of_this_process())
 
 
-def _trainer_on_gpu(task: Task, ctx: Context, optimizer: str) -> Trains:
-    from tui_opt.kernels.networks.batched import BatchedTrainer
+def _by_matrix_products(task: Task, device: str) -> Trains:
+    from tui_opt.kernels.networks.batched import BatchedTrainer, bytes_of_network, room
+
+    trainer = BatchedTrainer(task.layout, task.x, task.y, device)
+    return InPieces(trainer, room(device) // bytes_of_network(task.layout, task.x.size))
+
+
+def _trainer_on_gpu(task: Task, ctx: Context, optimizer: str, device: str) -> Trains:
     from tui_opt.kernels.networks.fused import OPTIMIZERS, FusedTrainer, UnavailableError, torch_launcher
 
     if optimizer in OPTIMIZERS:
         try:
-            trainer = FusedTrainer(task.layout, task.x, task.y, torch_launcher(ctx.device))
+            trainer = FusedTrainer(task.layout, task.x, task.y, torch_launcher(device))
             trainer.verify(task.x, task.y)
-            return trainer
+            return InPieces(trainer, MOST_ON_A_GPU)
         except UnavailableError as error:
             ctx.message(f"{error} Networks are trained by matrix products instead, which is slower.")
-    return BatchedTrainer(task.layout, task.x, task.y, ctx.device)
+    return _by_matrix_products(task, device)
 
 
 @functools.cache

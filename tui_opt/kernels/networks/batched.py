@@ -23,6 +23,22 @@ STEPS_IN_A_SLICE = 20
 """Between two looks at whether to stop."""
 
 
+ROOM_ON_A_PROCESSOR = 256_000_000
+SHARE_OF_FREE_MEMORY = 0.6
+
+
+def room(device: str) -> int:
+    """Bytes that training may take on one of torch's devices."""
+    if device == "cpu":
+        return ROOM_ON_A_PROCESSOR
+    return int(SHARE_OF_FREE_MEMORY * torch.cuda.mem_get_info(device)[0])
+
+
+def bytes_of_network(layout: Layout, samples: int) -> int:
+    """What a network takes: its activations in every layer, errors and masks, and its weights, state and gradient."""
+    return 4 * (samples * (layout.width * (layout.layers + 4) + 4) + 8 * layout.size)
+
+
 class BatchedTrainer:
     """Trains networks of one layout on one set of samples, as `lanes.Trainer` does.
 
@@ -44,7 +60,17 @@ class BatchedTrainer:
     def train(
         self, crowd: Crowd, rule: Rule, steps: int, check: Check = unchecked, part: slice = slice(None)
     ) -> SingleArray:
-        """Take steps with some of the networks; as `lanes.Trainer.train`."""
+        """Take steps with some of the networks; as `lanes.Trainer.train`.
+
+        Raises:
+            MemoryError: they do not fit the device; none was changed.
+        """
+        try:
+            return self._trained(crowd, rule, steps, check, part)
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(str(error)) from None
+
+    def _trained(self, crowd: Crowd, rule: Rule, steps: int, check: Check, part: slice) -> SingleArray:
         w = torch.tensor(crowd.networks[part], dtype=self._x.dtype, device=self._x.device)
         state = torch.tensor(crowd.state[:, part], dtype=self._x.dtype, device=self._x.device)
         losses = torch.zeros(len(w), dtype=self._x.dtype, device=self._x.device)

@@ -164,6 +164,7 @@ class FusedTrainer:
 
         Raises:
             UnavailableError: the kernel does not know the optimizer, or cannot be compiled.
+            MemoryError: the networks do not fit the device; none was changed.
         """
         if rule.optimizer not in OPTIMIZERS:
             raise UnavailableError(f"The fused kernel does not know {rule.optimizer}.")
@@ -212,6 +213,15 @@ def torch_launcher(device: str) -> Launcher:
         kernel = _kernel(device, layout, adadelta)
 
         def launch(
+            words: list[SingleArray], samples: SingleArray, scales: SingleArray, constants: SingleArray,
+            losses: SingleArray, slices: list[int], check: Check,
+        ) -> None:  # fmt: skip
+            try:
+                launched(words, samples, scales, constants, losses, slices, check)
+            except torch.OutOfMemoryError as error:
+                raise MemoryError(str(error)) from None
+
+        def launched(
             words: list[SingleArray], samples: SingleArray, scales: SingleArray, constants: SingleArray,
             losses: SingleArray, slices: list[int], check: Check,
         ) -> None:  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from tui_opt.kernels.networks.layout import Layout
 
 FloatArray: TypeAlias = NDArray[np.float64]
+
+MOST_ACTIVATIONS: Final = 2_000_000
 
 
 def outputs(layout: Layout, networks: FloatArray, x: FloatArray) -> FloatArray:
@@ -20,7 +22,11 @@ def outputs(layout: Layout, networks: FloatArray, x: FloatArray) -> FloatArray:
         networks: [..., parameter].
         x: [sample].
     """
-    return _forward(layout, networks, x)[-1][..., 0]
+    flat = networks.reshape(-1, layout.size)
+    found = np.empty((len(flat), x.size))
+    for block in _blocks(layout, len(flat), x.size):
+        found[block] = _forward(layout, flat[block], x)[-1][..., 0]
+    return found.reshape(*networks.shape[:-1], x.size)
 
 
 def activations(layout: Layout, networks: FloatArray, x: FloatArray) -> list[FloatArray]:
@@ -30,7 +36,17 @@ def activations(layout: Layout, networks: FloatArray, x: FloatArray) -> list[Flo
 
 def loss(layout: Layout, networks: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
     """Mean squared error over the samples, [...]."""
-    return np.asarray(np.square(outputs(layout, networks, x) - y).mean(axis=-1))
+    flat = networks.reshape(-1, layout.size)
+    found = np.empty(len(flat))
+    for block in _blocks(layout, len(flat), x.size):
+        found[block] = np.square(_forward(layout, flat[block], x)[-1][..., 0] - y).mean(axis=-1)
+    return found.reshape(networks.shape[:-1])
+
+
+def _blocks(layout: Layout, networks: int, samples: int) -> list[slice]:
+    """Networks whose activations are held at the same time: some ten megabytes, whatever their number."""
+    at_once = max(1, MOST_ACTIVATIONS // (samples * layout.width * (layout.layers + 2)))
+    return [slice(k, k + at_once) for k in range(0, networks, at_once)]
 
 
 def loss_and_gradient(

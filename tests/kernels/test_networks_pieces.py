@@ -1,0 +1,68 @@
+"""Training in pieces that fit the memory: the same networks as at once, halved where a device is full."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tui_opt.kernels.networks.batched import (
+    ROOM_ON_A_PROCESSOR,
+    BatchedTrainer,
+    bytes_of_network,
+    room,
+)
+from tui_opt.kernels.networks.initial import random_networks
+from tui_opt.kernels.networks.lanes import Crowd, Rule
+from tui_opt.kernels.networks.layout import Layout
+from tui_opt.kernels.networks.pieces import InPieces
+
+LAYOUT = Layout(2, 3)
+X = np.linspace(-1, 1, 21)
+Y = np.abs(X)
+
+
+class Full:
+    """A device with room for so many networks."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.inner = most, BatchedTrainer(LAYOUT, X, Y)
+        self.pieces: list[int] = []
+
+    def train(self, crowd: Crowd, rule: Rule, steps: int, check: Any, part: slice) -> Any:
+        self.pieces.append(len(crowd.networks[part]))
+        if self.pieces[-1] > self.most:
+            raise MemoryError
+        return self.inner.train(crowd, rule, steps, check, part)
+
+
+@pytest.mark.parametrize(
+    ("most", "pieces"), [(100, [23]), (9, [23, 12, 6, 6, 6, 5]), (1, [23, 12, 6, 3, 2, *[1] * 23])]
+)
+def test_pieces_make_the_steps_of_the_whole(most: int, pieces: list[int]) -> None:
+    start = random_networks(LAYOUT, "torch", 30, np.random.default_rng(0))
+    whole, cut = Crowd.beginning(start, "adadelta"), Crowd.beginning(start, "adadelta")
+    rule, part = Rule("adadelta", 1.0), slice(4, 27)
+    expected = BatchedTrainer(LAYOUT, X, Y).train(whole, rule, 7, part=part)
+    device = Full(most)
+    found = InPieces(device, 10**6).train(cut, rule, 7, part=part)
+    assert device.pieces == pieces
+    assert np.allclose(found, expected, atol=1e-6)
+    assert np.allclose(cut.networks, whole.networks, atol=1e-6)
+    assert np.allclose(cut.state, whole.state, atol=1e-6)
+    assert np.array_equal(cut.networks[:4], start[:4].astype(np.float32))
+
+
+def test_a_network_that_does_not_fit_is_said() -> None:
+    crowd = Crowd.beginning(np.zeros((3, LAYOUT.size)), "gd")
+    with pytest.raises(MemoryError):
+        InPieces(Full(0), 2).train(crowd, Rule("gd", 0.1), 1)
+
+
+def test_activations_of_a_piece_fit_the_room() -> None:
+    layout, samples = Layout(10, 20), 341
+    most = room("cpu") // bytes_of_network(layout, samples)
+    assert 1 < most < 1000
+    held = most * samples * layout.width * layout.layers * 4
+    assert 0.5 * ROOM_ON_A_PROCESSOR < held < ROOM_ON_A_PROCESSOR
