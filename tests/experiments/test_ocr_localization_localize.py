@@ -11,8 +11,11 @@ from tui_opt.datasets import load
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.localize import compute
+from tui_opt.experiments.ocr_localization.one_seed import Setting, learn
 from tui_opt.experiments.ocr_localization.params import LocalizeParams
 from tui_opt.figure import resolve
+from tui_opt.kernels.localization.network import random_network
+from tui_opt.kernels.localization.shares import share, spread_of_forks
 from tui_opt.problems import ParameterErrors
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
@@ -62,6 +65,29 @@ def test_pixels_that_are_never_drawn_on_have_the_correlation_of_the_biases(small
     corner = small.arrays["pixel_correlation"].values[0, 0]
     assert corner == pytest.approx(np.mean(by_seed), abs=1e-9)
     assert value(small, "r_biases") == pytest.approx(corner, abs=1e-9)
+
+
+def test_nearly_dead_units_have_no_shares_of_rounding_at_the_border() -> None:
+    """A large rate leaves units that hardly learn: found for the weights, their shares would be anything."""
+    params = LocalizeParams.check({"seeds": 3})
+    lesson, raw, found = Lesson.of(params), [], compute(params, Context("localize"))
+    for number in range(3):
+        network = random_network(64, 100, Context("localize").rng("network", number))
+        learnt = learn(lesson, Setting("softplus", "linear", 0.1, "second-half"), network, lambda: None)
+        weights, biases = (
+            np.stack([getattr(end, part) for end in learnt.ends]) for part in ("weights", "biases")
+        )
+        of_weights, of_biases = (
+            share(spread_of_forks(part[:2]), spread_of_forks(part[2:])) for part in (weights[:, 0], biases)
+        )
+        raw.append(np.nanmax(np.abs(of_weights - of_biases)))
+        change = found.arrays["change_share_biases"].values[number]
+        assert np.array_equal(change, of_biases, equal_nan=True)
+    assert max(raw) > 1e-7
+    assert value(found, "border_error") < 1e-9
+    assert "100%" not in found.findings["border_error"].text
+    corner = found.arrays["pixel_correlation"].values[0, 0]
+    assert corner == pytest.approx(value(found, "r_biases"), abs=1e-12)
 
 
 def test_results_do_not_depend_on_threads_and_do_on_the_seed() -> None:

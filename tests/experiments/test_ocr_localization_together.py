@@ -38,8 +38,6 @@ SMALL: dict[str, dict[str, Any]] = {
     "influence": {"hidden": 8, "seeds": 2, "epochs": 1, "checkpoints": 2},
 }
 ON_GPU = (LOCALIZE, ACTIVATIONS, INTERVENE, MATCH_UNITS)
-ROUNDING = {"border_error"}
-"""Findings that are nothing but rounding."""
 
 
 class Listening(Context):
@@ -89,10 +87,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def assert_same(one: Result, other: Result) -> None:
     assert set(one.findings) == set(other.findings)
     for name, finding in one.findings.items():
-        if name not in ROUNDING:
-            np.testing.assert_allclose(
-                other.findings[name].value, finding.value, rtol=0, atol=1e-9, err_msg=name
-            )
+        np.testing.assert_allclose(other.findings[name].value, finding.value, rtol=0, atol=1e-9, err_msg=name)
     for name, array in one.arrays.items():
         if not name.endswith("counts"):
             np.testing.assert_allclose(

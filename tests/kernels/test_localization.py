@@ -214,6 +214,22 @@ def test_the_law_under_permuted_units_is_that_of_all_permutations() -> None:
     assert drawn_sd == pytest.approx(sd, rel=0.6)
 
 
+def test_permutations_that_are_drawn_give_the_correlations_of_what_is_left() -> None:
+    """Sums over units against the correlation itself, with single shares and whole units missing."""
+    x, y = 0.5 + 1e-3 * np.random.default_rng(6).normal(size=(2, 40, 9))
+    x[3, 2] = y[7, 7] = np.nan
+    x[:, 4] = y[:, 5] = np.nan
+    mean, sd = shares.under_unit_permutations(x, y, np.random.default_rng(1))
+    rng = np.random.default_rng(1)
+    drawn = [
+        shares.correlation(x[:, rng.permutation(9)].ravel(), y.ravel()) for _ in range(shares.PERMUTATIONS)
+    ]
+    assert mean == pytest.approx(np.mean(drawn), abs=1e-11)
+    assert sd == pytest.approx(np.std(drawn, ddof=1), abs=1e-11)
+    x[:] = np.nan
+    assert np.isnan(shares.under_unit_permutations(x, y, rng)).all()
+
+
 def test_shares_of_the_data_alone() -> None:
     x = np.array([[1.0, 2.0], [3.0, 2.0], [4.0, 4.0], [0.0, 8.0]])
     classes = np.array([0, 1, 2, 3])

@@ -12,6 +12,7 @@ from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.localize_figures import add_figures
 from tui_opt.experiments.ocr_localization.one_seed import Agreement, Seed
 from tui_opt.experiments.ocr_localization.params import LocalizeParams
+from tui_opt.kernels.localization.borders import CLEAR
 from tui_opt.kernels.localization.shares import contrast_of_data, correlation, shares_of_data
 from tui_opt.result import Result
 
@@ -58,7 +59,7 @@ def report(params: LocalizeParams, lesson: Lesson, done: list[Seed]) -> Result:
         kind="accuracy",
     )
     _add_verdict(result, params, null)
-    _add_accuracy(result, lesson, kept)
+    _add_accuracy(result, params, lesson, kept)
     _add_table(result)
     result.headline = ["r_weights", "r_unit_shuffle", "r_within_pixel", "r_biases"]
     add_figures(result, lesson, done)
@@ -151,7 +152,7 @@ def _add_verdict(result: Result, params: LocalizeParams, null: tuple[float, floa
     result.add_finding("z_within_pixel", z, text)
 
 
-def _add_accuracy(result: Result, lesson: Lesson, kept: list[Agreement]) -> None:
+def _add_accuracy(result: Result, params: LocalizeParams, lesson: Lesson, kept: list[Agreement]) -> None:
     _add(
         result,
         "loss_phase_one",
@@ -169,9 +170,12 @@ def _add_accuracy(result: Result, lesson: Lesson, kept: list[Agreement]) -> None
         result.add_finding(name, number, f"Weights {words}, over all seeds: 0/0, dropped.", kind="accuracy")
     if lesson.constant_pixels.any():
         known = [a.border_error for a in kept if np.isfinite(a.border_error)]
+        units = sum(a.border_units for a in kept) / (len(kept) * params.hidden)
         text = (
             "Largest distance between the correlation of a pixel that nothing is ever drawn on and that of the biases. "
-            "They are equal: a constant input's weights take its multiple of every update of the bias."
+            "They are equal: a constant input's weights take its multiple of every update of the bias. Over the "
+            f"{units:.0%} of the units that the forks change by more than {CLEAR:,.0f} times their rounding: what "
+            "hardly learns any more has shares that are ratios of roundings."
         )
         if known:
             result.add_finding("border_error", max(known), text, kind="accuracy")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.experiments.ocr_localization.lesson import Lesson, Sequence
+from tui_opt.kernels.localization.borders import border_error, clear_units, rounding_of_changes
 from tui_opt.kernels.localization.network import Network, Tallies, random_network
 from tui_opt.kernels.localization.shares import (
     correlation,
@@ -40,7 +41,8 @@ class Shares:
     """Update shares and change shares of the hidden layer.
 
     Args:
-        update_weights: [pixel, unit], share of the first group in the sums of absolute updates.
+        update_weights: [pixel, unit], share of the first group in the sums of absolute updates; for a constant pixel
+            those of the biases, which are the same (see `kernels.localization.borders`).
         change_weights: [pixel, unit], share of the first group's forks in the differences between forks.
         update_biases: [unit].
         change_biases: [unit].
@@ -76,7 +78,9 @@ class Agreement:
         r_placebo: for a grouping that mixes the groups, against the same forks.
         r_placebo_within: the same without the mean of each pixel.
         r_placebo_biases: the same of the biases.
-        border_error: largest distance of a constant pixel's correlation from that of the biases.
+        border_error: largest distance of a constant pixel's correlation from that of the biases, over the units whose
+            changes stand above rounding, of shares that are found for the weights themselves.
+        border_units: how many these are.
         finite_fraction: of the weights, those that have both shares.
         no_update: weights that were never updated while updates were counted.
         no_change: weights that no exchange of digits changed.
@@ -93,6 +97,7 @@ class Agreement:
     r_placebo_within: float
     r_placebo_biases: float
     border_error: float
+    border_units: float
     finite_fraction: float
     no_update: float
     no_change: float
@@ -215,14 +220,21 @@ def answer(lesson: Lesson, learnt: Learnt, shuffles: np.random.Generator, check:
         mixed_biases = share(tallies.biases[placebo].sum(axis=0), tallies.biases[others].sum(axis=0))
     check()
     x, y = shares.update_weights, shares.change_weights
+    constant = lesson.constant_pixels
+    steps = max(fork.samples.size for fork in lesson.forks)
+    rounding = rounding_of_changes(biases, weights[:, constant], lesson.pixels.constant, steps)
+    clear = clear_units(bias_changes[0] + bias_changes[1], rounding)
+    border = border_error(x[constant], y[constant], shares.update_biases, shares.change_biases, clear)
+    # A constant pixel's weights have their bias's shares, which rounding leaves better: they are a ratio of larger
+    # numbers. What was found for the weights themselves stays in `border_error`.
+    x[constant], y[constant] = shares.update_biases, shares.change_biases
+    mixed[constant] = mixed_biases
     shuffled, _ = under_unit_permutations(x, y, shuffles)
     inside_x, inside_y = within(x, y)
     _, null = under_unit_permutations(inside_x, inside_y, shuffles)
     check()
     by_pixel = correlation_along(x, y)
     bias_correlation = correlation(shares.update_biases, shares.change_biases)
-    constant = lesson.constant_pixels
-    border = np.abs(by_pixel[constant] - bias_correlation)
     agreement = Agreement(
         r_weights=correlation(x.ravel(), y.ravel()),
         r_biases=bias_correlation,
@@ -233,7 +245,8 @@ def answer(lesson: Lesson, learnt: Learnt, shuffles: np.random.Generator, check:
         r_placebo=correlation(mixed.ravel(), y.ravel()),
         r_placebo_within=_pooled(*within(mixed, y)),
         r_placebo_biases=correlation(mixed_biases, shares.change_biases),
-        border_error=float(border.max()) if border.size else 0.0,
+        border_error=border,
+        border_units=float(clear.sum()),
         finite_fraction=float(np.mean(np.isfinite(x) & np.isfinite(y))),
         no_update=float(np.sum(sums[0] + sums[1] == 0)),
         no_change=float(np.sum(changes[0] + changes[1] == 0)),

@@ -87,7 +87,7 @@ def under_unit_permutations(x: FloatArray, y: FloatArray, rng: np.random.Generat
     if units < 2:
         return correlation(x.ravel(), y.ravel()), 0.0
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        drawn = [correlation(x[:, rng.permutation(units)].ravel(), y.ravel()) for _ in range(PERMUTATIONS)]
+        drawn = _drawn_correlations(x, y, rng)
         return float(np.mean(drawn)), float(np.std(drawn, ddof=1))
     x, y = x - x.mean(), y - y.mean()
     norm = np.sqrt((x * x).sum() * (y * y).sum())
@@ -96,6 +96,34 @@ def under_unit_permutations(x: FloatArray, y: FloatArray, rng: np.random.Generat
     gram = x.T @ y / norm
     centred = gram - gram.mean(axis=0) - gram.mean(axis=1, keepdims=True) + gram.mean()
     return float(gram.sum() / units), float(np.sqrt((centred * centred).sum() / (units - 1)))
+
+
+def _drawn_correlations(x: FloatArray, y: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Correlations under drawn permutations of the units of x, of the pairs that have both.
+
+    Every sum that a correlation is made of is, for a permutation, a sum over units of what each unit of x gives with
+    each of y: those are found once, and no permutation looks at the pixels again.
+    """
+    units = x.shape[1]
+    there, present = np.isfinite(x), np.isfinite(y)
+    x, y = _filled(x, there), _filled(y, present)
+    has_x, has_y = there.astype(float), present.astype(float)
+    of_pairs = (
+        has_x.T @ has_y, x.T @ has_y, has_x.T @ y, np.square(x).T @ has_y, has_x.T @ np.square(y), x.T @ y,
+    )  # fmt: skip
+    drawn, own = np.empty(PERMUTATIONS), np.arange(units)
+    for k in range(PERMUTATIONS):
+        order = rng.permutation(units)
+        n, sx, sy, sxx, syy, sxy = (float(sums[order, own].sum()) for sums in of_pairs)
+        norm = (n * sxx - sx * sx) * (n * syy - sy * sy)
+        drawn[k] = (n * sxy - sx * sy) / np.sqrt(norm) if n >= 2 and norm > 0 else np.nan
+    return drawn
+
+
+def _filled(x: FloatArray, known: NDArray[np.bool_]) -> FloatArray:
+    """Without the mean of what is known, and zero elsewhere."""
+    mean = x[known].mean() if known.any() else 0.0
+    return np.asarray(np.where(known, x - mean, 0.0))
 
 
 def shares_of_data(images: NDArray[np.float64], classes: NDArray[np.int64], group: int) -> FloatArray:
