@@ -15,7 +15,7 @@ from tui_opt.experiments.ocr_localization.one_seed import Setting, learn
 from tui_opt.experiments.ocr_localization.params import LocalizeParams
 from tui_opt.figure import resolve
 from tui_opt.kernels.localization.network import random_network
-from tui_opt.kernels.localization.shares import share, spread_of_forks
+from tui_opt.kernels.localization.shares import correlation, share, spread_of_forks
 from tui_opt.problems import ParameterErrors
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
@@ -65,6 +65,19 @@ def test_pixels_that_are_never_drawn_on_have_the_correlation_of_the_biases(small
     corner = small.arrays["pixel_correlation"].values[0, 0]
     assert corner == pytest.approx(np.mean(by_seed), abs=1e-9)
     assert value(small, "r_biases") == pytest.approx(corner, abs=1e-9)
+
+
+def test_tallies_by_digit_are_there_for_any_grouping(small: Result) -> None:
+    biases, weights = small.arrays["tally_biases"].values, small.arrays["tally_weights"].values
+    assert small.arrays["digit"].values.tolist() == [1, 7, 6, 8]
+    assert (biases.shape, weights.shape) == ((3, 4, 20), (4, 20, 64))
+    for tallies, kind in ((biases[0], "biases"), (weights, "weights")):
+        shares = share(tallies[:2].sum(axis=0), tallies[2:].sum(axis=0))
+        np.testing.assert_allclose(small.arrays[f"update_share_{kind}"].values[0], shares, rtol=1e-12)
+    mixed = [share(one[[0, 2]].sum(axis=0), one[[1, 3]].sum(axis=0)) for one in biases]
+    changes = small.arrays["change_share_biases"].values
+    placebo = [correlation(a, b) for a, b in zip(mixed, changes, strict=True)]
+    assert value(small, "r_placebo_biases") == pytest.approx(np.mean(placebo), abs=1e-12)
 
 
 def test_nearly_dead_units_have_no_shares_of_rounding_at_the_border() -> None:

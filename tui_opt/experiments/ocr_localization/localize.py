@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from tui_opt.experiments.ocr_localization.lesson import Lesson
@@ -67,6 +68,9 @@ def seeds(params: LocalizeParams, lesson: Lesson, ctx: Context, work: Work) -> I
             learnt = learn(lesson, setting, initial(number), ctx.check, learning.report)
             learning.end()
         found = answer(lesson, learnt, ctx.rng("shuffles", number), ctx.check)
+        if number:  # those of all networks' weights would be as large as all that is kept else
+            found = replace(found, tally=found.tally[:, -1:].copy())
+        ctx.checkpoint.put(f"{number}/tally", found.tally)
         ctx.checkpoint.put(f"{number}/shares", found.shares.packed())
         ctx.checkpoint.put(f"{number}/agreement", found.agreement.packed())
         work.answered()
@@ -78,9 +82,11 @@ def seeds(params: LocalizeParams, lesson: Lesson, ctx: Context, work: Work) -> I
 
 def _finished(number: int, ctx: Context) -> Seed | None:
     """What is in the checkpoint."""
-    shares, agreement = ctx.checkpoint.get(f"{number}/shares"), ctx.checkpoint.get(f"{number}/agreement")
-    if shares is None or agreement is None:
+    shares, agreement, tally = (
+        ctx.checkpoint.get(f"{number}/{part}") for part in ("shares", "agreement", "tally")
+    )
+    if shares is None or agreement is None or tally is None:
         return None
     unpacked = Shares.unpacked(shares)
     by_pixel = correlation_along(unpacked.update_weights, unpacked.change_weights)
-    return Seed(unpacked, Agreement.unpacked(agreement), by_pixel)
+    return Seed(unpacked, Agreement.unpacked(agreement), by_pixel, tally)

@@ -86,6 +86,17 @@ def _add_arrays(result: Result, lesson: Lesson, done: list[Seed]) -> None:
     result.add_array("update_share_biases", biases, ("seed", "unit"), text="the same of the biases")
     biases = stacked(lambda seed: seed.shares.change_biases)
     result.add_array("change_share_biases", biases, ("seed", "unit"), text="the same of the biases")
+    result.add_array(
+        "digit", np.array(lesson.digits, dtype=float), ("digit",), text="group_a's, then group_b's"
+    )
+    biases = stacked(lambda seed: seed.tally[:, -1])
+    text = "sum of absolute updates by digit, of the biases"
+    result.add_array("tally_biases", biases, ("seed", "digit", "unit"), text=text)
+    weights = done[0].tally[:, :-1].transpose(0, 2, 1).copy()
+    text = (
+        "sum of absolute updates by digit, of the weights, first seed: any grouping's shares follow from it"
+    )
+    result.add_array("tally_weights", weights, ("digit", "unit", "pixel"), text=text)
     side = lesson.data.side
     by_pixel = stacked(lambda seed: seed.pixel_correlation)
     known = np.isfinite(by_pixel)

@@ -115,11 +115,20 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Seed:
-    """The answer for one initial network; `pixel_correlation` is [pixel]."""
+    """The answer for one initial network.
+
+    Args:
+        shares: of the groups.
+        agreement: of the shares.
+        pixel_correlation: [pixel].
+        tally: sums of absolute updates by digit, of each pixel's weights and of the biases last, [digit, pixel + 1,
+            unit]; of the biases alone, [digit, 1, unit], where those of weights are not kept.
+    """
 
     shares: Shares
     agreement: Agreement
     pixel_correlation: FloatArray
+    tally: FloatArray
 
 
 @dataclass(frozen=True)
@@ -252,7 +261,9 @@ def answer(lesson: Lesson, learnt: Learnt, shuffles: np.random.Generator, check:
         no_change=float(np.sum(changes[0] + changes[1] == 0)),
         loss_phase_one=tallies.loss / max(tallies.samples, 1),
     )
-    return Seed(shares, agreement, by_pixel)
+    return Seed(
+        shares, agreement, by_pixel, np.concatenate([tallies.weights, tallies.biases[:, None]], axis=1)
+    )
 
 
 def placebo_group(group: int, digits: int) -> list[int]:

@@ -119,6 +119,7 @@ def _take(courses: Courses, crowd: Crowd, pace: _Pace, say: Callable[[str], None
                 block.end(first)
                 first += BLOCK
                 pace.after(active * crowd.number * BLOCK)
+            pace.end()  # nothing of the recording is under way when it goes
         if first < until:
             block = Block(courses, crowd, active, until - first)
             block.begin(first)
