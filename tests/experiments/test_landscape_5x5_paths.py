@@ -125,6 +125,17 @@ def test_what_is_said_of_the_shape_of_paths(kernels: Path) -> None:
     assert distance.shape == (5, 8)
 
 
+def test_the_output_halfway(kernels: Path) -> None:
+    """On a straight line, which a step of nothing leaves, the middle is the mean of the ends."""
+    result = run(kernels, method="string", iterations=1, align="none", minima=1, images=9)
+    task = Task.of(PathsParams.check(SMALL))
+    rows = result.arrays["output"].values
+    assert rows.shape == (9, 200)
+    x = result.arrays["output_x"].values
+    change = [np.sqrt(np.mean(np.interp(task.x, x, rows[k] - rows[-1]) ** 2)) for k in (4, 0)]
+    assert result.findings["output_half_median"].value == pytest.approx(change[0] / change[1], rel=0.02)
+
+
 def test_names_are_declared(kernels: Path) -> None:
     result = run(kernels)
     declared = registry().scenario("landscape-5x5").experiment("paths")

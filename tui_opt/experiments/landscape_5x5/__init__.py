@@ -313,6 +313,7 @@ PATHS = Experiment(
         "rises_median",
         "angle_near_median",
         "angle_middle_median",
+        "output_half_median",
         "basin_radius_median",
         "end_distance_median",
         "volume_log10",

@@ -39,6 +39,7 @@ class Found:
         other: bound of the path from the other start, which was not kept; NaN without one.
         fine: loss at the images and between them, [point].
         radius: distance from the built network to where the loss first exceeds EDGE of that at the other end.
+        half: change of the output from the minimum to the middle of the path, as a part of the whole change.
     """
 
     path: FloatArray
@@ -46,6 +47,7 @@ class Found:
     other: float
     fine: FloatArray
     radius: float
+    half: float
 
     @classmethod
     def of(cls, fine: int, task: Task, path: FloatArray, certificate: Certificate, other: float) -> Found:
@@ -56,7 +58,16 @@ class Found:
         losses = loss(task.layout, networks, task.x, task.y)
         above = np.flatnonzero(losses > EDGE * losses[-1])
         radius = float(np.linalg.norm(networks[above[0]] - path[0])) if above.size else float("nan")
-        return cls(path, certificate, other, losses, radius)
+        return cls(path, certificate, other, losses, radius, _change_at_half(task, path))
+
+
+def _change_at_half(task: Task, path: FloatArray) -> float:
+    """Root mean square of the change of output over the half next to the minimum, over that of the whole path."""
+    along = _along(np.sqrt(np.square(np.diff(path, axis=0)).sum(axis=1))[None])[0]
+    middle = int(np.argmin(np.abs(along - along[-1] / 2)))
+    built, there, end = outputs(task.layout, path[[0, middle, -1]], task.x)
+    whole = float(np.square(built - end).mean())
+    return float(np.sqrt(np.square(there - end).mean() / whole)) if whole > 0 else float("nan")
 
 
 def report(params: PathsParams, task: Task, done: list[Found]) -> Result:
@@ -80,7 +91,9 @@ def report(params: PathsParams, task: Task, done: list[Found]) -> Result:
     apart = np.sqrt(np.square(paths[:, -1] - paths[:, 0]).sum(axis=1))
     _add_barriers(result, params, done, energy, fine)
     _add_shape(result, fine, angle, distance, apart)
-    _add_basin(result, task, done, apart)
+    text = "Change of output over the half of a path next to the minimum, over the whole change, median."
+    _median(result, "output_half_median", np.array([one.half for one in done]), text)
+    _add_basin(result, params, task, done, apart)
     _add_table(result, done, energy, apart)
     _add_outputs(result, task, paths[0], distance[0])
     _add_figures(result, len(done))
@@ -171,13 +184,15 @@ def _add_shape(
     result.add_finding("angle_middle_median", float(np.median(middle)), text, unit="rad")
 
 
-def _add_basin(result: Result, task: Task, done: list[Found], apart: FloatArray) -> None:
+def _add_basin(result: Result, params: PathsParams, task: Task, done: list[Found], apart: FloatArray) -> None:
     """How far from the built network the loss first reaches that of the minimum, straight, not along the path."""
     radius = np.array([one.radius for one in done])
     result.add_array(
         "basin_radius", radius, ("path",), text="distance from the built network to the basin's edge"
     )
     text = f"Distance from the built network at which the loss first exceeds {EDGE:g} of that at the minimum."
+    if params.method == "minimax":
+        text += " A path lowered only where it is highest says little of it: see string or neb, and basin."
     _median(result, "basin_radius_median", radius, text)
     result.add_array("end_distance", apart, ("path",), text="distance from the built network to the minimum")
     _median(result, "end_distance_median", apart, "Straight distance from the built network to a minimum.")
