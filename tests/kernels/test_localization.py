@@ -11,7 +11,7 @@ from scipy import special
 
 from tui_opt.kernels.localization import shares, training
 from tui_opt.kernels.localization.network import LEAK, Network, Tallies, random_network
-from tui_opt.kernels.localization.pixels import dense, sparse
+from tui_opt.kernels.localization.pixels import among, dense, sparse
 from tui_opt.kernels.localization.training import train
 
 LEVELS = 17
@@ -86,7 +86,9 @@ def plain(
 def test_sparse_steps_are_the_dense_ones(
     activation: str, output: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "SLICE", 20_000)  # many slices, and the carried parts are put back once
+    monkeypatch.setattr(training, "SLICE", 20_000)  # many slices, and the carried parts are put back twice
+    monkeypatch.setattr(training, "LOOK", 1e-5)
+    monkeypatch.setattr(training, "FOLD", 200)
     rng = np.random.default_rng(3)
     pictures, steps = images(60, 30), 500
     samples = rng.integers(0, 60, steps)
@@ -117,6 +119,46 @@ def test_sparse_steps_are_the_dense_ones(
         rate=0.02,
     )
     assert np.array_equal(uncounted.weights, net.weights)
+
+
+def test_slices_change_nothing_and_are_looks_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the steps are cut, the result is the same to the bit; and the cuts add up."""
+    rng = np.random.default_rng(4)
+    pixels, samples = sparse(images(60, 30), LEVELS), rng.integers(0, 60, 400)
+    targets, start, ends = samples % 2, random_network(30, 11, rng), []
+    for slice_, look in ((training.SLICE, 1.0), (1, 1e-9), (5000, 1e-4)):
+        monkeypatch.setattr(training, "SLICE", slice_)
+        monkeypatch.setattr(training, "LOOK", look)
+        net, told, looks = start.copy(), [], []
+        train(
+            net, pixels, samples, targets, targets, activation="relu", output="linear", rate=0.02,
+            check=lambda looks=looks: looks.append(1), report=told.append,
+        )  # fmt: skip
+        assert sum(told) == 400
+        assert len(looks) == len(told)
+        ends.append((net, told))
+    assert ends[0][1] == [400]
+    assert ends[1][1] == [1] * 400
+    for net, _ in ends[1:]:
+        assert np.array_equal(net.weights, ends[0][0].weights)
+
+
+def test_images_among_others_keep_their_numbers() -> None:
+    pictures = images(20, 12)
+    chosen = np.arange(20) % 3 == 1
+    pixels, whole = among(sparse(pictures[chosen], LEVELS), chosen), sparse(pictures, LEVELS)
+    for number in range(20):
+        part = slice(pixels.starts[number], pixels.starts[number + 1])
+        if not chosen[number]:
+            assert (part.start, pixels.sums[number]) == (part.stop, 0)
+            continue
+        same = slice(whole.starts[number], whole.starts[number + 1])
+        assert np.array_equal(pixels.columns[part], whole.columns[same])
+        assert np.array_equal(pixels.values[part], whole.values[same])
+        assert pixels.sums[number] == whole.sums[number]
+    rebuilt = np.full((20, 12), whole.constant)
+    rebuilt[np.repeat(np.arange(20), np.diff(whole.starts)), whole.columns] += whole.values
+    np.testing.assert_allclose(rebuilt, dense(pictures, LEVELS), rtol=1e-15)
 
 
 def test_gradients_are_those_of_the_loss() -> None:

@@ -66,7 +66,7 @@ def compute(params: InterveneParams, ctx: Context) -> Result:
     school = _School(params, tasks, ctx)
 
     def initial(number: int) -> Network:
-        return random_network(lesson.pixels.size, params.hidden, ctx.rng("network", number))
+        return random_network(plain.images.size, params.hidden, ctx.rng("network", number))
 
     def together(numbers: list[int]) -> dict[int, list[Network]]:
         new = [number for number in numbers if ctx.checkpoint.get(str(number)) is None]

@@ -36,7 +36,7 @@ def report(params: InterveneParams, lesson: Lesson, ends: FloatArray, images: in
         result.add_finding("diverged", lost, text, kind="warning")
     ends = ends[finite]
     changes = ends[:, CHANGED] - ends[:, PLAIN], ends[:, CONTROL] - ends[:, PLAIN]
-    shape = (len(ends), lesson.pixels.size, params.hidden)
+    shape = (len(ends), lesson.data.images.shape[1], params.hidden)
     _add_ratios(result, params, changes, shape, images)
     _add_variance(result, ends)
     for name, change in zip(("change", "change_control"), changes, strict=True):

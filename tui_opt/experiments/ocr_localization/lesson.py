@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tui_opt.datasets import Dataset, load
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.ocr_localization.params import LessonParams
-from tui_opt.kernels.localization.pixels import Pixels, dense, sparse
+from tui_opt.kernels.localization.pixels import Pixels, among, dense, sparse
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -82,8 +82,9 @@ class Lesson:
 
     @cached_property
     def pixels(self) -> Pixels:
-        """All images, without their zeros."""
-        return sparse(self.data.images, self.data.levels)
+        """Images without their zeros; those of other digits are blank."""
+        chosen = np.isin(self.data.labels, self.digits)
+        return among(sparse(self.data.images[chosen], self.data.levels), chosen)
 
     @cached_property
     def place(self) -> IntArray:

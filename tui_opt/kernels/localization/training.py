@@ -9,6 +9,7 @@ positive.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
@@ -23,8 +24,12 @@ FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
 Check: TypeAlias = Callable[[], None]
 
-SLICE: Final = 400_000_000
-"""Multiplications between two looks at whether to stop: a tenth of a second."""
+SLICE: Final = 50_000_000
+"""Multiplications before the first look at whether to stop."""
+LOOK: Final = 0.06
+"""Seconds between two looks."""
+FOLD: Final = 1 << 17
+"""Steps after which what is carried is added to the weights: rounding of running sums must not add up."""
 
 _LINEAR, _SOFTPLUS, _RELU, _LEAKY, _SIGMOID, _TANH, _SILU, _SOFTMAX = range(len(FUNCTIONS))
 _SOURCE = nb.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
@@ -175,6 +180,12 @@ def _descend(
                     line[h] -= x * error[h]
 
 
+def _first_slice(pixels: Pixels, samples: IntArray, units: int) -> int:
+    """Steps that should take less than `LOOK`."""
+    drawn = int((pixels.starts[samples + 1] - pixels.starts[samples]).sum())
+    return max(1, int(SLICE / (units * (3 * drawn / max(samples.size, 1) + 30))))
+
+
 def train(
     network: Network,
     pixels: Pixels,
@@ -204,24 +215,23 @@ def train(
         tallies: absolute updates are added here, None where they are not wanted.
         trace: [step, unit + 1], takes |dl/dz| of each hidden unit, which is its bias's update over the learning rate,
             and in its last column the norm of dl/dz of the outputs; None where it is not wanted.
-        check: called every tenth of a second.
+        check: called at least every tenth of a second, as long as a single step takes less.
         report: told as often how many steps were taken since it was told last.
 
     Returns: the mean loss of the samples, each before its update.
     """
     units = network.biases.size
-    carried = np.zeros(units)
-    unit_sums = network.weights.sum(axis=0)
+    carried, unit_sums = np.zeros(units), network.weights.sum(axis=0)
     if tallies is None:
         tally, tally_biases = np.zeros((0, 0, 0)), np.zeros((0, 0))
     else:
         tally, tally_biases = tallies.weights, np.zeros_like(tallies.biases)
-    mean_pixels = pixels.columns.size / max(pixels.starts.size - 1, 1)
-    slice_steps = max(1, int(SLICE / (units * (3 * mean_pixels + 30))))
     losses, none = np.empty(samples.size), np.empty((0, 0))
-    for begin in range(0, samples.size, slice_steps):
+    begin, steps = 0, _first_slice(pixels, samples, units)
+    while begin < samples.size:
         check()
-        part = slice(begin, begin + slice_steps)
+        began = time.perf_counter()
+        part = slice(begin, min(begin + steps, begin + FOLD - begin % FOLD, samples.size))
         _descend(
             pixels.starts,
             pixels.columns,
@@ -246,8 +256,12 @@ def train(
             none if trace is None else trace[part],
             tallies is not None,
         )
-        report(losses[part].size)
-        if begin % (100 * slice_steps) == 0:  # rounding of the running sums must not add up
+        taken, begin = part.stop - begin, part.stop
+        report(taken)
+        # How long steps take is not known beforehand: wide layers wait for memory, and others use the machine, too.
+        fitting = int(taken * LOOK / max(time.perf_counter() - began, 1e-9))
+        steps = max(1, min(fitting, 2 * steps))
+        if begin % FOLD == 0:
             network.weights += carried
             carried[:] = 0.0
             unit_sums = network.weights.sum(axis=0)
