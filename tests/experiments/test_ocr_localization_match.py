@@ -176,6 +176,19 @@ def test_the_matrix_is_scaled_and_its_blocks_are_averaged() -> None:
     assert np.all((shares >= 0) & (shares <= 1) | np.isnan(shares))
 
 
+def test_influence_is_the_same_however_many_images_are_taken_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    params = InfluenceParams.check({**SMALL, "hidden": 10, "checkpoints": 2})
+    whole = influence.compute(params, Context("influence"))
+    monkeypatch.setattr(influence, "SLICE", 640 * 17)  # seventeen images
+    parts = influence.compute(params, Context("influence"))
+    for name, array in whole.arrays.items():
+        np.testing.assert_allclose(
+            parts.arrays[name].values, array.values, rtol=1e-10, atol=1e-13, err_msg=name
+        )
+
+
 def test_diverged_networks_have_no_influence() -> None:
     params = InfluenceParams.check({**SMALL, "hidden": 10, "learning_rate": 80.0})
     result = influence.compute(params, Context("influence"))

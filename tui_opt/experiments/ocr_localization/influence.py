@@ -8,12 +8,12 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_opt.experiments.ocr_localization.lesson import Lesson
+from tui_opt.experiments.ocr_localization.lesson import Lesson, Sequence
 from tui_opt.experiments.ocr_localization.match_params import InfluenceParams
 from tui_opt.experiments.ocr_localization.one_seed import Report
 from tui_opt.experiments.ocr_localization.work import Work
 from tui_opt.figure import Axis, Figure, Heatmap, Ref, Scatter
-from tui_opt.kernels.localization.network import Tallies, random_network
+from tui_opt.kernels.localization.network import Network, Tallies, random_network
 from tui_opt.kernels.localization.responses import class_gradients, passes, tracin
 from tui_opt.kernels.localization.shares import correlation, share
 from tui_opt.kernels.localization.training import train
@@ -24,6 +24,8 @@ FloatArray: TypeAlias = NDArray[np.float64]
 
 STEPS_PER_GRADIENT: Final = 3
 """Steps of training that take as long as the gradient of one image."""
+SLICE: Final = 300_000_000
+"""Weights, times images, between two looks at whether to stop."""
 
 
 @dataclass(frozen=True)
@@ -108,14 +110,7 @@ def _one(params: InfluenceParams, lesson: Lesson, number: int, ctx: Context, tol
         )
         start = end
         if end in marks:
-            gradients = []
-            for sequence in (learnt, held):
-                inputs = lesson.inputs(sequence)
-                with np.errstate(all="ignore"):
-                    of = passes(network, inputs, sequence.targets, params.activation, params.output)
-                    gradients.append(class_gradients(inputs, of, sequence.classes, digits))
-                ctx.check()
-                told(STEPS_PER_GRADIENT * sequence.samples.size)
+            gradients = [_gradients(params, lesson, network, order, ctx, told) for order in (learnt, held)]
             one, units = tracin(gradients[0], gradients[1])
             whole += params.learning_rate * one
             by_unit += params.learning_rate * units
@@ -128,6 +123,28 @@ def _one(params: InfluenceParams, lesson: Lesson, number: int, ctx: Context, tol
             share(tally[:group].sum(axis=0), tally[group:].sum(axis=0)),
             share(size[:group, :group].sum(axis=(0, 1)), size[group:, group:].sum(axis=(0, 1))),
         )
+
+
+def _gradients(
+    params: InfluenceParams, lesson: Lesson, network: Network, order: Sequence, ctx: Context, told: Report
+) -> tuple[FloatArray, FloatArray]:
+    """Mean gradient of each digit, as `class_gradients`; so many images at a time as take little."""
+    digits, at_once = len(lesson.digits), max(1, SLICE // network.weights.size)
+    number = np.maximum(np.bincount(order.classes, minlength=digits), 1)
+    whole = np.zeros((digits, network.weights.shape[0] + 1, params.hidden))
+    of_output = np.zeros((digits, params.hidden + 1, network.output_biases.size))
+    for first in range(0, order.samples.size, at_once):
+        part = order.part(first, first + at_once)
+        inputs = lesson.inputs(part)
+        share = (np.bincount(part.classes, minlength=digits) / number)[:, None, None]
+        with np.errstate(all="ignore"):
+            of = passes(network, inputs, part.targets, params.activation, params.output)
+            hidden, output = class_gradients(inputs, of, part.classes, digits)
+            whole += share * hidden
+            of_output += share * output
+        ctx.check()
+        told(STEPS_PER_GRADIENT * part.samples.size)
+    return whole, of_output
 
 
 def report(params: InfluenceParams, lesson: Lesson, found: list[One]) -> Result:

@@ -71,9 +71,9 @@ def compute(params: MatchUnitsParams, ctx: Context) -> Result:
             learnt = {key: _learn(params, lesson, key, number, ctx, learning) for key in KEYS}
             learning.end()
         halves = {key: _half(params, lesson, *learnt[key], ctx) for key in KEYS}
-        trained, untrained = (
-            Matching.of(halves["a", learns], halves["b", learns]) for learns in (True, False)
-        )
+        trained = Matching.of(halves["a", True], halves["b", True])
+        ctx.check()
+        untrained = Matching.of(halves["a", False], halves["b", False])
         ctx.check()
         diverged = halves["a", True].diverged or halves["b", True].diverged
         scores = Scores.of(trained, untrained, diverged)
@@ -142,8 +142,10 @@ def _half(
     with np.errstate(all="ignore"):
         hidden = passes(network, lesson.inputs(held), held.targets, params.activation, params.output).hidden
     ctx.check()
+    signature = np.nan_to_num(signatures(trace, params.signature))
+    ctx.check()
     return Half(
-        np.nan_to_num(signatures(trace, params.signature)),
+        signature,
         np.nan_to_num(hidden),
         np.nan_to_num(profiles(hidden, held.classes, len(lesson.digits))),
         diverged=not network.is_finite,
