@@ -1,5 +1,8 @@
 """The OCR experiment on MNIST: phase one with its tallies and four forks, one network and thirty-two.
 
+What a GPU is for is measured on one where there is one, and on one core of the processor elsewhere: many networks and
+all forks together, in blocks of steps, against steps of all of them at once.
+
 Peers: the same in PyTorch, forward and backward by hand over all forks at once, and by vmap of grad; a dense loop in
 NumPy. They are given some hundred steps, and a step costs the same all along: what the whole would take is said. Where
 MNIST is not there, images of the same size with as many drawn pixels take its place.
@@ -19,6 +22,9 @@ from tui_opt.datasets import Dataset, load
 from tui_opt.errors import DataError
 from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.one_seed import Setting, one_seed
+from tui_opt.experiments.ocr_localization.together import course
+from tui_opt.kernels.localization.batched import train_together, unusable
+from tui_opt.kernels.localization.courses import Courses
 from tui_opt.kernels.localization.network import random_network
 
 Record = dict[str, Any]
@@ -27,6 +33,7 @@ RATE, HIDDEN, NETWORKS = 0.01, 100, 32
 MANUAL_BAR, VMAP_BAR, WHOLE_BAR, MANY_BAR = 15.0, 40.0, 1.0, 12.0
 FORKS = 4
 TORCH_STEPS, VMAP_STEPS, NUMPY_STEPS = 300, 40, 300
+COPIES, TOGETHER_STEPS = 16, 128
 
 
 def dataset() -> tuple[Dataset, str]:
@@ -49,9 +56,9 @@ def whole_experiment(lesson: Lesson, number: int) -> None:
     one_seed(lesson, setting, HIDDEN, *rngs, lambda: None)
 
 
-def manual_steps(lesson: Lesson, steps: int) -> float:
-    """Seconds a step of all forks at once, in PyTorch by hand."""
-    x, y, net = _batch(lesson)
+def manual_steps(lesson: Lesson, steps: int, copies: int = 1, device: str = "cpu") -> float:
+    """Seconds a step of all forks at once, in PyTorch by hand, of so many networks."""
+    x, y, net = _batch(lesson, copies, device)
     w, b, v, c = net
     with torch.no_grad():
         begin = time.perf_counter()
@@ -65,7 +72,19 @@ def manual_steps(lesson: Lesson, steps: int) -> float:
             c.add_(error[:, :, 0], alpha=-RATE)
             w.baddbmm_(back, inputs[:, None, :], alpha=-RATE)
             b.add_(back[:, :, 0], alpha=-RATE)
+        if device != "cpu":
+            torch.cuda.synchronize()
         return (time.perf_counter() - begin) / steps
+
+
+def together_steps(lesson: Lesson, steps: int, device: str) -> float:
+    """Seconds a step of all forks of `COPIES` networks, in blocks, the networks' way there and back included."""
+    courses = Courses([course(lesson, fork.part(0, steps)) for fork in lesson.forks], device)
+    networks = [random_network(784, HIDDEN, np.random.default_rng(number)) for number in range(COPIES)]
+    rates = np.full(COPIES, RATE)
+    begin = time.perf_counter()
+    train_together(courses, [networks] * FORKS, activation="relu", output="linear", rates=rates)
+    return (time.perf_counter() - begin) / steps
 
 
 def vmap_steps(lesson: Lesson, steps: int) -> float:
@@ -103,20 +122,44 @@ def numpy_steps(lesson: Lesson, steps: int) -> float:
     return (time.perf_counter() - begin) / steps
 
 
-def _batch(lesson: Lesson) -> tuple[Any, Any, tuple[Any, ...]]:
-    """Inputs and targets of the forks' first steps, [fork, step, …], and their networks; single precision."""
+def _batch(lesson: Lesson, copies: int = 1, device: str = "cpu") -> tuple[Any, Any, tuple[Any, ...]]:
+    """Inputs and targets of the forks' first steps, [fork and copy, step, …], and their networks; single precision."""
     sequences = [sequence.part(0, TORCH_STEPS) for sequence in lesson.forks]
-    x = torch.tensor(np.stack([lesson.inputs(s) for s in sequences]), dtype=torch.float32)
-    y = torch.tensor(np.stack([np.eye(2)[s.targets] for s in sequences]), dtype=torch.float32)
+    x = torch.tensor(np.stack([lesson.inputs(s) for s in sequences]), dtype=torch.float32, device=device)
+    y = torch.tensor(np.stack([np.eye(2)[s.targets] for s in sequences]), dtype=torch.float32, device=device)
     net = random_network(784, HIDDEN, np.random.default_rng(0))
     parts = (net.weights.T, net.biases, net.output_weights, net.output_biases)
-    return x, y, tuple(torch.tensor(np.stack([part] * FORKS), dtype=torch.float32) for part in parts)
+    stacked = tuple(
+        torch.tensor(np.stack([part] * (FORKS * copies)), dtype=torch.float32, device=device)
+        for part in parts
+    )
+    return x.repeat_interleave(copies, 0), y.repeat_interleave(copies, 0), stacked
 
 
 def _seconds(work: Callable[[], object]) -> float:
     begin = time.perf_counter()
     work()
     return time.perf_counter() - begin
+
+
+def _together(lesson: Lesson) -> list[Record]:
+    """Many networks together in blocks of steps, against dense steps."""
+    device = "cpu" if unusable("cuda:0") else "cuda:0"
+    steps = TOGETHER_STEPS if device == "cpu" else lesson.forks[0].samples.size
+    blocks, dense = np.inf, np.inf
+    for _ in range(3):
+        blocks = min(blocks, together_steps(lesson, steps, device))
+        dense = min(dense, manual_steps(lesson, TORCH_STEPS if device != "cpu" else 40, COPIES, device))
+    return [
+        {
+            "name": f"a step of {COPIES * FORKS} networks together, {device}, float64",
+            "value": blocks,
+            "unit": "s",
+            "peer": "PyTorch, dense steps, float32",
+            "peer_value": dense,
+            "ratio": dense / blocks,
+        }
+    ]
 
 
 def measure() -> list[Record]:
@@ -135,6 +178,7 @@ def measure() -> list[Record]:
             manual = min(manual, manual_steps(lesson, TORCH_STEPS) * steps)
             vmapped = min(vmapped, vmap_steps(lesson, VMAP_STEPS) * steps)
             dense = min(dense, numpy_steps(lesson, NUMPY_STEPS) * one_fork)
+        rows = _together(lesson)
     finally:
         torch.set_num_threads(threads)
     from tui_opt.runner.machine import available_cores
@@ -142,7 +186,7 @@ def measure() -> list[Record]:
     cores = available_cores()
     with ThreadPoolExecutor(cores) as pool:
         many = _seconds(lambda: list(pool.map(lambda n: whole_experiment(lesson, n), range(NETWORKS))))
-    rows = [
+    rows += [
         {
             "name": f"one network, one core, {source}",
             "value": ours,
