@@ -113,6 +113,16 @@ def test_a_gpu_says_what_the_processor_says(experiment: Experiment, gpu: list[st
     assert "cuda" in experiment.devices
 
 
+@pytest.mark.slow
+def test_after_all_of_mnist_they_still_agree(gpu: list[str]) -> None:
+    """Sixty thousand steps of a network that is not chaotic."""
+    if missing := LOCALIZE.missing(LOCALIZE.params.check({"dataset": "mnist"})):
+        pytest.skip(missing)
+    params = {"dataset": "mnist", "hidden": 40, "seeds": 2, "learning_rate": 0.01, "epochs": "auto"}
+    assert_same(run(LOCALIZE, Listening(), **params), run(LOCALIZE, Listening("cuda:0"), **params))
+    assert gpu
+
+
 def test_groups_are_as_large_as_memory_allows_and_change_nothing(
     gpu: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
