@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 from rich.cells import cell_len
 
-from tests.conftest import DROP
+from tests.conftest import DROP, SCATTER
 from tui_opt import expectations
 from tui_opt.cli import run_actions
 from tui_opt.cli import runs as runs_module
@@ -434,12 +434,9 @@ def test_the_progress_line_is_gone_once_a_stop_was_asked_for(monkeypatch):
 
 
 def test_a_long_run_says_so_before_it_begins(environment, write, tmp_path, runs):
-    """Two years of walkers: said at once, and stopped by the first Ctrl-C."""
-    file = write(
-        'scenario = "toy-sgd"\nexperiment = "escape"\n[params]\ntemperature = 0.005\nmethod = "monte-carlo"\n'
-    )
-    command = [sys.executable, "-m", "tui_opt", "--batch", str(file)]
-    command += ["--set", "params.walkers=1e6", "--set", "params.steps=[10000000]", "--threads", "1"]
+    """Said at once, and stopped by the first Ctrl-C."""
+    file = write(SCATTER + "[params]\nseconds = 3600\n")
+    command = [sys.executable, "-m", "tui_opt", "--batch", str(file), "--threads", "1"]
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=tmp_path, env=environment()
     )

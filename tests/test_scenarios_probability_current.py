@@ -60,7 +60,6 @@ STATED = {
 FAST = [
     "fields",
     "datapoint-gradients",
-    "trajectories",
     "constant-noise-truncated",
     "third-example-cold",
     "remedy-ten-steps",

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -127,9 +126,12 @@ _CHILD = """
 import sys
 from pathlib import Path
 import numpy as np
+from numba.core import config
 from tui_opt.expressions import assemble, parse
 from tui_opt.kernels.emit import specialise
 
+# Beside its module is where the compiler keeps its files unless it is told otherwise.
+config.CACHE_DIR = ""
 tape = assemble([parse(loss, ["W"]).derivative("W") for loss in ("W^2", "W")])
 w, passage_step = np.ones(1), np.full(1, -1)
 specialise(tape, Path(sys.argv[1]))(w, passage_step, 0, 0, 10, 0.1, 5.0, 1, 3)
@@ -138,10 +140,8 @@ print(w[0].hex())
 
 
 def _start_child(directory: Path) -> subprocess.Popen[str]:
-    # Beside its module is where the compiler keeps its files unless it is told otherwise.
-    environment = {key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"}
     command = [sys.executable, "-c", _CHILD, str(directory)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def _compiled(directory: Path) -> dict[str, int]:

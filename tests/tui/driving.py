@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from textual.events import Key
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from tui_opt.tui.app import OptexploreApp
@@ -45,8 +47,16 @@ class Driver:
         rows = [row[part.x : part.right] for row in self.text.split("\n")[part.y : part.bottom]]
         return " ".join(" ".join(rows).replace("│", " ").split())
 
+    def type(self, *keys: str) -> None:
+        """Keys in one breath, without waiting for what they do; a word of several letters is a key by its name."""
+        for key in keys:
+            single = len(key) == 1
+            self.app.post_message(Key(_character_to_key(key) if single else key, key if single else None))
+
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
+        """Press keys in one breath, and wait until all is done: one by one, the screen is drawn after each."""
+        self.type(*keys[:-1])
+        await self.pilot.press(keys[-1])
 
     async def until(self, condition: Callable[[], object] | str) -> None:
         """Wait until a text stands on the screen, or a condition holds."""

@@ -123,7 +123,13 @@ ENDINGS = {
 CODES = {"SIGHUP": 129, "SIGTERM": 143, "SIGKILL": -signal.SIGKILL, "the terminal is gone": 129}
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+#: one that is handled and leaves a terminal to look at, and the one that leaves none: the others go the same ways.
+USUAL = ("SIGHUP", "the terminal is gone")
+
+
+@pytest.mark.parametrize(
+    "ending", [e if e in USUAL else pytest.param(e, marks=pytest.mark.slow) for e in ENDINGS]
+)
 def test_a_run_goes_on_without_its_app_and_a_new_one_shows_it(desk: Desk, ending: str) -> None:
     run = desk.waiting()
     app = desk.app()
@@ -178,7 +184,7 @@ def stall(desk: Desk, seconds: float) -> None:
 
 
 def test_a_terminal_that_stops_reading_does_not_slow_the_run(desk: Desk) -> None:
-    stall(desk, seconds=8)
+    stall(desk, seconds=5)
 
 
 @pytest.mark.slow
@@ -245,13 +251,14 @@ def test_a_killed_worker_leaves_a_lost_run_that_goes_on_at_a_key(desk: Desk) -> 
     assert run.result().findings["blocks_done"].value == 600
 
 
-def test_random_keys_typed_in_bursts_and_sizes_do_not_end_the_app(desk: Desk) -> None:
+@pytest.mark.parametrize("bursts", [6, pytest.param(40, marks=pytest.mark.slow)])
+def test_random_keys_typed_in_bursts_and_sizes_do_not_end_the_app(desk: Desk, bursts: int) -> None:
     desk.queued(seconds=2)
     pick = random.Random(20)
     keys = [*KEYS, *"abcdefghijklmnoprstuvwxyz0123456789 /?[].-+=^()"]
     keys = [key for key in keys if key not in ("ctrl+q", "q", "ctrl+p")]
     app = desk.app()
-    for _ in range(20):
+    for _ in range(bursts):
         app.press(*pick.choices(keys, k=25))
         app.resize(pick.randint(1, 200), pick.randint(1, 60))
     app.resize(120, 40)

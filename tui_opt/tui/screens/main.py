@@ -308,7 +308,7 @@ class MainScreen(Screen[None]):
         found = self.query(FilterLine)
         if not found:
             await self.query_one("#left", Vertical).mount(FilterLine(id="filter-line"), before="#tree")
-        self.query_one(FilterLine).focus()
+        self.set_focus(self.query_one(FilterLine))  # at once: its first letter may have been typed already
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter as it is typed."""
@@ -318,7 +318,7 @@ class MainScreen(Screen[None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Go on to what is left."""
         if event.input.id == "filter-line":
-            self.query_one(ScenarioTree).focus()
+            self.set_focus(self.query_one(ScenarioTree))
 
     # --- messages of the widgets ----------------------------------------------------------------------------
 

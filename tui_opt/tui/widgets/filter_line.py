@@ -27,5 +27,5 @@ class FilterLine(Input):
     async def action_close(self) -> None:
         """Take the filter away, and this line with it."""
         self.value = ""
-        self.screen.query_one("#tree").focus()
+        self.screen.set_focus(self.screen.query_one("#tree"))
         await self.remove()
