@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from tui_opt.kernels.networks.batched import BatchedTrainer
+from tui_opt.kernels.networks.lane_source import (
+    GRADIENT_ONLY,
+    buffer_size,
+    samples_at_once,
+    source,
+)
 from tui_opt.kernels.networks.lanes import LANES, Crowd, Rule, Trainer
 from tui_opt.kernels.networks.layout import Layout
 from tui_opt.kernels.networks.plain import loss, loss_and_gradient
@@ -62,6 +69,27 @@ def test_loss_and_gradient_are_the_plain_ones(trainer: Trainer) -> None:
     assert np.allclose(losses, expected, rtol=2e-6)
     error = np.linalg.norm(gradients - slopes, axis=1) / np.linalg.norm(slopes, axis=1)
     assert error.max() < 2e-6
+
+
+@pytest.mark.parametrize("layout", [Layout(1, 1), Layout(1, 3), Layout(2, 1), Layout(3, 4)], ids=str)
+def test_the_source_says_the_same_of_any_layout(layout: Layout) -> None:
+    """Carried out by Python line by line, which takes no compiling."""
+    plainly = source(layout).replace("@numba.njit(**OPTIONS)", "").replace("widest_vectors()", "pass")
+    module: dict[str, Any] = {}
+    exec(compile(plainly, "lanes", "exec"), module)
+    x, y = X[::3], Y[::3]
+    at_once = samples_at_once(layout)
+    padded = np.zeros((3, -(-x.size // at_once) * at_once), dtype=np.float32)
+    padded[:, : x.size] = x, y, np.full(x.size, 1 / x.size)
+    start = np.random.default_rng(1).normal(0, 0.7, (3, layout.size)).astype(np.float32)
+    gradient, losses = np.empty_like(start), np.zeros(3, dtype=np.float32)
+    work = np.zeros(buffer_size(layout), dtype=np.float32)
+    module["train"](
+        GRADIENT_ONLY, start, gradient[None], *padded, 1, 0, np.zeros(6, dtype=np.float32), losses, work
+    )
+    expected, slopes = loss_and_gradient(layout, start.astype(np.float64), x, y)
+    assert np.allclose(losses, expected, rtol=1e-5)
+    assert np.abs(gradient - slopes).max() < 1e-5 * np.abs(slopes).max()
 
 
 RULES = [Rule("gd", 0.05), Rule("momentum", 0.02), Rule("adadelta", 1.0), Rule("adam", 0.01)]

@@ -89,9 +89,9 @@ def source(layout: Layout) -> str:
             for r in range(samples)
         ),
         "first_forward": _body(_first_forward(places), "A", 16),
-        "inner_forward": _body(_inner_forward(places), "B", 20),
+        "inner_forward": _inner(_inner_forward(places), "B", layout),
         "output": _body(_output(places), "C", 16),
-        "inner_backward": _body(_inner_backward(places), "D", 20),
+        "inner_backward": _inner(_inner_backward(places), "D", layout),
         "first_backward": _body(_first_backward(places), "E", 16),
     }
     return _MODULE.format(**values)
@@ -102,6 +102,11 @@ def _body(lines: Iterator[str], name: str, columns: int) -> str:
     return "\n".join(
         " " * columns + line.replace("[p ", f"[p{name} ") for line in _each_name_once(lines, name)
     )
+
+
+def _inner(lines: Iterator[str], name: str, layout: Layout) -> str:
+    """The body of the inner layers; of networks without any, whose buffer may end before it would, nothing."""
+    return _body(lines, name, 20) if layout.layers > 1 else " " * 20 + "pass"
 
 
 def _at(place: int) -> str:
