@@ -15,6 +15,7 @@ from tui_opt.kernels.plane import (
     sgd_maps,
 )
 from tui_opt.kernels.plane_box import automatic_box
+from tui_opt.kernels.plane_cells import LIGHT
 
 # Three datapoints with matrices that stretch, turn and flatten.
 MATRICES = np.array([[[0.9, 0.2], [-0.3, 0.8]], [[0.5, 0.0], [0.1, -0.7]], [[0.6, -0.9], [0.2, 0.3]]])
@@ -80,7 +81,7 @@ def test_maps_that_stretch_keep_the_moments_too(stretch):
     np.testing.assert_allclose(covariance, exact, rtol=1e-9, atol=1e-9)
     assert abs(state.mass.sum() + state.outside - 1.0) <= 1e-12
     # Every cell holds what lies in it.
-    present = state.mass > 1e-9
+    present = state.mass > 3 * LIGHT / state.mass.size
     m = state.moments[present]
     offset = m[:, 1:3] / m[:, :1]
     assert np.abs(offset).max() < 0.7

@@ -40,9 +40,11 @@ def test_the_law_is_that_of_the_compiled_step(temperature):
     operator, (ours, theirs) = both(
         maps, Box((-0.5, -0.9), (2.6, 0.9)), (50, 41), (0.5, 0.05), (0.175, 0.2), 12
     )
-    # Rounding decides on which side of LIGHT an image lies; nothing else may differ by more than roundings.
-    assert np.abs(ours.moments - theirs.moments).max() < LIGHT
-    assert np.abs(ours.moments - theirs.moments).sum() < 10 * LIGHT
+    # Rounding may decide how an image of little mass is laid down; nothing else may differ by more than roundings.
+    light = LIGHT / (50 * 41)
+    away = np.abs(ours.moments - theirs.moments)
+    assert away.max() < light
+    assert away[np.maximum(ours.mass, theirs.mass) > 2 * light].max() < 1e-8
     assert theirs.outside == pytest.approx(ours.outside, abs=1e-13)
     assert theirs.mass.min() >= 0.0
     assert abs(theirs.mass.sum() + theirs.outside - 1.0) <= 1e-12

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from tui_opt.kernels.callables import Check, FloatArray, require_temperature, unchecked
-from tui_opt.kernels.plane_cells import BAND, LANES, MOMENTS, RIM
+from tui_opt.kernels.plane_cells import BAND, LANES, MOMENTS, RIM, SLOTS
 from tui_opt.kernels.plane_step import step_bands
 
 PlaneField: TypeAlias = Callable[[FloatArray], FloatArray]
@@ -208,12 +208,12 @@ def advance(
         raise ValueError(
             f"The state has shape {state.moments.shape}; the operator has cells for {(rows, columns, MOMENTS)}."
         )
-    full = (rows + 2 * RIM, _stride(columns), MOMENTS)
-    halves, after = np.zeros((2, *full)).reshape(2, -1), np.zeros((2, *full)).reshape(2, -1)
+    full = (rows + 2 * RIM, _stride(columns), SLOTS)
+    halves, after = _lines(2, full), _lines(2, full)
     flags = np.zeros((2, full[0] * full[1] // LANES), np.uint8)
     flags_after = flags.copy()
     inner = (slice(RIM, RIM + rows), slice(RIM, RIM + columns))
-    halves[0].reshape(full)[inner] = state.moments
+    halves[0].reshape(full)[inner][:, :, :MOMENTS] = state.moments
     flags[0] = 1
     outside = state.outside
 
@@ -235,7 +235,7 @@ def advance(
                     outside += half_step(0, row) + other.result()
             halves, after, flags, flags_after = after, halves, flags_after, flags
     whole = (halves[0] + halves[1]).reshape(full)
-    state.moments[...] = whole[inner]
+    state.moments[...] = whole[inner][:, :, :MOMENTS]
     whole[inner] = 0.0
     state.outside = max(outside + float(whole[:, :, 0].sum()), 0.0)
 
@@ -269,6 +269,14 @@ def mean_and_covariance(operator: PlaneOperator, state: PlaneState) -> tuple[Flo
     covariance = np.array([[max(v11, 0.0), v12], [v12, max(v22, 0.0)]]) / total * np.outer(sides, sides)
     mean = np.array(operator.box.low) + (np.array([mean1, mean2]) + 0.5) * sides
     return mean, covariance
+
+
+def _lines(number: int, shape: tuple[int, ...]) -> FloatArray:
+    """[number, size], zeros that begin where a line of the cache does."""
+    size = int(np.prod(shape))
+    memory = np.zeros(number * size + SLOTS)
+    first = -(memory.ctypes.data // memory.itemsize) % SLOTS
+    return memory[first : first + number * size].reshape(number, size)
 
 
 def _stride(columns: int) -> int:

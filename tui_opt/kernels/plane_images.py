@@ -16,9 +16,8 @@ from tui_opt.kernels.plane_cells import (
     GONE,
     LANES,
     MASS,
-    MOMENTS,
     RAW,
-    ROUND,
+    SLOT,
     U1,
     U2,
     V11,
@@ -28,26 +27,16 @@ from tui_opt.kernels.plane_cells import (
     W12,
     W22,
     FloatArray,
-    K,
     stage,
 )
+from tui_opt.kernels.plane_lines import EIGHT, take_lines
 
 
 @stage
 def read(work: FloatArray, half: FloatArray, cell: np.uint64) -> None:
     """Take a block of cells out of an accumulator: add it to the raw moments, and leave zeros."""
-    for lane in range(LANES):
-        at = (cell + np.uint64(lane)) * ROUND
-        m, m1, m2 = half[at], half[at + K[1]], half[at + K[2]]
-        m11, m12, m22 = half[at + K[3]], half[at + K[4]], half[at + K[5]]
-        work[RAW, lane] += m
-        work[RAW + 1, lane] += m1
-        work[RAW + 2, lane] += m2
-        work[RAW + 3, lane] += m11
-        work[RAW + 4, lane] += m12
-        work[RAW + 5, lane] += m22
-    for k in range(LANES * MOMENTS):
-        half[cell * ROUND + np.uint64(k)] = 0.0
+    for lane in range(0, LANES, EIGHT):
+        take_lines(half, (cell + np.uint64(lane)) * SLOT, work, np.uint64(RAW), np.uint64(lane))
 
 
 @stage

@@ -17,7 +17,7 @@ from tui_opt.kernels.plane_cells import (
     FARTHEST,
     MOST_PIECES,
     RIM,
-    ROUND,
+    SLOT,
     THINNEST,
     FlagArray,
     FloatArray,
@@ -118,7 +118,7 @@ def spread(
             y1, y2 = centre - row + slope2 * (centre2 - mean), centre2 - column
             values = (m, m * y1, m * y2, m * (y1 * y1 + y11), m * (y1 * y2 + y12), m * (y2 * y2 + y22))
             cell = np.uint64((row + RIM) * stride + column + RIM)
-            add_moments(target, cell * ROUND, values)
+            add_moments(target, cell * SLOT, values)
             flags[cell >> BLOCK_BITS] = 1
             held += m
     return mass - held

@@ -33,6 +33,7 @@ from tui_opt.kernels.plane_cells import (
 )
 from tui_opt.kernels.plane_cuts import add_pieces, add_whole, cut_images
 from tui_opt.kernels.plane_images import image, read, rectangles, take_out
+from tui_opt.kernels.tangents.vector_width import widest_vectors
 
 
 @numba.njit(
@@ -70,11 +71,12 @@ def step_bands(
 
     Returns: mass that has left the box, or is forgotten.
     """
+    widest_vectors()
     datapoints = images.shape[0]
     blocks = (images.shape[3] - 2) // LANES
     stride = blocks * LANES
     share = 1.0 / datapoints
-    light = LIGHT * share
+    light = LIGHT / (rows * columns) * share
     work = np.zeros((WORK_ROWS, LANES))
     targets = np.zeros((4, LANES), np.uint64)
     lost = 0.0
@@ -108,10 +110,10 @@ def step_bands(
             for j in range(datapoints):
                 image(work, images[j], row, column)
                 if heavy == 0:
-                    add_whole(work, target, target_flags, rows, columns, stride)
+                    add_whole(work, targets, target, target_flags, rows, columns, stride)
                 else:
                     cut_images(work, targets, rows, columns, light, stride)
-                    add_pieces(work, targets, target, target_flags, rows, columns, stride)
+                    add_pieces(work, targets, 4, target, target_flags, rows, columns, stride)
     for i in range(LANES):
         lost += work[GONE, i]
     return lost

@@ -85,7 +85,7 @@ def _step(moments: Tensor, images: Tensor, lost: Tensor, at_once: int) -> tuple[
         row, column = present // columns, present % columns
         for j in range(terms):
             image = _image(images[j], row, column, *rectangle)
-            _deposit(after, lost, mass / terms, image, rows, columns, LIGHT / terms)
+            _deposit(after, lost, mass / terms, image, rows, columns, LIGHT / (rows * columns * terms))
     return after, lost
 
 
