@@ -69,6 +69,29 @@ def _apply(kind: int, z: FloatArray, value: FloatArray, slope: FloatArray) -> No
 
 
 @_SOURCE
+def _receive(columns: NDArray[np.int32], x: FloatArray, weights: FloatArray, z: FloatArray) -> None:
+    """Add what the drawn pixels give every unit; eight at a time, so that z is read and written an eighth as often."""
+    eights = x.size // 8 * 8
+    for place in range(0, eights, 8):
+        x0, line0 = x[place + 0], weights[columns[place + 0]]
+        x1, line1 = x[place + 1], weights[columns[place + 1]]
+        x2, line2 = x[place + 2], weights[columns[place + 2]]
+        x3, line3 = x[place + 3], weights[columns[place + 3]]
+        x4, line4 = x[place + 4], weights[columns[place + 4]]
+        x5, line5 = x[place + 5], weights[columns[place + 5]]
+        x6, line6 = x[place + 6], weights[columns[place + 6]]
+        x7, line7 = x[place + 7], weights[columns[place + 7]]
+        for h in range(z.size):
+            z[h] += (x0 * line0[h] + x1 * line1[h] + x2 * line2[h] + x3 * line3[h]) + (
+                x4 * line4[h] + x5 * line5[h] + x6 * line6[h] + x7 * line7[h]
+            )
+    for place in range(eights, x.size):
+        line = weights[columns[place]]
+        for h in range(z.size):
+            z[h] += x[place] * line[h]
+
+
+@_SOURCE
 def _output_error(kind: int, z: FloatArray, target: int, value: FloatArray, error: FloatArray) -> float:
     """dl/dz of the outputs into `error`; the loss: half the squared error, or cross-entropy behind a softmax."""
     loss = 0.0
@@ -126,11 +149,7 @@ def _descend(
         for h in range(units):
             whole = unit_sums[h] + pixels * carried[h]
             z[h] = biases[h] + constant * whole + drawn * carried[h]
-        for place in range(first, last):
-            x = values[place]
-            line = weights[columns[place]]
-            for h in range(units):
-                z[h] += x * line[h]
+        _receive(columns[first:last], values[first:last], weights, z)
         _apply(hidden, z, active, slope)
         for o in range(OUTPUTS):
             total = output_biases[o]
