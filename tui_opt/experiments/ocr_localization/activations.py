@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.one_seed import Agreement, Learnt, Setting, answer, learn, steps_of
 from tui_opt.experiments.ocr_localization.params import ActivationsParams
-from tui_opt.experiments.ocr_localization.together import Together, groups
+from tui_opt.experiments.ocr_localization.together import Together, groups, once
 from tui_opt.experiments.ocr_localization.work import Work
 from tui_opt.figure import Axis, Figure, Layer, Rule, Scatter
 from tui_opt.kernels.localization.network import Network, random_network
@@ -114,10 +114,11 @@ def compute(params: ActivationsParams, ctx: Context) -> Result:
             [Trial(s.activation, s.output, s.rate, k) for s, k in zip(settings, kept, strict=True) if k],
         )
 
+    say = once(ctx.message)
     # Networks that learn together on a GPU may differ in their rates only.
     for alike in [list(range(len(settings)))] if ctx.device == "cpu" else _alike(settings):
         tasks = [(place, number) for place in alike for number in range(params.seeds)]
-        for some, ready in groups(tasks, together, partial(school.size, params.hidden), ctx):
+        for some, ready in groups(tasks, together, partial(school.size, params.hidden), ctx, say):
             for (place, _), agreement in zip(some, ctx.map(partial(of, ready=ready), some), strict=True):
                 kept[place].append(agreement)
                 ctx.partial(so_far)

@@ -43,6 +43,7 @@ def groups(
     together: Callable[[list[Item]], dict[Item, Answer]],
     size: Callable[[], Size],
     ctx: Context,
+    say: Callable[[str], None] | None = None,
 ) -> Iterator[tuple[list[Item], dict[Item, Answer]]]:
     """Items in groups, in order, each with what a GPU had it learn: with nothing where the processor is to do it.
 
@@ -50,7 +51,8 @@ def groups(
         items: what is to be learnt.
         together: has a group learn; it may leave out those that are finished.
         size: of one of them; asked for where there is a GPU.
-        ctx: names the device, and is told why it is not used.
+        ctx: names the device.
+        say: is told why it is not used, or not for all at once; what the context takes otherwise.
     """
     if not ctx.device.startswith("cuda"):
         yield list(items), {}
@@ -59,8 +61,9 @@ def groups(
 
     from tui_opt.kernels.localization import batched
 
+    say = say or ctx.message
     if reason := batched.unusable(ctx.device):
-        ctx.message(f"{reason} Networks learn on the CPU.")
+        say(f"{reason} Networks learn on the CPU.")
         yield list(items), {}
         return
     first, most, each = 0, 0, size()
@@ -72,11 +75,11 @@ def groups(
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
             if len(group) == 1:
-                ctx.message(f"{ctx.device} has no room for a network of this size: it learns on the CPU.")
+                say(f"{ctx.device} has no room for a network of this size: it learns on the CPU.")
                 yield list(items[first:]), {}
                 return
             most = len(group) // 2
-            ctx.message(f"{ctx.device} has no room for {len(group)} networks together: going on with {most}.")
+            say(f"{ctx.device} has no room for {len(group)} networks together: going on with {most}.")
             continue
         yield group, learnt
         first += len(group)
