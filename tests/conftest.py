@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.compiling import compile_a_share
+from tests.compiling import import_a_share
 from tests.forking import Forks, serving
 from tui_opt import scenario
 from tui_opt.runner.compiled import compiled_folder
@@ -27,6 +27,9 @@ sys.path.insert(0, str(PLUGIN))  # so that tests can import the example when the
 # What one process compiled, no other compiles again, in this session or in a later one.
 # It must be said before the first test module imports numba.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(compiled_folder(TESTS.parent / ".pytest_cache" / "numba")))
+# So it is with Python's own code: hundreds of processes are started here.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -36,10 +39,10 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Share what is to be compiled before the first test module is imported."""
+    """Share what is to be compiled before pytest imports the first test module."""
     told = getattr(config, "workerinput", {})
     if told.get("all_tests"):
-        compile_a_share(int(told["workerid"].removeprefix("gw")), told["workercount"])
+        import_a_share(int(told["workerid"].removeprefix("gw")), told["workercount"])
 
 
 # A job in the background ignores SIGINT, and under nohup SIGHUP, and so would all it starts. Signals that are handled

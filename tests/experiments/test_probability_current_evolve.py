@@ -207,7 +207,7 @@ def test_the_exact_flow_of_linear_gradients_has_closed_moments() -> None:
 
 @pytest.mark.parametrize("substeps", [0, 20])
 def test_small_steps_agree_with_their_walkers_where_one_step_is_thrown_away(substeps: int) -> None:
-    result = evolve(temperature=0.5, substeps=substeps, walkers=5000, steps=20, models=["operator"])
+    result = evolve(temperature=0.5, substeps=substeps, walkers=5000, steps=10, models=["operator"])
     assert result.findings["mean_z_operator"].value < 4.5
     assert result.findings["sd_z_operator"].value < 4.5
     # Flows never pass a minimum: nothing is thrown to the plateaus, where one step would put it.

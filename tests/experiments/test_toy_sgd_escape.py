@@ -143,7 +143,7 @@ def test_sampled_mean_steps_agree_with_the_linear_algebra() -> None:
 
 @pytest.mark.parametrize(
     "temperatures",
-    [[0.005, 0.007, 0.01, 0.02, 0.03, 0.05], pytest.param(list(MEAN_STEPS), marks=pytest.mark.slow)],
+    [[0.005, 0.02, 0.05], pytest.param(list(MEAN_STEPS), marks=pytest.mark.slow)],
     ids=["some", "all"],
 )
 def test_mean_steps_agree_with_an_independent_program(temperatures: list[float]) -> None:

@@ -224,7 +224,9 @@ def test_a_slow_path_is_on_its_way_to_the_minimum_downhill(temperature: float, s
     assert findings["optimal_temperature"].value == pytest.approx(1 / curvature, rel=1e-6)
 
 
-@pytest.mark.parametrize("loss", ["W^4", "(W-0.1)^4", "W^6"])
+@pytest.mark.parametrize(
+    "loss", ["(W-0.1)^4", *(pytest.param(loss, marks=pytest.mark.slow) for loss in ("W^4", "W^6"))]
+)
 def test_a_minimum_without_curvature_has_no_optimal_temperature(loss: str) -> None:
     gd = trajectory(losses=[loss], start=[0.9], temperature=0.05, steps=200).findings
     assert gd["multiplier"].value == 1.0

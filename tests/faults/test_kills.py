@@ -88,12 +88,12 @@ def punish(forks: Forks, tmp_path: Path, text: str, name: str, rounds: int, resu
 MANY = pytest.param(200, 100, marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize(("rounds", "resumed"), [(10, 3), MANY])
+@pytest.mark.parametrize(("rounds", "resumed"), [(5, 2), MANY])
 def test_kills_at_random_moments(forks: Forks, tmp_path: Path, rounds: int, resumed: int) -> None:
     punish(forks, tmp_path, QUICK, "mean_rest_time", rounds, resumed)
 
 
-@pytest.mark.parametrize(("rounds", "resumed"), [(3, 1), pytest.param(20, 10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("rounds", "resumed"), [(2, 1), pytest.param(20, 10, marks=pytest.mark.slow)])
 def test_kills_in_the_middle_of_a_sweep(forks: Forks, tmp_path: Path, rounds: int, resumed: int) -> None:
     punish(forks, tmp_path, SWEEP, "points", rounds, resumed)
 

@@ -35,7 +35,7 @@ def mean(run: RunDirectory) -> float:
     return run.result().findings["mean_rest_time"].value
 
 
-@pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [10, pytest.param(200, marks=pytest.mark.slow)])
 def test_workers_killed_at_random_moments(forks: Forks, store: Path, tmp_path: Path, kills: int) -> None:
     whole = enqueue(planned(QUICK), tmp_path / "whole", "cpu")
     assert forks.worker(tmp_path / "whole").wait() == 0
@@ -74,7 +74,7 @@ def test_many_workers_of_a_lane_are_one(forks: Forks, store: Path) -> None:
     assert [attempts(run) for run in runs] == [1] * 20
 
 
-@pytest.mark.parametrize("many", [80, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("many", [40, pytest.param(400, marks=pytest.mark.slow)])
 def test_queued_runs_are_cancelled_and_moved_while_a_worker_goes_through_them(
     forks: Forks, store: Path, many: int
 ) -> None:

@@ -170,7 +170,7 @@ def two_pits(w):
 
 
 @pytest.mark.parametrize(
-    "temperature", [0.0045, *(pytest.param(t, marks=pytest.mark.slow) for t in (0.0035, 0.006))]
+    "temperature", [0.008, 0.01, *(pytest.param(t, marks=pytest.mark.slow) for t in (0.0035, 0.0045, 0.006))]
 )
 def test_two_pits_in_series_take_at_least_as_long_as_the_first(temperature):
     start = 0.60198
@@ -208,7 +208,7 @@ def test_walkers_that_creep_back_from_a_plateau_do_escape():
     wait, entry = _creep_back(float(first[0]), temperature)
     again = _thrown_far(entry, temperature, walkers, rng)
     chance = again.size / walkers
-    wait_again = np.mean([_creep_back(float(w), temperature)[0] for w in again[:8]])
+    wait_again, _ = _creep_back(float(again[0]), temperature)  # has a weight of one in 64: any will do
     true = (wait + chance / (1 - chance) * wait_again) / 64
     passage = mean_passage(transfer_operator(pair, temperature, PIT, BARRIER, 4000), PIT)
     # Finite, and within the 25 % that even spreading costs where rare long excursions make up the mean.

@@ -62,9 +62,13 @@ class Driver:
         """Wait until a text stands on the screen, or a condition holds."""
         holds = (lambda: condition in self.text) if isinstance(condition, str) else condition
         deadline = time.monotonic() + PATIENCE
+        began = time.process_time()
         while not holds():
             assert time.monotonic() < deadline, f"{condition} did not come true:\n{self.text}"
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(
+                max(0.02, 4 * (time.process_time() - began))
+            )  # looking is a fifth of the work
+            began = time.process_time()
 
     async def open(self, scenario: str, experiment: str) -> None:
         """Open an experiment by the filter, as one who knows its name does."""
