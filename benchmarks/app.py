@@ -88,6 +88,7 @@ def _written(terminal: Terminal, seconds: float) -> float:
 def _idle() -> list[dict[str, Any]]:
     """Bytes a second, just started and with a finished run on the stage."""
     with folder_of_runs() as environment, app(environment) as terminal:
+        terminal.wait_quiet(2.0)  # the presets come into the tree a moment after the rest
         fresh = _written(terminal, IDLE_SECONDS)
         open_experiment(terminal, "landscape")
         press(terminal, "r")

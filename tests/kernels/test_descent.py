@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tui_opt.experiments.datapoints import System
 from tui_opt.kernels.descent import (
     cobweb,
     gradient_descent,
@@ -15,6 +16,7 @@ from tui_opt.kernels.descent import (
     orbit_end,
     steps_to_tolerance,
 )
+from tui_opt.kernels.mean_descent import descend
 
 
 def well(w):
@@ -205,3 +207,22 @@ def test_bad_arguments_are_refused():
         gradient_descent(well, np.array([0.0]), 0.0, 5)
     with pytest.raises(ValueError, match="steps is -1"):
         gradient_descent(well, np.array([0.0]), 0.1, -1)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.5, 1.05, 40.0])
+def test_compiled_descent_takes_the_same_steps(temperature):
+    """Also through chaos, and beyond the numbers: not one rounding may differ."""
+    system = System.from_texts(["-exp(-(W-2)^2)", "-exp(-(W-2)^2)-exp(-100*(W-1)^2)", "0.01*W^4"])
+    start = np.linspace(-3.0, 4.0, 300)
+    plain = gradient_descent(system.gradient, start, temperature, 400)
+    assert np.array_equal(descend(system.gradient_program, start, temperature, 400), plain, equal_nan=True)
+    if temperature == 40.0:
+        assert not np.isfinite(plain[:, -1]).all()
+
+
+def test_compiled_descent_refuses_what_it_cannot_do():
+    system = System.from_texts(["W^2"])
+    with pytest.raises(ValueError, match="steps is -1"):
+        descend(system.gradient_program, np.zeros(1), 0.1, -1)
+    with pytest.raises(ValueError, match="temperature is 0"):
+        descend(system.gradient_program, np.zeros(1), 0.0, 1)

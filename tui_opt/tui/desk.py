@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tui_opt.runner.live import Scratch
     from tui_opt.runner.run_directory import RunDirectory
     from tui_opt.runner.workforce import Workforce
+    from tui_opt.scenario import Scenario
     from tui_opt.scenario_file import ScenarioFile
     from tui_opt.store import RunRow
     from tui_opt.tui.run_view import RunView
@@ -55,6 +56,7 @@ class Desk:
         self._trouble = ""
         self._subject = 0
         self._coming: list[str] = []
+        self._declared: set[str] = set()
         #: the runs this app has started, by id, with their names.
         self.started: dict[str, str] = {}
 
@@ -122,6 +124,15 @@ class Desk:
     def warm(self, scenario: str, experiment: str) -> None:
         """Let the interactive worker import what an experiment needs."""
         self._ask(lambda: self._workforce.warm(scenario, experiment))
+
+    def declare(self, scenario: Scenario) -> None:
+        """Import the declarations of a scenario's parameters here, before a form shows them on the interface's thread.
+
+        Those of scenarios that nobody looks at are not imported: together they would take some megabytes.
+        """
+        if scenario.name not in self._declared:
+            self._declared.add(scenario.name)
+            self._ask(lambda: _declare(scenario))
 
     def soon(self, work: Callable[[], None]) -> None:
         """Do something that may wait, such as writing a file."""
@@ -196,9 +207,6 @@ class Desk:
         self._scratch: Scratch = Scratch(self.store)
         self._ready = True
         scenarios = registry().scenarios
-        # The declarations of parameters are imported here, and not on the interface's thread when a form is shown.
-        for experiment in (e for scenario in scenarios.values() for e in scenario.experiments):
-            experiment.params.specs()
         presets = read_presets(shipped_scenarios(), scenarios)
         devices = [
             f"cpu {amount(available_cores(), 'thread')}",
@@ -206,6 +214,8 @@ class Desk:
         ]
         broken = [f"The plugin {p.name!r} is skipped: {p.reason}" for p in registry().broken]
         self._mailbox.put("loaded", Loaded(scenarios, presets, "   ".join(devices), broken))
+        for first in list(scenarios.values())[:1]:
+            _declare(first)
         self._workforce.ensure(INTERACTIVE)  # so that the first change finds it at work
         self._poll_again()
 
@@ -393,3 +403,8 @@ class Desk:
             self._say(f"{path} cannot be written: {error.strerror or error}.", wrong=True)
             return
         self._say(f"Saved as {path}.")
+
+
+def _declare(scenario: Scenario) -> None:
+    for experiment in scenario.experiments:
+        experiment.params.specs()

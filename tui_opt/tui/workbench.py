@@ -180,7 +180,8 @@ class Workbench:
         self.take_draft(Draft.from_defaults(scenario, scenario.experiment(place.experiment)))
 
     def pointed_at(self, place: Place) -> None:
-        """The cursor of the tree is on something: say what it is, in full."""
+        """The cursor of the tree is on something: say what it is, in full, and be ready to open it."""
+        self._desk.declare(self._screen.scenarios[place.scenario])
         if place.preset is not None:
             self._status.point(place.preset.title)
         elif place.experiment:

@@ -11,13 +11,13 @@ from tui_opt.experiments.datapoints import FloatArray, System
 from tui_opt.experiments.toy_sgd.params import TrajectoryParams
 from tui_opt.experiments.toy_sgd.trajectory_figures import add_figures
 from tui_opt.kernels.descent import (
-    gradient_descent,
     multiplier,
     newton,
     optimal_temperature,
     orbit_end,
     steps_to_tolerance,
 )
+from tui_opt.kernels.mean_descent import descend
 from tui_opt.kernels.stationary import StationaryPoint
 from tui_opt.kernels.walkers import walk
 from tui_opt.result import Result
@@ -75,7 +75,7 @@ def _deterministic(
         ctx.progress(done, params.steps, params.method)
         now = min(slice_steps, params.steps - done)
         if params.method == "gd":
-            part = gradient_descent(system.gradient, path[:, done], params.temperature, now)
+            part = descend(system.gradient_program, path[:, done], params.temperature, now)
         else:
             part = newton(system.gradient, system.curvature, path[:, done], params.temperature, now).w
         path[:, done : done + now + 1] = part
@@ -167,7 +167,7 @@ def _add_stochastic_ending(result: Result, system: System, w: FloatArray, params
 def _further(system: System, last: FloatArray, params: TrajectoryParams) -> FloatArray:
     """The path from its last place on, that place included."""
     if params.method == "gd":
-        paths = gradient_descent(system.gradient, last, params.temperature, STEPS_FURTHER)
+        paths = descend(system.gradient_program, last, params.temperature, STEPS_FURTHER)
     else:
         paths = newton(system.gradient, system.curvature, last, params.temperature, STEPS_FURTHER).w
     return np.asarray(paths[0])
