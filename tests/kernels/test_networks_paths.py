@@ -15,6 +15,7 @@ from tui_opt.kernels.networks.certificate import certify
 from tui_opt.kernels.networks.layout import Layout
 from tui_opt.kernels.networks.paths import (
     Stage,
+    adam_step,
     lengths,
     minimax,
     nudged_elastic_band,
@@ -139,3 +140,19 @@ def test_the_bound_of_a_cell_holds_and_is_near_where_nothing_switches() -> None:
     moved[1, -5:] *= 0.5  # only the output layer moves: the loss is a parabola, and nothing switches
     found = certify(layout, moved, X, Y)
     assert found.bound == pytest.approx(max(loss(layout, moved, X, Y)), rel=1e-3)
+
+
+def test_a_step_of_adam_is_the_plain_one_to_the_last_bit():
+    rng = np.random.default_rng(3)
+    place, first, slope = rng.standard_normal((3, 500)).astype(np.float32)
+    second = np.square(rng.standard_normal(500).astype(np.float32))
+    slope[:50] = 0.0
+    one, other = (np.float32(x) for x in (0.9, 1.0 - 0.9))
+    wanted_first = one * first + other * slope
+    wanted_second = np.float32(0.99) * second + np.float32(1.0 - 0.99) * np.square(slope)
+    root = np.sqrt(wanted_second / np.float32(1.0 - 0.99**7)) + np.float32(1e-5)
+    wanted = place - np.float32(3e-3) * wanted_first / root
+    adam_step(place, first, second, slope, 3e-3, 1.0 - 0.99**7, 1e-5)
+    assert np.array_equal(first, wanted_first)
+    assert np.array_equal(second, wanted_second)
+    assert np.array_equal(place, wanted)

@@ -11,10 +11,12 @@ outside, for any number of networks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,6 +54,39 @@ STAGES: Final = (
 DECAY: Final = 0.02
 EVERY: Final = 50
 """Steps between two times that pivots are spread evenly again."""
+
+
+@numba.njit(
+    "void(float32[::1], float32[::1], float32[::1], float32[::1], float32, float32, float32)",
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def adam_step(
+    place: SingleArray,
+    first: SingleArray,
+    second: SingleArray,
+    slope: SingleArray,
+    rate: float,
+    correction: float,
+    least: float,
+) -> None:
+    """A step of Adam with decays 0.9 and 0.99, in place, in one pass (Kingma and Ba 2015, algorithm 1).
+
+    Args:
+        place: what is moved, [n].
+        first, second: the averages of slopes and of their squares, [n].
+        slope: [n].
+        rate: the learning rate over the correction of the first average.
+        correction: of the second average.
+        least: added to the root.
+    """
+    keep, new = np.float32(0.9), np.float32(1.0 - 0.9)
+    keep2, new2 = np.float32(0.99), np.float32(1.0 - 0.99)
+    for i in range(place.size):
+        first[i] = keep * first[i] + new * slope[i]
+        second[i] = keep2 * second[i] + new2 * (slope[i] * slope[i])
+        place[i] -= rate * first[i] / (math.sqrt(second[i] / correction) + least)
 
 
 def evaluated(slope: Slope, networks: SingleArray) -> tuple[SingleArray, SingleArray]:
@@ -121,10 +156,8 @@ def pulled(
             _, gradient = slope(np.ascontiguousarray(w))
             gradient = _tangential(gradient, _direction(w - ends))
             taken += 1
-            first = _averaged(first, gradient, 0.9)
-            second = _averaged(second, np.square(gradient), 0.99)
-            now = np.float32(rate * (0.05 + 0.95 * (1.0 - i / steps)) / (1.0 - 0.9**taken))
-            w = w - now * first / (np.sqrt(second / np.float32(1.0 - 0.99**taken)) + np.float32(1e-6))
+            now = rate * (0.05 + 0.95 * (1.0 - i / steps)) / (1.0 - 0.9**taken)
+            _moved(w, first, second, gradient, now, 1.0 - 0.99**taken, 1e-6)
             w = _on_sphere(w, ends, r)
         path.append(w.copy())
     return np.stack([*path, ends], axis=1).astype(np.float32)
@@ -163,11 +196,8 @@ def minimax(
             force[:, :-1] += (1 - t) * gradient
             force[:, 1:] += t * gradient
             force[:, 0] = force[:, -1] = 0.0
-            first = _averaged(first, force, 0.9)
-            second = _averaged(second, np.square(force), 0.99)
             rate = stage.rate * DECAY ** (step / stage.steps) / (1.0 - 0.9 ** (step + 1))
-            root = np.sqrt(second / np.float32(1.0 - 0.99 ** (step + 1))) + np.float32(1e-5)
-            paths = paths - np.float32(rate) * first / root
+            _moved(paths, first, second, force, rate, 1.0 - 0.99 ** (step + 1), 1e-5)
             if step % EVERY == EVERY - 1:
                 paths = spread(paths, stage.pivots)
                 report(EVERY)
@@ -270,9 +300,18 @@ def _upwinded(paths: SingleArray, losses: SingleArray) -> SingleArray:
     return _direction(front * ahead + back * behind)
 
 
-def _averaged(old: SingleArray, new: SingleArray, decay: float) -> SingleArray:
-    """An exponential average with one more entry."""
-    return np.asarray(np.float32(decay) * old + np.float32(1.0 - decay) * new, dtype=np.float32)
+def _moved(
+    place: SingleArray,
+    first: SingleArray,
+    second: SingleArray,
+    slope: SingleArray,
+    rate: float,
+    correction: float,
+    least: float,
+) -> None:
+    """`adam_step` on arrays of any shape, the first three of which are contiguous."""
+    slope = np.ascontiguousarray(slope, dtype=np.float32)
+    adam_step(*(array.reshape(-1) for array in (place, first, second, slope)), rate, correction, least)
 
 
 def _direction(vectors: SingleArray) -> SingleArray:
