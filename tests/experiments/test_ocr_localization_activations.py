@@ -51,6 +51,10 @@ def test_every_combination_or_pairs() -> None:
     assert len(ActivationsParams.check(three).settings) == 6
     with pytest.raises(ParameterErrors, match="lists of one length, but activation has 2, output has 1"):
         ActivationsParams.check({**three, "combine": "paired"})
+    with pytest.raises(ParameterErrors, match="activation: gives a setting twice"):
+        ActivationsParams.check({**three, "activation": ["relu", "relu"]})
+    with pytest.raises(ParameterErrors, match="learning_rate: gives a setting twice"):
+        ActivationsParams.check({**three, "learning_rate": [0.01, 0.01]})
 
 
 def test_settings_that_diverge_are_in_the_table_and_not_in_the_means() -> None:

@@ -16,6 +16,7 @@ from tui_opt.kernels.localization.responses import (
     class_gradients,
     correlations_between,
     matched,
+    mean_of_known,
     pair_scores,
     passes,
     signatures,
@@ -204,3 +205,16 @@ def test_finished_networks_are_not_learnt_again(monkeypatch: pytest.MonkeyPatch)
     again = influence.compute(params, ctx)
     for name, array in first.arrays.items():
         assert np.array_equal(array.values, again.arrays[name].values, equal_nan=True), name
+
+
+def test_units_that_answer_all_digits_alike_have_no_score() -> None:
+    """They are no match that failed, and must not draw the mean towards 0."""
+    rng = np.random.default_rng(2)
+    a, b = rng.standard_normal((2, 4, 3))
+    a[:, 1] = 0.7
+    scores = pair_scores(a, b)
+    assert np.isnan(scores[1])
+    plain = [np.corrcoef(a[:, k], b[:, k])[0, 1] for k in (0, 2)]
+    np.testing.assert_allclose(scores[[0, 2]], plain, atol=1e-12)
+    assert mean_of_known(scores) == pytest.approx(np.mean(plain))
+    assert np.isnan(mean_of_known(scores[1:2]))

@@ -198,7 +198,7 @@ def _add_stability(result: Result, params: BasinParams, stability: Stability) ->
 
 
 def _add_volume(result: Result, norm: float, size: int, fit: LogisticFit | None) -> None:
-    if fit is None or not fit.slope < 0 or not fit.half > 0:
+    if fit is None or not fit.slope < 0 or not fit.half > 0 or not norm > 0:
         return
     ratio = size * math.log10(fit.half / norm)
     result.add_finding(

@@ -58,8 +58,10 @@ class Kind:
 
     @property
     def least(self) -> FloatArray:
-        """The least loss so far, [time, network]; NaN counts as none."""
-        return np.asarray(np.fmin.accumulate(self.losses, axis=0))
+        """The least loss so far, that at the end included, [time, network]; NaN counts as none."""
+        least = np.fmin.accumulate(self.losses, axis=0)
+        least[-1] = np.fmin(least[-1], self.last)
+        return np.asarray(least)
 
 
 def compute(params: WidthsParams, ctx: Context) -> Result:

@@ -65,6 +65,10 @@ def _digit_is_learnt(params: InterveneParams) -> Iterable[Problem]:
 def _patch_fits(params: InterveneParams) -> Iterable[Problem]:
     if params.change != "patch":
         return
+    if params.patch_size > params.side:
+        said = f"must be at most {params.side}, the side of the images, not {params.patch_size}."
+        yield Problem("patch_size", said, params.patch_size)
+        return
     for name, start in (("patch_row", params.patch_row), ("patch_col", params.patch_col)):
         if start + params.patch_size > params.side:
             most = params.side - params.patch_size

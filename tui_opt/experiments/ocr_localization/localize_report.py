@@ -196,7 +196,8 @@ def _add_accuracy(result: Result, params: LocalizeParams, lesson: Lesson, kept: 
         result.add_finding(
             "mostly_undefined",
             1 - fraction,
-            f"{1 - fraction:.0%} of the weights have no share: units died, or networks diverged. Lower learning_rate.",
+            f"{1 - fraction:.0%} of the weights have no share: units died, networks diverged, or the updates are "
+            "smaller than the weights' rounding. Change learning_rate.",
             kind="warning",
         )
 

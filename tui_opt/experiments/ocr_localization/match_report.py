@@ -24,7 +24,10 @@ def report(found: list[Scores], first: Matching) -> Result:
         result.add_finding("diverged", lost, text, kind="warning")
     known = [scores for scores in found if not scores.diverged]
     texts = {
-        "match_score": "Correlation of mean activations by digit, over units matched by their updates, on new images.",
+        "match_score": (
+            "Correlation of mean activations by digit, over units matched by their updates, on new images; without "
+            "units that answer all digits alike, such as dead ones."
+        ),
         "match_score_untrained": "The same for the initial networks: random features that respond alike.",
         "match_score_random": "The same for units paired at random, mean over all pairings.",
         "match_score_oracle": "The same for units matched by their activations on the new images: the best there is.",
@@ -50,6 +53,10 @@ def report(found: list[Scores], first: Matching) -> Result:
             for i, j, score in zip(first.rows, first.columns, first.scores, strict=True)
         ],
     )
+    still = int(np.isnan(first.scores).sum())
+    if still:
+        text = f"In {still} of {first.scores.size} matched pairs of the first networks a unit answers all digits alike."
+        result.add_finding("constant_pairs", still, text, kind="warning")
     result.headline = list(HEADLINE)
     _add_figures(result, first)
     return result

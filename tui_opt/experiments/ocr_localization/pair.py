@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_opt.kernels.localization.responses import correlations_between, matched, pair_scores
+from tui_opt.kernels.localization.responses import correlations_between, matched, mean_of_known, pair_scores
 from tui_opt.kernels.localization.shares import correlation
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -41,8 +41,8 @@ class Matching:
         activation: correlation of activations, [unit a, unit b].
         rows: matched units of a.
         columns: matched units of b.
-        scores: correlation of the profiles of each matched pair.
-        chance: mean correlation of profiles over all pairs.
+        scores: correlation of the profiles of each matched pair, NaN where a unit answers all digits alike.
+        chance: mean correlation of profiles over all pairs of units that do not.
         oracle: mean of those matched by activation.
     """
 
@@ -67,8 +67,8 @@ class Matching:
             rows,
             columns,
             pair_scores(a.profile[:, rows], b.profile[:, columns]),
-            float(correlations_between(a.profile, b.profile).mean()),
-            float(pair_scores(a.profile[:, best[0]], b.profile[:, best[1]]).mean()),
+            _chance(a.profile, b.profile),
+            mean_of_known(pair_scores(a.profile[:, best[0]], b.profile[:, best[1]])),
         )
 
     @property
@@ -117,8 +117,8 @@ class Scores:
     def of(cls, trained: Matching, untrained: Matching, diverged: bool) -> Scores:
         """What both matchings come to."""
         return cls(
-            float(trained.scores.mean()),
-            float(untrained.scores.mean()),
+            mean_of_known(trained.scores),
+            mean_of_known(untrained.scores),
             trained.chance,
             trained.oracle,
             trained.agreement,
@@ -139,3 +139,9 @@ class Scores:
     def unpacked(cls, packed: FloatArray) -> Scores:
         """From `packed`."""
         return cls(**dict(zip((f.name for f in fields(cls)), map(float, packed), strict=True)))
+
+
+def _chance(a: FloatArray, b: FloatArray) -> float:
+    """Mean correlation of every column of a that varies with every such column of b; NaN without any."""
+    a, b = (x[:, np.ptp(x, axis=0) > 0] for x in (a, b))
+    return float(correlations_between(a, b).mean()) if a.size and b.size else float("nan")

@@ -187,4 +187,18 @@ def _equally_long(params: ActivationsParams) -> Iterable[Problem]:
         yield Problem("combine", f"paired needs lists of one length, but {text}.", params.combine)
 
 
-ActivationsParams.rules = (lesson_problems, _equally_long)
+def _each_once(params: ActivationsParams) -> Iterable[Problem]:
+    if params.combine == "paired" and not len(params.activation) == len(params.output) == len(
+        params.learning_rate
+    ):
+        return
+    if len(set(params.settings)) < len(params.settings):
+        name = next(
+            (n for n in ("activation", "output") if len(set(getattr(params, n))) < len(getattr(params, n))),
+            "",
+        )
+        name = name if name and params.combine == "product" else "learning_rate"
+        yield Problem(name, "gives a setting twice; each must be another one.", list(getattr(params, name)))
+
+
+ActivationsParams.rules = (lesson_problems, _equally_long, _each_once)

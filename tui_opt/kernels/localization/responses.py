@@ -117,8 +117,16 @@ def profiles(hidden: FloatArray, classes: IntArray, number: int) -> FloatArray:
 
 
 def pair_scores(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Correlation of each column of a with the same column of b; 0 where one does not vary."""
-    return np.asarray((_standard(a) * _standard(b)).sum(axis=0))
+    """Correlation of each column of a with the same column of b; NaN where one does not vary."""
+    one, other = _standard(a), _standard(b)
+    varies = one.any(axis=0) & other.any(axis=0)
+    return np.where(varies, (one * other).sum(axis=0), np.nan)
+
+
+def mean_of_known(values: FloatArray) -> float:
+    """The mean of those that are numbers; NaN of none."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else float("nan")
 
 
 # --- influence ------------------------------------------------------------------------------------------------
