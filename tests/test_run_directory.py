@@ -407,3 +407,18 @@ def test_a_child_process_does_not_inherit_the_lock(run: RunDirectory) -> None:
     descriptor = run.lock._descriptor
     assert descriptor is not None
     assert not os.get_inheritable(descriptor)
+
+
+def test_a_request_may_come_while_a_run_clears_up(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other process has written its request under another name, and not put it in place yet."""
+    replace = os.replace
+
+    def cleared_just_before(source: Any, target: Any) -> None:
+        RunDirectory(run.path).free_space()
+        replace(source, target)
+
+    (run.path / f"{files.TEMPORARY_MARK}00000000-arrays.npz").write_bytes(b"half")
+    monkeypatch.setattr(os, "replace", cleared_just_before)
+    run.request_cancel()
+    assert run.cancel_requested()
+    assert not list(run.path.glob(f"{files.TEMPORARY_MARK}*"))

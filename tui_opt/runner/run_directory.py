@@ -265,9 +265,11 @@ class RunDirectory:
         self._clear_temporary()
 
     def _clear_temporary(self) -> None:
+        """Remove what interrupted writes left; a request may be on its way from another process at this moment."""
         for folder in (self.path, self.path / "chunks", self.path / "previews"):
             for stray in folder.glob(f"{files.TEMPORARY_MARK}*"):
-                stray.unlink(missing_ok=True)
+                if not stray.name.endswith("-control"):
+                    stray.unlink(missing_ok=True)
 
     # --- results --------------------------------------------------------------------------------------------
 
