@@ -15,6 +15,7 @@ from tui_opt.experiments.cos_fit.fits import fit_of, one_thread, start_of, targe
 from tui_opt.experiments.cos_fit.samples import FloatArray, Samples, load_samples
 from tui_opt.expressions import assemble
 from tui_opt.kernels.fitting.batch_fits import lbfgs, least_squares_fit
+from tui_opt.kernels.fitting.first_optimizer import make_first_optimizer
 from tui_opt.kernels.fitting.minibatch import (
     Fit,
     IntArray,
@@ -140,6 +141,7 @@ def _some_by_torch(answer: Answer, seeds: list[int], drawn: list[Samples], ctx: 
             ctx.partial(lambda: _partial(answer, ctx))
 
     small = len(seeds) * params.batch * len(columns[0]) < SMALL
+    make_first_optimizer(ctx.check)
     with one_thread() if small else nullcontext():
         found = descend(
             TorchModel(assemble([model.expression])), columns, y, answer.start, answer.update, params.batch,

@@ -21,6 +21,7 @@ from tui_opt.experiments.cos_fit.network_data import NetworkData, load_data
 from tui_opt.experiments.cos_fit.overparameterised_figures import add_figures
 from tui_opt.experiments.cos_fit.overparameterised_params import OverparameterisedParams
 from tui_opt.experiments.cos_fit.samples import FloatArray
+from tui_opt.kernels.fitting.first_optimizer import make_first_optimizer
 from tui_opt.kernels.fitting.minibatch import State, Update, epoch, shuffled
 from tui_opt.kernels.fitting.networks import Networks, bytes_of, parameters_of, train
 from tui_opt.result import Cell, Result
@@ -187,6 +188,7 @@ def _some_networks(
 
     threads = 1 if width < SMALL_WIDTH else ctx.threads
     with threadpool_limits(limits=threads):
+        make_first_optimizer(ctx.check)
         history = train(
             networks, data.x, data.y, params.learning_rate, params.batch, params.epochs, order, ctx.check,
             lambda epochs, _: told(epochs),
