@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import sleep
+
 import numpy as np
 import pytest
 
@@ -138,6 +140,35 @@ def test_the_same_whatever_the_threads_and_the_calls():
     np.testing.assert_allclose(again.moments, states[0].moments, rtol=0, atol=1e-15)
 
 
+def test_threads_that_wait_long_for_each_other():
+    """Longer than they look for the other before they sleep."""
+    operator = plane_operator(sgd_maps(pit_gradients, 0.05), Box((-0.3, -0.8), (2.4, 0.8)), 150)
+    start = normal_state(operator, (0.5, 0.0), (0.175, 0.175))
+    states = [start.copy() for _ in range(2)]
+    calls = []
+
+    def slow():
+        calls.append(1)
+        sleep(0.02)
+
+    advance(operator, states[0], 50, 1)
+    advance(operator, states[1], 50, 2, slow)
+    assert len(calls) > 2
+    assert np.array_equal(states[0].moments, states[1].moments)
+
+
+def test_large_grids_are_moved_in_parts():
+    operator = plane_operator(sgd_maps(pit_gradients, 0.05), Box((-0.3, -0.8), (2.4, 0.8)), (900, 700))
+    start = normal_state(operator, (0.5, 0.0), (0.175, 0.175))
+    states = [start.copy() for _ in range(3)]
+    advance(operator, states[0], 3)
+    advance(operator, states[1], 3, threads=2)
+    assert np.array_equal(states[0].moments, states[1].moments)
+    calls = []
+    advance(operator, states[2], 3, check=lambda: calls.append(1))
+    assert len(calls) == 3 * 2
+
+
 def test_a_check_that_raises_leaves_the_state_as_it_was():
     class Stopped(Exception):
         pass
@@ -155,7 +186,7 @@ def test_a_check_that_raises_leaves_the_state_as_it_was():
     for threads in (1, 2):
         calls.clear()
         with pytest.raises(Stopped):
-            advance(operator, state, 10, threads, check)
+            advance(operator, state, 1500, threads, check)
         assert np.array_equal(state.moments, before.moments)
         assert state.outside == before.outside
 

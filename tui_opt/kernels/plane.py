@@ -8,8 +8,6 @@ apart and never returns.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -17,15 +15,15 @@ import numpy as np
 from scipy.special import ndtr
 
 from tui_opt.kernels.callables import Check, FloatArray, require_temperature, unchecked
-from tui_opt.kernels.plane_cells import BAND, LANES, MOMENTS, RIM, SLOTS
-from tui_opt.kernels.plane_step import step_bands
+from tui_opt.kernels.plane_cells import MOMENTS, RIM
+from tui_opt.kernels.plane_turns import move
+from tui_opt.kernels.plane_workspace import Workspace, stride_of
 
 PlaneField: TypeAlias = Callable[[FloatArray], FloatArray]
 """w[axis, n] -> value[j, axis, n], one pair per datapoint: gradients g_j, or maps f_j."""
 
 LEAST_CELLS: Final = 4
 _BLOCK: Final = 1 << 16
-_CELLS_AT_ONCE: Final = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -55,13 +53,15 @@ class PlaneOperator:
         maps: f_j, w[axis, n] -> [j, axis, n].
         box: what the cells cover.
         cells: number of cells on either axis.
-        images: where the centres go, as `plane_step.step_bands` reads them.
+        images: where the centres go, as `plane_step.step_rows` reads them.
+        spare: memory for steps, kept for the next call.
     """
 
     maps: PlaneField = field(repr=False)
     box: Box
     cells: tuple[int, int]
     images: FloatArray = field(repr=False)
+    spare: list[Workspace] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def terms(self) -> int:
@@ -155,7 +155,7 @@ def plane_operator(
         )
     low, high = np.array(box.low), np.array(box.high)
     sides = (high - low) / np.array(shape)
-    reach = (shape[0] + 2 * RIM + 2, _stride(shape[1]) + 2)
+    reach = (shape[0] + 2 * RIM + 2, stride_of(shape[1]) + 2)
     places = [low[k] + (np.arange(reach[k]) - RIM - 0.5) * sides[k] for k in range(2)]
     terms = evaluate_pairs(maps, low[:, None]).shape[0]
     images = np.empty((terms, 2, *reach))
@@ -199,7 +199,7 @@ def advance(
         state: of the operator's cells.
         steps: number of steps.
         threads: 1, or more for two.
-        check: called before every step, and within steps on many cells.
+        check: called before the first step, and every few milliseconds.
 
     Raises: ValueError when the state has other cells.
     """
@@ -208,36 +208,11 @@ def advance(
         raise ValueError(
             f"The state has shape {state.moments.shape}; the operator has cells for {(rows, columns, MOMENTS)}."
         )
-    full = (rows + 2 * RIM, _stride(columns), SLOTS)
-    halves, after = _lines(2, full), _lines(2, full)
-    flags = np.zeros((2, full[0] * full[1] // LANES), np.uint8)
-    flags_after = flags.copy()
-    inner = (slice(RIM, RIM + rows), slice(RIM, RIM + columns))
-    halves[0].reshape(full)[inner][:, :, :MOMENTS] = state.moments
-    flags[0] = 1
-    outside = state.outside
-
-    at_once = max(1, _CELLS_AT_ONCE // (2 * BAND * columns)) * 2 * BAND
-
-    def half_step(turn: int, row: int) -> float:
-        target = after[turn], flags_after[turn], turn, row, row + at_once
-        return float(step_bands(operator.images, rows, columns, halves, flags, *target))
-
-    with ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(1)) if threads > 1 else None
-        for _ in range(steps):
-            for row in range(0, full[0], at_once):
-                check()
-                if pool is None:
-                    outside += half_step(0, row) + half_step(1, row)
-                else:
-                    other = pool.submit(half_step, 1, row)
-                    outside += half_step(0, row) + other.result()
-            halves, after, flags, flags_after = after, halves, flags_after, flags
-    whole = (halves[0] + halves[1]).reshape(full)
-    state.moments[...] = whole[inner][:, :, :MOMENTS]
-    whole[inner] = 0.0
-    state.outside = max(outside + float(whole[:, :, 0].sum()), 0.0)
+    work = operator.spare.pop() if operator.spare else Workspace(operator.cells)
+    work.load(state.moments)
+    lost = move(work, operator.images, steps, threads, check)
+    state.outside = max(state.outside + lost + work.unload(state.moments), 0.0)
+    operator.spare.append(work)
 
 
 def density(operator: PlaneOperator, state: PlaneState) -> FloatArray:
@@ -269,19 +244,6 @@ def mean_and_covariance(operator: PlaneOperator, state: PlaneState) -> tuple[Flo
     covariance = np.array([[max(v11, 0.0), v12], [v12, max(v22, 0.0)]]) / total * np.outer(sides, sides)
     mean = np.array(operator.box.low) + (np.array([mean1, mean2]) + 0.5) * sides
     return mean, covariance
-
-
-def _lines(number: int, shape: tuple[int, ...]) -> FloatArray:
-    """[number, size], zeros that begin where a line of the cache does."""
-    size = int(np.prod(shape))
-    memory = np.zeros(number * size + SLOTS)
-    first = -(memory.ctypes.data // memory.itemsize) % SLOTS
-    return memory[first : first + number * size].reshape(number, size)
-
-
-def _stride(columns: int) -> int:
-    """Columns of the state with its rim, filled up to whole blocks."""
-    return -(-(columns + 2 * RIM) // LANES) * LANES
 
 
 def _normal_moments(

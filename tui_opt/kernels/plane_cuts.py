@@ -213,13 +213,9 @@ def add_pieces(
                 for k in range(PIECES, PIECES + pieces * MOMENTS):
                     work[k, i] = 0.0
     for piece in range(pieces):
-        last = np.uint64(0)
+        # Also where nothing is added: to look at an empty block takes less time than to ask here.
         for i in range(LANES):
-            if work[PIECES + piece * MOMENTS, i] > 0.0:
-                block = targets[piece, i] >> BLOCK_BITS
-                if block != last:
-                    flags[block] = 1
-                    last = block
+            flags[targets[piece, i] >> BLOCK_BITS] = 1
         for lane in range(0, LANES, EIGHT):
             row = np.uint64(PIECES + piece * MOMENTS)
             add_lines(target, targets, np.uint64(piece), work, row, np.uint64(lane))
