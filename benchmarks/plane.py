@@ -120,7 +120,8 @@ def stepping(box: Box, cells: int, threads: int) -> Row:
         "sd_2": float(sd[1]),
         "peer_sd_2": float(spread_of_masses(operator, by_scipy(mass, STEPS - FIRST))[1]),
     }
-    return row | ({"bar_seconds": STEP_BAR, "holds": ours / TIMED < STEP_BAR} if cells == 256 else {})
+    barred = cells == 256 and threads == min(2, available_cores())
+    return row | ({"bar_seconds": STEP_BAR, "holds": ours / TIMED < STEP_BAR} if barred else {})
 
 
 def building(box: Box, cells: int) -> Row:
