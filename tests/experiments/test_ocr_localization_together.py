@@ -213,7 +213,7 @@ class Counted:
         self.steps, self.most, self.ctx = 0, float("inf"), Context("ocr-localization/test")
         self._descend = training._descend
         monkeypatch.setattr(training, "SLICE", 100_000)  # a hundred steps or so between two looks, or fewer
-        monkeypatch.setattr(training, "LOOK", 1e-4)
+        monkeypatch.setattr(training, "LOOK", 1e-5)
         monkeypatch.setattr(training, "_descend", self)
 
     def __call__(self, *args: Any) -> None:
