@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tui_opt.errors import ExperimentError
 from tui_opt.experiments.landscape_5x5 import paths
 from tui_opt.experiments.landscape_5x5.minima_params import PathsParams
 from tui_opt.experiments.landscape_5x5.task import Task
@@ -19,6 +18,7 @@ from tui_opt.problems import ParameterErrors
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
 from tui_opt.scenario import registry
+from tui_opt.scenario_file import ScenarioFileError, read_text
 
 SMALL: dict[str, Any] = {
     "layers": 2, "width": 3, "heights": [1.0], "minima": 5, "steps": 300, "polish": 300, "images": 8,
@@ -150,11 +150,26 @@ def test_the_radius_is_where_the_loss_has_risen(kernels: Path) -> None:
     assert result.findings["basin_radius_median"].value <= along[first] + 1e-9
 
 
-def test_other_targets_have_no_built_network(kernels: Path) -> None:
-    with pytest.raises(ExperimentError, match="Leave target and data out"):
-        run(kernels, target="sin(x)", points=11)
-    with pytest.raises(ParameterErrors):
-        PathsParams.check({"width": 4})
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ({"target": "sin(x)", "points": 11}, "target"),
+        ({"target": "points.csv"}, "target"),
+        ({"data": "points.csv"}, "data"),
+        ({"width": 2}, "width"),
+    ],
+)
+def test_what_has_no_built_network_is_refused_before_anything_is_computed(
+    given: dict[str, Any], key: str
+) -> None:
+    with pytest.raises(ParameterErrors, match="hand-built network") as refused:
+        PathsParams.check({**SMALL, **given})
+    assert [problem.key for problem in refused.value.problems] == [f"params.{key}"]
+    assert refused.value.problems[0].given == given[key]
+    lines = [f"{name} = {value!r}" for name, value in given.items()]
+    text = "\n".join(['scenario = "landscape-5x5"', 'experiment = "paths"', "[params]", *lines])
+    with pytest.raises(ScenarioFileError, match=f"params.{key}: must be .*hand-built network"):
+        read_text(text)
 
 
 def test_polished_networks_have_the_loss_of_their_end(kernels: Path) -> None:

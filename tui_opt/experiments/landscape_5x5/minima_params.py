@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from tui_opt.experiments.landscape_5x5.network_params import NetworkParams, built_fits
+from tui_opt.experiments.landscape_5x5.network_params import NetworkParams, built_fits, only_built
 from tui_opt.experiments.landscape_5x5.optimizer_params import (
     Init,
     OptimizerParams,
@@ -132,4 +132,8 @@ class PathsParams(MinimaParams):
         help="Points between images at which the loss is looked at.",
     )
 
-    rules: ClassVar = (*NetworkParams.rules, built_fits)
+    rules: ClassVar = (
+        *NetworkParams.rules,
+        built_fits,
+        only_built("paths lead from the hand-built network, and no other target has one"),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -125,6 +125,17 @@ def built_fits(params: Any) -> Iterable[Problem]:
             f"{len(params.heights)} for the spline's heights."
         )
         yield Problem("width", said, params.width)
+
+
+def only_built(why: str) -> Callable[[Any], Iterable[Problem]]:
+    """The rule that no other target than the hand-built network can be asked about; `why` ends its sentence."""
+
+    def rule(params: Any) -> Iterable[Problem]:
+        if not params.is_built:
+            key = "data" if params.data else "target"
+            yield Problem(key, f"must be left out: {why}.", params.data or params.target)
+
+    return rule
 
 
 NetworkParams.rules = (target_can_be_read, can_be_built, not_too_many_samples)

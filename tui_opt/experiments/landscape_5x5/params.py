@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
-from tui_opt.experiments.landscape_5x5.network_params import NetworkParams, built_fits
+from tui_opt.experiments.landscape_5x5.network_params import NetworkParams, built_fits, only_built
 from tui_opt.experiments.landscape_5x5.optimizer_params import (
     Init,
     Optimizer,
@@ -114,13 +114,6 @@ class WidthsParams(OptimizerParams, _Several):
         return tuple(zip(self.depths or self.widths, self.widths, strict=True))
 
 
-def _is_built(params: Any) -> Iterable[Problem]:
-    if not params.is_built:
-        key = "data" if params.data else "target"
-        said = "must be left out: the basin of the hand-built network is asked about, and no other target has one."
-        yield Problem(key, said, params.data or params.target)
-
-
 class _Noisy(NetworkParams):
     """What stands above the optimizer in the form."""
 
@@ -162,4 +155,8 @@ class BasinParams(OptimizerParams, _Noisy):
         1e-3, above=0, high=1e3, log=True, group="stability", help="Norm of the noise that they start from."
     )
 
-    rules: ClassVar = (*NetworkParams.rules, built_fits, _is_built)
+    rules: ClassVar = (
+        *NetworkParams.rules,
+        built_fits,
+        only_built("the basin of the hand-built network is asked about, and no other target has one"),
+    )

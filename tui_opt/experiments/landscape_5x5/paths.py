@@ -57,10 +57,6 @@ class Ends:
 def compute(params: PathsParams, ctx: Context) -> Result:
     """Minima, their order, paths in groups on all threads, and a certificate of each."""
     task = Task.of(params)
-    if task.built is None:
-        raise ExperimentError(
-            "Paths lead from the network built by hand, and for this target there is none. Leave target and data out."
-        )
     trainer = trainer_for(task, ctx)
     if not isinstance(trainer, Trainer):
         raise ExperimentError(
