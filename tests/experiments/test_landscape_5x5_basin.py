@@ -126,6 +126,39 @@ def test_where_nothing_returns_it_is_said() -> None:
     assert np.isnan(report(asked, diverged, STABLE, 12.0, 22).arrays["lowess"].values).all()
 
 
+def test_trials_that_diverged_are_counted_with_what_to_do(kernels: Path | None) -> None:
+    asked = params(learning_rate=1e3, trials=16, factors=[])
+    result = compute(asked, context(kernels))
+    assert result.findings["diverged"].value == 16
+    assert result.findings["diverged"].kind == "warning"
+    assert result.warnings == ["16 of 16 trials diverged. Lower learning_rate, now 1000, or noise_max."]
+    for name in ("loss_best", "loss_median"):
+        assert result.findings[name].value == math.inf
+        assert "diverged" in result.findings[name].text
+    polished = compute(params(polish_rate=1e3, trials=16, factors=[]), context(kernels))
+    said = "16 of 16 trials diverged in the small steps after training. Lower polish_rate, now 1000."
+    assert polished.warnings == [said]
+    assert polished.findings["diverged_polished"].value == 16
+    assert math.isfinite(polished.findings["loss_median"].value)
+    declared = registry().scenario("landscape-5x5").experiment("basin").findings
+    assert {*result.findings, *polished.findings} <= set(declared)
+
+
+def test_of_trials_that_are_under_way_only_the_lost_ones_are_said_to_diverge() -> None:
+    noise, nothing = np.linspace(0, 2, 4), np.empty(0)
+    asked = params(polish=0, optimizer="adadelta", learning_rate="auto")
+    loss = np.array([0.1, np.inf, np.nan, np.nan])
+    result = report(asked, Trials(noise, loss, loss, nothing), STABLE, 12.0, 22)
+    assert result.warnings == ["1 of 2 trials diverged. Lower learning_rate, now 1, or noise_max."]
+    assert result.findings["diverged"].value == 1
+    assert result.findings["loss_best"].text == "least loss after training"
+    alone = report(asked, Trials(noise[:1], loss[1:2], loss[1:2], nothing), STABLE, 12.0, 22)
+    assert alone.warnings == ["1 of 1 trial diverged. Lower learning_rate, now 1, or noise_max."]
+    sound = report(asked, Trials(noise, np.ones(4), noise, nothing), STABLE, 12.0, 22)
+    assert not sound.warnings
+    assert "diverged" not in sound.findings
+
+
 def test_adaptive_optimizers_have_no_limit(kernels: Path | None) -> None:
     result = compute(params(optimizer="adadelta", trials=16, steps=5, polish=0), context(kernels))
     assert math.isnan(result.findings["stability_limit"].value)

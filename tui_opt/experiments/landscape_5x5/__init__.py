@@ -183,6 +183,8 @@ BASIN = Experiment(
         "loss_below_limit",
         "loss_above_limit",
         "volume_log10",
+        "diverged",
+        "diverged_polished",
     ),
     arrays=(
         "noise",

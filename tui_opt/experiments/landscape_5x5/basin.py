@@ -131,20 +131,20 @@ def _trained(
     before = first * (params.steps + params.polish)
     part = slice(first, first + len(starts))
 
-    def through(crowd: Crowd, rule: Rule, steps: int, already: int) -> None:
+    def through(crowd: Crowd, rule: Rule, steps: int, already: int, into: FloatArray) -> None:
         while crowd.steps < steps:
             advance(trainer, crowd, rule, min(STEPS_AT_ONCE, steps - crowd.steps), ctx)
             ctx.progress(before + len(starts) * (already + crowd.steps), total, "training")
-            trials.loss[part] = losses(task, crowd.networks)
+            into[part] = losses(task, crowd.networks)
             ctx.partial(lambda: report(params, trials, stability, np.nan, task.layout.size))
 
-    through(crowd, rule, params.steps, 0)
+    through(crowd, rule, params.steps, 0, trials.loss)
     with np.errstate(over="ignore", invalid="ignore"):
         found = [losses(task, crowd.networks), np.linalg.norm(crowd.networks - starts, axis=1)]
     if params.polish:
         polished = Crowd.beginning(crowd.networks.astype(np.float64), "momentum")
         slow = Rule("momentum", params.polish_rate, POLISH_MOMENTUM)
-        through(polished, slow, params.polish, params.steps)
+        through(polished, slow, params.polish, params.steps, trials.polished)
         found.append(losses(task, polished.networks))
     return np.stack(found)
 

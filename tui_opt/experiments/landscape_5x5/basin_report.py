@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.experiments.landscape_5x5.params import BasinParams
+from tui_opt.experiments.landscape_5x5.training import rule_of
+from tui_opt.experiments.landscape_5x5.words import counted
 from tui_opt.figure import Axis, Band, Figure, Layer, Line, Ref, Rule, Scatter
 from tui_opt.kernels.logistic import LogisticFit, logistic_fit
 from tui_opt.kernels.lowess import lowess
@@ -52,8 +54,16 @@ def report(params: BasinParams, trials: Trials, stability: Stability, norm: floa
         stderr=math.sqrt(share * (1 - share) / returned.size) if returned.size else None,
     )  # fmt: skip
     if loss.size:
-        result.add_finding("loss_best", float(loss.min()), "least loss after training")
-        result.add_finding("loss_median", float(np.median(loss)), "median loss after training")
+        best, median = float(loss.min()), float(np.median(loss))
+        text = "least loss after training" if math.isfinite(best) else "infinite: every trial diverged"
+        result.add_finding("loss_best", best, text)
+        text = (
+            "median loss after training"
+            if math.isfinite(median)
+            else "infinite: half of the trials or more diverged"
+        )
+        result.add_finding("loss_median", median, text)
+    _add_diverged(result, params, trials)
     _add_thresholds(result, params, noise, loss)
     if trials.polished.size:
         _add_polished(result, params, trials)
@@ -146,6 +156,20 @@ def _add_thresholds(result: Result, params: BasinParams, noise: FloatArray, loss
         rows,
         title="How far, by what counts as returned",
     )
+
+
+def _add_diverged(result: Result, params: BasinParams, trials: Trials) -> None:
+    """How many trials have no finite loss after training, and how many lost it in the small steps that follow."""
+    of = counted(int(np.sum(~np.isnan(trials.loss))), "trial")
+    lost = np.isinf(trials.loss)
+    number = int(lost.sum())
+    if number:
+        text = f"{number} of {of} diverged. Lower learning_rate, now {rule_of(params).rate:g}, or noise_max."
+        result.add_finding("diverged", number, text, kind="warning")
+    later = int(np.sum(np.isinf(trials.polished) & ~lost)) if trials.polished.size else 0
+    if later:
+        text = f"{later} of {of} diverged in the small steps after training. Lower polish_rate, now "
+        result.add_finding("diverged_polished", later, f"{text}{params.polish_rate:g}.", kind="warning")
 
 
 def _add_polished(result: Result, params: BasinParams, trials: Trials) -> None:
