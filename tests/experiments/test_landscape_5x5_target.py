@@ -44,6 +44,7 @@ def test_the_paper_s_target() -> None:
     }
     for name, (value, tolerance) in expected.items():
         assert abs(result.findings[name].value - value) <= tolerance, name
+    assert "part of high frequency" in result.findings["high_variance"].text
     assert result.arrays["weights"].values.shape == (136,)
     # Without biases every node of a random network switches at 0, if anywhere.
     assert set(result.arrays["knots_random"].values) <= {0.0, 1.0}
@@ -78,6 +79,10 @@ def test_an_expression_is_a_target() -> None:
     result = compute(target(target="sin(3*x)", points=51), context())
     assert "weights" not in result.arrays
     assert result.findings["samples"].value == 51
+    # Nothing splits it: what stands for its high frequencies is all of it, and the texts say so.
+    assert result.findings["high_variance"].value == result.findings["y_variance"].value
+    for text in (result.findings["high_variance"].text, result.arrays["high_frequency"].text):
+        assert text.endswith("no part of a target that was not built is known to be of high frequency")
     assert compute(target(target="2", points=5), context()).findings["y_variance"].value == 0.0
 
 
