@@ -140,6 +140,9 @@ def test_trials_that_diverged_are_counted_with_what_to_do(kernels: Path | None) 
     assert polished.warnings == [said]
     assert polished.findings["diverged_polished"].value == 16
     assert math.isfinite(polished.findings["loss_median"].value)
+    assert polished.findings["return_fraction_polished"].text == "trials below 0.001 after 100 small steps"
+    once = report(params(polish=1), Trials(*np.zeros((4, 5))), STABLE, 12.0, 22)
+    assert once.findings["return_fraction_polished"].text == "trials below 0.001 after 1 small step"
     declared = registry().scenario("landscape-5x5").experiment("basin").findings
     assert {*result.findings, *polished.findings} <= set(declared)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -116,12 +117,18 @@ class Devices:
         return training.InPieces(OnProcessor(), 10**6)
 
 
-def trained(monkeypatch: pytest.MonkeyPatch, devices: Devices, gpus: object, said: list[str]) -> Result:
+def trained(
+    monkeypatch: pytest.MonkeyPatch,
+    devices: Devices,
+    gpus: object,
+    said: list[str],
+    here: Sequence[Gpu] = GPUS[:2],
+) -> Result:
     class Recorder(Silent):
         def message(self, text: str) -> None:
             said.append(text)
 
-    monkeypatch.setattr(train, "gpus", lambda: GPUS[:2])
+    monkeypatch.setattr(train, "gpus", lambda: here)
     monkeypatch.setattr(train, "trainer_for", devices.trainer)
     monkeypatch.setattr(training, "LEAST_ON_A_GPU", 16)
     ctx = Context("landscape-5x5/train", seed=3, device="cuda:0", recorder=Recorder())
@@ -140,6 +147,8 @@ def test_two_devices_train_the_networks_of_one(monkeypatch: pytest.MonkeyPatch) 
     assert [text for text in said if "left out" in text] == ["A device is left out, the others go on: broken"]
     trained(monkeypatch, Devices(), 3, said)
     assert said[-1] == "3 GPUs were asked for; 2 can be used here, and share the chunks."
+    trained(monkeypatch, Devices(), 2, said, GPUS[:1])
+    assert said[-1] == "2 GPUs were asked for; 1 can be used here, and takes all chunks."
 
 
 def test_a_network_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

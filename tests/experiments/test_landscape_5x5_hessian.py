@@ -10,10 +10,12 @@ import pytest
 
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.landscape_5x5 import hessian
+from tui_opt.experiments.landscape_5x5.minima import Minima
 from tui_opt.experiments.landscape_5x5.minima_params import HessianParams
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.figure import resolve
 from tui_opt.kernels.networks import hessians
+from tui_opt.kernels.networks.lanes import Rule
 from tui_opt.locations import cache_dir
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
@@ -85,3 +87,16 @@ def test_the_built_network_lies_between_its_sides(kernels: Path) -> None:
 def test_networks_that_diverge_are_a_sentence(kernels: Path) -> None:
     with pytest.raises(ExperimentError, match=r"All 6 networks diverged.*Lower learning_rate"):
         run(kernels, learning_rate=1e5)
+    with pytest.raises(ExperimentError, match="The only network diverged"):
+        run(kernels, minima=1, learning_rate=1e5)
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [(1, "1 of 6 networks diverged and is left out."), (2, "2 of 6 networks diverged and are left out.")],
+)
+def test_networks_that_are_left_out_are_counted(lost: int, said: str) -> None:
+    result = Result()
+    left = 6 - lost
+    Minima(np.zeros((left, 22)), np.arange(left), Rule("momentum", 0.01), "", lost).describe(result, "model")
+    assert result.warnings == [f"{said} Lower learning_rate or polish_rate."]

@@ -90,7 +90,9 @@ def test_a_table_has_both_starts_beside_the_end(kernels: Path) -> None:
         assert row["end"] == max(at[0], at[-1])
         assert row["excess"] == pytest.approx(bound - row["end"], abs=1e-15)
         assert row["at_images"] == at.max() <= bound
-    one = run(kernels, starts=1)
+    one = run(kernels, starts=1, fine=1)
+    assert one.findings["barrier_fine_median"].text == "The same with 1 point between images."
+    assert result.findings["barrier_fine_median"].text == "The same with 4 points between images."
     assert np.isnan(one.arrays["energy_certified_other"].values).all()
     assert np.isnan(one.findings["start_difference_median"].value)
 

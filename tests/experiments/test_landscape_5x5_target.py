@@ -93,9 +93,12 @@ def test_a_file_is_a_target(tmp_path: Path) -> None:
         result = compute(target(**given), context())
         assert result.arrays["x"].values.tolist() == [-1, 0.5, 1]
         assert result.arrays["y"].values.tolist() == [0, 1, 2]
-        assert "1 rows" in result.warnings[0]
+        assert result.warnings == ["1 row of the data file was left out for missing values."]
+    path.write_text("x,y\n1,2\n-1,0\n0,\n,1\n")
+    two = compute(target(data=str(path)), context()).warnings
+    assert two == ["2 rows of the data file were left out for missing values."]
     path.write_text("x,y\n1,2\n")
-    with pytest.raises(ExperimentError, match="needs at least 2"):
+    with pytest.raises(ExperimentError, match="has 1 row with numbers for x and y; it needs at least 2"):
         Task.of(target(data=str(path)))
 
 
@@ -113,9 +116,15 @@ def test_high_frequencies_found_are_the_share_of_the_sawtooth() -> None:
     [
         ({"teeth": 3}, "power of two up to 16"),
         ({"width": 4}, "at least 5 for the hand-built network"),
+        ({"width": 2, "heights": [1.0]}, r"and 1 for the spline's height\."),
+        ({"width": 2, "heights": [1.0, 2.0]}, r"and 2 for the spline's heights\."),
         ({"heights": []}, "at least one height"),
         ({"target": "sin(z)"}, "z"),
-        ({"layers": 20}, "training points, and at most"),
+        ({"layers": 20}, "training points, and at most .* fewer teeth than 524,288 by"),
+        (
+            {"width": 128, "teeth": 1, "heights": [0.5] * 30, "points_between": 100_000},
+            "training points, and at most .* Give fewer points, or fewer heights",
+        ),
     ],
 )
 def test_what_cannot_be_is_said(given: dict[str, object], text: str) -> None:

@@ -59,7 +59,8 @@ def test_kinds_are_trained_as_by_plain_steps() -> None:
     ("given", "text"),
     [
         ({"widths": []}, "at least one width"),
-        ({"depths": [1]}, "1 depths for 2 widths"),
+        ({"depths": [1]}, "has 1 depth for 2 widths"),
+        ({"widths": [5], "depths": [1, 2]}, "has 2 depths for 1 width"),
         ({"widths": [50], "depths": []}, "more than 40 layers"),
     ],
 )

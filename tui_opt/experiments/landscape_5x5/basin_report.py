@@ -182,7 +182,7 @@ def _add_polished(result: Result, params: BasinParams, trials: Trials) -> None:
     result.add_finding(
         "return_fraction_polished",
         share,
-        f"trials below {params.threshold:g} after {params.polish} small steps",
+        f"trials below {params.threshold:g} after {counted(params.polish, 'small step')}",
     )
     half = _half(trials.noise[known], returned)
     if math.isnan(half):

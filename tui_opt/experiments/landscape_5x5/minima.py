@@ -53,7 +53,8 @@ class Minima:
         )
         if self.lost:
             asked = self.lost + len(self.networks)
-            text = f"{self.lost} of {asked} networks diverged and are left out. Lower learning_rate or polish_rate."
+            are = "is" if self.lost == 1 else "are"
+            text = f"{self.lost} of {asked} networks diverged and {are} left out. Lower learning_rate or polish_rate."
             result.add_finding("diverged", self.lost, text, kind="warning")
 
 
@@ -98,8 +99,9 @@ def found_minima(params: Any, task: Task, trainer: Trains, rule: Rule, ctx: Cont
     with np.errstate(all="ignore"):
         sound = np.isfinite(kept).all(axis=1) & np.isfinite(loss(task.layout, kept, task.x, task.y))
     if not sound.any():
+        who = "The only network" if len(kept) == 1 else f"All {len(kept)} networks"
         raise ExperimentError(
-            f"All {len(kept)} networks diverged in training. Lower learning_rate, now {rule.rate:g}, or polish_rate."
+            f"{who} diverged in training. Lower learning_rate, now {rule.rate:g}, or polish_rate."
         )
     lost = int(np.sum(~sound))
     return Minima(np.asarray(kept[sound]), numbers[sound], rule, params.run, lost)

@@ -113,7 +113,9 @@ def not_too_many_samples(params: Any) -> Iterable[Problem]:
     samples = (2 * teeth + len(params.heights)) * (params.points_between + 1)
     if samples > MOST_SAMPLES:
         said = f"gives about {samples:,} training points, and at most {MOST_SAMPLES:,} are allowed."
-        hint = f"Give fewer points, or fewer teeth than {teeth:,} by `teeth` or `layers`."
+        # A single tooth is the least there is.
+        fewer = f"fewer teeth than {teeth:,} by `teeth` or `layers`" if teeth > 1 else "fewer heights"
+        hint = f"Give fewer points, or {fewer}."
         yield Problem("points_between", said, params.points_between, hint)
 
 
@@ -122,7 +124,7 @@ def built_fits(params: Any) -> Iterable[Problem]:
     if params.is_built and params.width < params.built_width:
         said = (
             f"must be at least {params.built_width} for the hand-built network: {SAW_NODES} nodes for the sawtooth and "
-            f"{len(params.heights)} for the spline's heights."
+            f"{len(params.heights)} for the spline's {'height' if len(params.heights) == 1 else 'heights'}."
         )
         yield Problem("width", said, params.width)
 

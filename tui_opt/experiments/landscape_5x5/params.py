@@ -15,6 +15,7 @@ from tui_opt.experiments.landscape_5x5.optimizer_params import (
     optimizer,
     steps,
 )
+from tui_opt.experiments.landscape_5x5.words import counted
 from tui_opt.params import Real, Whole, real, whole
 from tui_opt.problems import Problem
 
@@ -76,7 +77,7 @@ def _kinds(params: Any) -> Iterable[Problem]:
     if not params.widths:
         yield Problem("widths", "must have at least one width.", params.widths)
     if params.depths and len(params.depths) != len(params.widths):
-        said = f"has {len(params.depths)} depths for {len(params.widths)} widths."
+        said = f"has {counted(len(params.depths), 'depth')} for {counted(len(params.widths), 'width')}."
         yield Problem("depths", said, params.depths, "Leave it out for as many layers as nodes.")
     elif max((d for d in params.depths or params.widths), default=0) > 40:
         yield Problem(

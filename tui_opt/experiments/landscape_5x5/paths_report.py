@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tui_opt.experiments.landscape_5x5.minima_params import PathsParams
 from tui_opt.experiments.landscape_5x5.task import Task
+from tui_opt.experiments.landscape_5x5.words import counted
 from tui_opt.figure import Axis, Figure, Heatmap, Layer, Line, Ref
 from tui_opt.kernels.networks.certificate import Certificate
 from tui_opt.kernels.networks.plain import loss, outputs
@@ -135,7 +136,12 @@ def _add_barriers(
     highest = np.array([one.certificate.sampled for one in done])
     ends = np.maximum(energy[:, 0], energy[:, -1])
     _median(result, "barrier_median", at_images, "Largest loss at a path's images, median over paths.")
-    _median(result, "barrier_fine_median", between, f"The same with {params.fine} points between images.")
+    _median(
+        result,
+        "barrier_fine_median",
+        between,
+        f"The same with {counted(params.fine, 'point')} between images.",
+    )
     text = "The same for all points, a bound that is proven: no path need be higher, and others may be lower."
     _median(result, "barrier_certified_median", bounds, text)
     _median(

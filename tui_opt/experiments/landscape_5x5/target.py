@@ -12,6 +12,7 @@ from tui_opt.experiments.landscape_5x5.params import TargetParams
 from tui_opt.experiments.landscape_5x5.target_figures import add_figures
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.training import advance, drawn, rule_of, trainer_for
+from tui_opt.experiments.landscape_5x5.words import rows_left_out
 from tui_opt.kernels.networks.knots import knots
 from tui_opt.kernels.networks.lanes import Crowd
 from tui_opt.kernels.networks.plain import loss, outputs
@@ -124,7 +125,7 @@ def report(params: TargetParams, task: Task, counted: list[Counted]) -> Result:
         f"least loss of a spline with {task.corners.size} knots: all but the high frequencies",
     )
     if task.dropped:
-        result.warn(f"{task.dropped} rows of the data file were left out for missing values.")
+        result.warn(rows_left_out(task.dropped))
     if task.built is not None:
         _add_built(result, task, task.built)
     elif params.is_built:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.cos_fit.data_file import header_of, read_columns, text_of
 from tui_opt.experiments.landscape_5x5.network_params import VARIABLE, NetworkParams
+from tui_opt.experiments.landscape_5x5.words import counted
 from tui_opt.expressions import assemble, parse
 from tui_opt.kernels.networks.construction import built_network, only_spline, spline_knots
 from tui_opt.kernels.networks.knots import knots, training_set
@@ -138,8 +139,8 @@ def _from_file(layout: Layout, path: Path) -> Task:
     x, y = x[order], y[order]
     if x.size < LEAST_ROWS or x[0] == x[-1]:
         raise ExperimentError(
-            f"The data file {path} has {x.size} rows with numbers for x and y; it needs at least {LEAST_ROWS} of "
-            "different x."
+            f"The data file {path} has {counted(x.size, 'row')} with numbers for x and y; it needs at least "
+            f"{LEAST_ROWS} of different x."
         )
     if max(np.abs(x).max(), np.abs(y).max()) > 1e15:
         raise ExperimentError(

@@ -80,9 +80,9 @@ def compute(params: TrainParams, ctx: Context) -> Result:
     devices = devices_of(ctx.device, params.gpus, gpus() if ctx.device != "cpu" else ())
     trainers = workers_on(devices, lambda name: _ready(task, ctx, rule, name), ctx.message)
     if params.gpus != "all" and ctx.device != "cpu" and len(trainers) < params.gpus:
-        ctx.message(
-            f"{params.gpus} GPUs were asked for; {len(trainers)} can be used here, and share the chunks."
-        )
+        used = len(trainers)
+        share = "takes all chunks" if used == 1 else "share the chunks"
+        ctx.message(f"{params.gpus} GPUs were asked for; {used} can be used here, and {share}.")
     times = output_times(params.steps, params.outputs)
     size = chunk_size(params.chunk, ctx.device)
     progress = Progress(Trained.nothing(task))

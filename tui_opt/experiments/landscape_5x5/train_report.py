@@ -12,6 +12,7 @@ from tui_opt.experiments.landscape_5x5.examined import Trained, quantile_error, 
 from tui_opt.experiments.landscape_5x5.params import TrainParams
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.train_figures import add_figures
+from tui_opt.experiments.landscape_5x5.words import rows_left_out
 from tui_opt.result import Result
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -57,7 +58,7 @@ def report(
     _add_distances(result, params, found)
     result.add_finding("model_steps_per_second", speed, "steps of one network a second, all threads together")
     if task.dropped:
-        result.warn(f"{task.dropped} rows of the data file were left out for missing values.")
+        result.warn(rows_left_out(task.dropped))
     add_figures(result, task, found)
     return result
 
