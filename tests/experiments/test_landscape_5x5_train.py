@@ -232,6 +232,7 @@ def test_on_a_gpu_the_fused_kernel_is_taken_where_it_can(monkeypatch: pytest.Mon
         assert isinstance(trainer, InPieces)
         assert 1 < trainer.most < 1000
     assert made == ["cuda:99", "cuda:99"]
+    assert ctx.now.what == "compiling for cuda:99"  # while the fused kernel was tried
     assert len(said) == 1
     assert "matrix products instead" in said[0]
     assert training.chunk_size(1000, "cpu") == 1008

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -77,13 +78,15 @@ def compute(params: BasinParams, ctx: Context) -> Result:
         raise ExperimentError("The built network has no room in these layers; make `width` larger.")
     centre = smallest(task.layout, task.built[None])[0]
     trainer, rule = trainer_for(task, ctx, params.optimizer), rule_of(params)
-    compiled(trainer, task, rule)
+    total = params.trials * (params.steps + params.polish)
+    compiled(trainer, task, rule, partial(ctx.progress, 0, total))
+    ctx.progress(0, total, "stability limit")
     stability = _stability(params, task, centre, trainer, rule, ctx)
     noise = noises(params, task.layout.size, ctx)
     norms = np.linalg.norm(noise, axis=1)
     nothing = np.full(params.trials, np.nan)
     trials = Trials(norms, nothing.copy(), nothing.copy(), nothing.copy() if params.polish else np.empty(0))
-    total = params.trials * (params.steps + params.polish)
+    ctx.progress(0, total, "training")
     size = chunk_size(CHUNK, ctx.device)
     for first in range(0, params.trials, size):
         part = slice(first, min(first + size, params.trials))

@@ -41,6 +41,7 @@ def compute(params: HessianParams, ctx: Context) -> Result:
         ctx.check()
         return np.asarray(np.linalg.eigvalsh(hessian(task.layout, network, task.x, task.y)))
 
+    ctx.progress(before, before + work, "spectra")
     spectra: list[FloatArray] = []
     for done, eigenvalues in enumerate(ctx.map(spectrum, list(networks)), 1):
         spectra.append(eigenvalues)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -83,7 +84,7 @@ def found_minima(params: Any, task: Task, trainer: Trains, rule: Rule, ctx: Cont
     else:
         numbers, begun = np.arange(params.minima), None
     if kept is None:
-        compiled(trainer, task, rule)
+        compiled(trainer, task, rule, partial(ctx.progress, 0, total))
         crowd = begun
         if crowd is None:
             crowd = Crowd.beginning(drawn(task.layout, params.init, 0, params.minima, ctx), rule.optimizer)
@@ -165,6 +166,7 @@ def _in_pieces(
     what: str,
     ctx: Context,
 ) -> None:
+    ctx.progress(before, total, what)
     ends = np.unique(np.linspace(0, steps, PIECES + 1).astype(int))
     for first, last in pairwise(ends):
         advance(trainer, crowd, rule, int(last - first), ctx)

@@ -32,6 +32,7 @@ from tui_opt.kernels.networks.paths import (
 from tui_opt.kernels.networks.scaling import smallest
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
+from tui_opt.runner.machine import announced_compilation
 
 FloatArray: TypeAlias = NDArray[np.float64]
 
@@ -69,7 +70,9 @@ def compute(params: PathsParams, ctx: Context) -> Result:
     ends = _aligned(params, task, found.networks, ctx)
     groups = [np.arange(k, min(k + GROUP, len(ends.minima))) for k in range(0, len(ends.minima), GROUP)]
     # Compiling is not for several threads at once.
-    certify(task.layout, np.stack([ends.built, ends.minima[0]]), task.x, task.y)
+    with announced_compilation(partial(ctx.progress, training, total)):
+        certify(task.layout, np.stack([ends.built, ends.minima[0]]), task.x, task.y)
+    ctx.progress(training, total, "paths")
     steps = 2 * params.iterations if params.method == "minimax" else params.iterations
     work = Work(
         ctx, training, total, steps * len(groups) * (params.starts if params.method == "minimax" else 1)

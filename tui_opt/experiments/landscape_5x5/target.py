@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from tui_opt.experiments.landscape_5x5.params import TargetParams
 from tui_opt.experiments.landscape_5x5.target_figures import add_figures
 from tui_opt.experiments.landscape_5x5.task import Task
-from tui_opt.experiments.landscape_5x5.training import advance, drawn, rule_of, trainer_for
+from tui_opt.experiments.landscape_5x5.training import advance, compiled, drawn, rule_of, trainer_for
 from tui_opt.experiments.landscape_5x5.words import rows_left_out
 from tui_opt.kernels.networks.knots import knots
 from tui_opt.kernels.networks.lanes import Crowd
@@ -61,8 +62,10 @@ def compute(params: TargetParams, ctx: Context) -> Result:
 
 def _trained(params: TargetParams, task: Task, networks: FloatArray, ctx: Context) -> FloatArray:
     trainer, rule = trainer_for(task, ctx, params.optimizer), rule_of(params)
-    crowd = Crowd.beginning(networks, params.optimizer)
     total = params.compared * (1 + params.steps)
+    compiled(trainer, task, rule, partial(ctx.progress, params.compared, total))
+    crowd = Crowd.beginning(networks, params.optimizer)
+    ctx.progress(params.compared, total, "training")
     while crowd.steps < params.steps:
         advance(trainer, crowd, rule, min(STEPS_AT_ONCE, params.steps - crowd.steps), ctx)
         ctx.progress(params.compared * (1 + crowd.steps), total, "training")

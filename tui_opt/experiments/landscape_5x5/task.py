@@ -19,7 +19,6 @@ from tui_opt.kernels.networks.construction import built_network, only_spline, sp
 from tui_opt.kernels.networks.knots import knots, training_set
 from tui_opt.kernels.networks.layout import Layout
 from tui_opt.kernels.networks.plain import outputs
-from tui_opt.kernels.tape import Program, evaluate
 
 FloatArray: TypeAlias = NDArray[np.float64]
 
@@ -119,6 +118,9 @@ def _even_corners(low: float, high: float) -> FloatArray:
 
 
 def _from_expression(layout: Layout, params: NetworkParams) -> Task:
+    # Here, since it is compiled when it is imported, before the first run, and the built network does without.
+    from tui_opt.kernels.tape import Program, evaluate
+
     x = np.linspace(-1.0, 1.0, params.points)
     program = Program(assemble((parse(params.target, VARIABLE),)))
     y = np.asarray(np.broadcast_to(evaluate(program, x[None, :])[0], x.shape), dtype=np.float64)

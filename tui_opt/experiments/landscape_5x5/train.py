@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -83,6 +84,7 @@ def compute(params: TrainParams, ctx: Context) -> Result:
         used = len(trainers)
         share = "takes all chunks" if used == 1 else "share the chunks"
         ctx.message(f"{params.gpus} GPUs were asked for; {used} can be used here, and {share}.")
+    ctx.progress(0, params.models * params.steps, "training")
     times = output_times(params.steps, params.outputs)
     size = chunk_size(params.chunk, ctx.device)
     progress = Progress(Trained.nothing(task))
@@ -103,7 +105,7 @@ def compute(params: TrainParams, ctx: Context) -> Result:
 
 def _ready(task: Task, ctx: Context, rule: Rule, device: str) -> Trains:
     trainer = trainer_for(task, ctx, rule.optimizer, device)
-    compiled(trainer, task, rule)
+    compiled(trainer, task, rule, partial(ctx.progress, 0, 1))
     return trainer
 
 

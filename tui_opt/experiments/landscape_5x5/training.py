@@ -6,7 +6,7 @@ import atexit
 import functools
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -21,6 +21,7 @@ from tui_opt.kernels.networks.lanes import WIDEST, Crowd, Rule, Trainer
 from tui_opt.kernels.networks.layout import Layout
 from tui_opt.kernels.networks.pieces import InPieces, Trains
 from tui_opt.runner.context import Context
+from tui_opt.runner.machine import announced_compilation
 
 FloatArray: TypeAlias = NDArray[np.float64]
 SingleArray: TypeAlias = NDArray[np.float32]
@@ -79,6 +80,7 @@ def _trainer_on_gpu(task: Task, ctx: Context, optimizer: str, device: str) -> Tr
     from tui_opt.kernels.networks.fused import OPTIMIZERS, FusedTrainer, UnavailableError, torch_launcher
 
     if optimizer in OPTIMIZERS:
+        ctx.progress(0, 1, f"compiling for {device}")
         try:
             trainer = FusedTrainer(task.layout, task.x, task.y, torch_launcher(device))
             trainer.verify(task.x, task.y)
@@ -96,9 +98,17 @@ def _folder_of_this_process() -> Path:
     return Path(folder)
 
 
-def compiled(trainer: Trains, task: Task, rule: Rule) -> None:
-    """Take a step with a network that nobody asked for, so that compiling is not counted as training."""
-    trainer.train(Crowd.beginning(np.zeros((1, task.layout.size)), rule.optimizer), rule, 1)
+def compiled(trainer: Trains, task: Task, rule: Rule, say: Callable[[str], None]) -> None:
+    """Take a step with a network that nobody asked for, so that compiling is not counted as training.
+
+    Args:
+        trainer: what may have to be compiled.
+        task: what is learnt.
+        rule: the optimizer.
+        say: is told what the run is at, where something is really compiled; what comes next must be said after it.
+    """
+    with announced_compilation(say):
+        trainer.train(Crowd.beginning(np.zeros((1, task.layout.size)), rule.optimizer), rule, 1)
 
 
 def drawn(layout: Layout, init: Init, first: int, number: int, ctx: Context) -> FloatArray:

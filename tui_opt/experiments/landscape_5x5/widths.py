@@ -76,10 +76,11 @@ def compute(params: WidthsParams, ctx: Context) -> Result:
         before, total = sum(operations[:number]), float(sum(operations) * params.steps)
 
         def told(
-            steps: int, before: int = before, cost: int = operations[number], total: float = total
+            steps: int, what: str, before: int = before, cost: int = operations[number], total: float = total
         ) -> None:
-            ctx.progress(before * params.steps + cost * steps, total, "training")
-            ctx.partial(lambda: report(task, times, done))
+            ctx.progress(before * params.steps + cost * steps, total, what)
+            if steps:
+                ctx.partial(lambda: report(task, times, done))
 
         _train(params, own, times, done[-1], ctx, told)
     return report(task, times, done)
@@ -101,16 +102,17 @@ def _train(
     times: NDArray[np.int64],
     kind: Kind,
     ctx: Context,
-    told: Callable[[int], None],
+    told: Callable[[int, str], None],
 ) -> None:
     trainer, rule = trainer_for(task, ctx, params.optimizer), rule_of(params)
-    compiled(trainer, task, rule)
+    compiled(trainer, task, rule, lambda text: told(0, text))
+    told(0, "training")
     crowd = Crowd.beginning(drawn(task.layout, params.init, 0, params.models, ctx), params.optimizer)
     began = time.perf_counter()
     for at, row in enumerate(train_through(trainer, crowd, rule, times, ctx)):
         kind.losses[at] = row
         kind.seconds = time.perf_counter() - began
-        told(crowd.steps)
+        told(crowd.steps, "training")
     networks = crowd.networks.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         last = np.concatenate(
