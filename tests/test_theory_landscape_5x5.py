@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tui_opt.kernels.networks import hessians
 from tui_opt.kernels.networks.construction import built_network
@@ -13,7 +14,7 @@ from tui_opt.kernels.networks.hessians import hessian, largest_curvature
 from tui_opt.kernels.networks.knots import knots, training_set
 from tui_opt.kernels.networks.layout import Layout
 from tui_opt.kernels.networks.plain import loss_and_gradient, outputs
-from tui_opt.kernels.networks.scaling import smallest
+from tui_opt.kernels.networks.scaling import scaled, smallest
 from tui_opt.render.ascii import to_ascii
 from tui_opt.theory import __file__ as theory_folder
 
@@ -73,15 +74,16 @@ def test_what_rounding_and_random_sides_give(monkeypatch: pytest.MonkeyPatch) ->
     rows = rows_of("Kinks")
     monkeypatch.setattr(hessians, "AT_A_KINK", 0.0)
     rng = np.random.default_rng(2)
+
+    def scaled_anew() -> NDArray[np.float64]:
+        return smallest(PAPER, scaled(PAPER, BUILT[None], rng.normal(0, 0.3, (1, 5, 5))))[0]
+
     for name, change in (
-        (
-            "as rounding has it, last digits changed",
-            lambda: SMALL * (1 + 1e-16 * rng.choice([-1, 0, 1], 136)),
-        ),
+        ("as rounding has it, scaled in other ways", scaled_anew),
         ("on the side of a random direction", lambda: SMALL + 1e-9 * rng.normal(size=136)),
     ):
         low, high = map(float, rows[name][0].split(" … "))
-        found = [np.linalg.eigvalsh(hessian(PAPER, change(), X, Y))[-1] for _ in range(12)]
+        found = [np.linalg.eigvalsh(hessian(PAPER, change(), X, Y))[-1] for _ in range(24)]
         assert low - 4 < min(found) < max(found) < high + 4, name
         assert max(found) - min(found) > (high - low) / 5, name
 

@@ -8,12 +8,13 @@ import torch
 from numpy.typing import NDArray
 
 from tests.kernels.test_networks import AMPLITUDE, HEIGHTS, PAPER, random_networks
+from tui_opt.kernels.networks import hessians
 from tui_opt.kernels.networks.construction import built_network
 from tui_opt.kernels.networks.hessians import gauss_newton, hessian, kink_margin, largest_curvature
 from tui_opt.kernels.networks.knots import knots, training_set
 from tui_opt.kernels.networks.layout import Layout
 from tui_opt.kernels.networks.plain import loss_and_gradient, outputs
-from tui_opt.kernels.networks.scaling import smallest
+from tui_opt.kernels.networks.scaling import balance, scaled, smallest
 
 FloatArray = NDArray[np.float64]
 X = np.linspace(-1, 1, 40)
@@ -73,6 +74,47 @@ def test_the_target_s_largest_curvatures_are_those_that_are_known() -> None:
         other = direction + 0.05 * rng.normal(size=direction.size)
         other /= np.linalg.norm(other)
         assert other @ hessian(PAPER, small, x, y, other) @ other < curvature
+
+
+def test_at_kinks_automatic_differentiation_draws_from_rounding_and_the_largest_curvature_does_not() -> None:
+    """The same network of smallest norm, reached from several scalings, told apart by rounding alone."""
+    network = built_network(PAPER, HEIGHTS, AMPLITUDE)
+    x = training_set(knots(PAPER, network), 9)
+    y = outputs(PAPER, network, x)
+    rng = np.random.default_rng(0)
+    begun = scaled(PAPER, np.repeat(network[None], 10, axis=0), rng.normal(0, 0.3, (10, 5, 5)))
+    small = smallest(PAPER, begun)
+    assert np.abs(balance(PAPER, small)).max() < 1e-10
+    assert np.abs(outputs(PAPER, small, x) - y).max() < 1e-13
+    assert np.ptp(small, axis=0).max() < 1e-10
+    automatic = [float(np.linalg.eigvalsh(by_torch(PAPER, one, x, y))[-1]) for one in small]
+    two = small[[int(np.argmin(automatic)), int(np.argmax(automatic))]]
+    assert max(automatic) - min(automatic) > 5
+    curvatures = [largest_curvature(PAPER, one, x, y)[0] for one in two]
+    assert curvatures[0] == pytest.approx(curvatures[1], rel=1e-6)
+    assert curvatures[0] == pytest.approx(1886.64, abs=0.01)
+
+
+def test_the_largest_curvature_at_kinks_is_reached_from_any_direction_and_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Turning from a side to its leading direction, begun anywhere and both ways, ends at the same curvature."""
+    network = built_network(PAPER, HEIGHTS, AMPLITUDE)
+    x = training_set(knots(PAPER, network), 9)
+    y = outputs(PAPER, network, x)
+    small = smallest(PAPER, network[None])[0]
+    expected, _ = largest_curvature(PAPER, small, x, y)
+    for start in np.random.default_rng(0).normal(size=(20, PAPER.size)):
+        ends = []
+        for now in (start, -start):
+            for _ in range(6):
+                leading = np.linalg.eigh(hessian(PAPER, small, x, y, now))[1][:, -1]
+                now = leading if leading @ now >= 0 else -leading
+            ends.append(now @ hessian(PAPER, small, x, y, now) @ now)
+        assert max(ends) == pytest.approx(expected, rel=1e-12)
+    for turns in (1, 2, 100):
+        monkeypatch.setattr(hessians, "MOST_TURNS", turns)
+        assert largest_curvature(PAPER, small, x, y)[0] == pytest.approx(expected, rel=1e-12)
 
 
 def test_away_from_kinks_the_largest_curvature_is_the_largest_eigenvalue() -> None:
