@@ -112,6 +112,16 @@ def test_what_cannot_be_changed_is_said() -> None:
         assert [problem.key for problem in caught.value.problems] == [f"params.{key}"]
     with pytest.raises(ExperimentError, match="none at all"):
         run(part=1e-4)
+    with pytest.raises(
+        ExperimentError, match=r"no 7 and no 8 among the images of phase one\. Raise phase_one"
+    ):
+        run(phase_one=7)
+
+
+def test_all_images_can_be_learnt_for_none_are_asked_for_later() -> None:
+    assert np.isfinite(run(phase_one=1797).findings["participation_ratio"].value)
+    with pytest.raises(ParameterErrors, match="at most 1,797 of digits, not 1798: there are no more"):
+        InterveneParams.check({"phase_one": 1798})
 
 
 def test_networks_that_diverge_are_left_out_and_one_seed_has_no_variance() -> None:

@@ -11,14 +11,17 @@ from tui_opt.datasets import load
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.localize import compute
+from tui_opt.experiments.ocr_localization.match_params import InfluenceParams, MatchUnitsParams
 from tui_opt.experiments.ocr_localization.one_seed import Setting, learn
 from tui_opt.experiments.ocr_localization.params import LocalizeParams
 from tui_opt.figure import resolve
 from tui_opt.kernels.localization.network import random_network
 from tui_opt.kernels.localization.shares import correlation, share, spread_of_forks
+from tui_opt.params import Params
 from tui_opt.problems import ParameterErrors
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
+from tui_opt.scenario import Experiment, registry
 
 SMALL: dict[str, Any] = {"hidden": 20, "seeds": 3, "epochs": 1}
 
@@ -172,11 +175,37 @@ def test_what_cannot_be_learnt_is_said(params: dict[str, Any], key: str) -> None
     assert [problem.key for problem in caught.value.problems] == [f"params.{key}"]
 
 
+@pytest.mark.parametrize("experiment", registry().scenario("ocr-localization").experiments, ids=str)
+def test_forks_are_spoken_of_only_where_there_are_some(experiment: Experiment) -> None:
+    params, has_forks = experiment.params, experiment.name in ("localize", "activations")
+    one_digit = _said(params, {"group_a": [1], "group_b": [7, 6]})
+    assert ("a fork is trained" in one_digit) == has_forks
+    no_rest = _said(params, {"phase_one": 1798})
+    assert ("the images of the forks" in no_rest) == has_forks
+    helps = " ".join(spec.help for spec in params.specs().values())
+    assert ("in each phase" in helps) == has_forks
+    if not has_forks:
+        assert "fork" not in one_digit + no_rest + helps
+
+
+def _said(params: type[Params], given: dict[str, Any]) -> str:
+    with pytest.raises(ParameterErrors) as caught:
+        params.check(given)
+    return str(caught.value)
+
+
 def test_a_phase_without_a_digit_is_a_sentence() -> None:
     with pytest.raises(
         ExperimentError, match="There is no 7 and no 6 and no 8 among the images of phase one"
     ):
         localize(phase_one=4)
+    for params, rest in (
+        (LocalizeParams, "of the forks"),
+        (MatchUnitsParams, "on which units are compared"),
+        (InfluenceParams, "on which influence is measured"),
+    ):
+        with pytest.raises(ExperimentError, match=rf"among the images {rest}\. Change phase_one"):
+            Lesson.of(params.check({"phase_one": 1796}))
 
 
 @pytest.mark.slow

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tui_opt.experiments.ocr_localization.params import (
     PIXELS,
+    SIZES,
     Activation,
-    LessonParams,
+    OnePhaseParams,
     Output,
     hidden,
     learning_rate,
     lesson_problems,
+    phase_one,
     seeds,
 )
 from tui_opt.params import Real, Whole, choice, real, whole
 from tui_opt.problems import Problem
 
 
-class InterveneParams(LessonParams):
+class InterveneParams(OnePhaseParams):
     """Does a local change in the data change the parameters locally?"""
 
+    rest: ClassVar = ""  # nothing is asked of other images
+    why_two: ClassVar = "all images of one may be changed or taken away, and the group must keep some"
+
+    phase_one: Whole | Literal["auto"] = phase_one(
+        "those of both groups' digits are learnt", most=SIZES["mnist"]
+    )
     hidden: Whole = hidden()
     activation: Activation = choice("relu", group="network", help="Activation of the hidden units.")
     output: Output = choice("linear", group="network", help="Activation of both outputs.")

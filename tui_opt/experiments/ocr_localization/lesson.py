@@ -68,15 +68,18 @@ class Lesson:
         data = load(params.dataset)
         digits = (*params.group_a, *params.group_b)
         lesson = cls(data, digits, len(params.group_a), params.phase_one_images, params.passes)
-        for name, labels in (
-            ("phase one", data.labels[: lesson.phase_one_images]),
-            ("the forks", data.labels[lesson.phase_one_images :]),
-        ):
+        parts = [("the images of phase one", data.labels[: lesson.phase_one_images])]
+        if params.rest:
+            parts.append((params.rest, data.labels[lesson.phase_one_images :]))
+        for name, labels in parts:
             missing = [str(digit) for digit in digits if not np.any(labels == digit)]
             if missing:
+                change = (
+                    "Change phase_one, which divides" if params.rest else "Raise phase_one, which is part of"
+                )
                 raise ExperimentError(
-                    f"There is no {' and no '.join(missing)} among the images of {name}. Change phase_one, which "
-                    f"divides the {len(data.labels):,} images of {data.name}."
+                    f"There is no {' and no '.join(missing)} among {name}. {change} the {len(data.labels):,} images "
+                    f"of {data.name}."
                 )
         return lesson
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from tui_opt.experiments.ocr_localization.params import (
     Activation,
-    LessonParams,
+    OnePhaseParams,
     Output,
     hidden,
     learning_rate,
@@ -16,8 +16,13 @@ from tui_opt.experiments.ocr_localization.params import (
 from tui_opt.params import Real, Whole, choice, whole
 
 
-class MatchUnitsParams(LessonParams):
+class MatchUnitsParams(OnePhaseParams):
     """Can units that do the same be found by their updates?"""
+
+    rest: ClassVar = "the images on which units are compared"
+    why_two: ClassVar = (
+        "units are compared by their mean answers digit by digit, and over few digits many agree by chance"
+    )
 
     hidden_a: Whole = hidden()
     hidden_b: Whole = hidden()
@@ -29,13 +34,16 @@ class MatchUnitsParams(LessonParams):
         group="question",
         help="What is compared: sizes of updates image by image, their ranks, or divided by the error of the outputs.",
     )
-    seeds: Whole = seeds(10)
+    seeds: Whole = seeds(10, "Pairs of independent initial networks")
 
     rules: ClassVar = (lesson_problems,)
 
 
-class InfluenceParams(LessonParams):
+class InfluenceParams(OnePhaseParams):
     """Which digits help which, by TracIn, and do tallies agree with it?"""
+
+    rest: ClassVar = "the images on which influence is measured"
+    why_two: ClassVar = "how a digit influences the others of its group is asked"
 
     hidden: Whole = hidden()
     activation: Activation = choice("relu", group="network", help="Activation of the hidden units.")

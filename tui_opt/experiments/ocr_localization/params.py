@@ -51,39 +51,42 @@ def learning_rate(default: float | tuple[float, ...] = 0.1) -> Any:
     )
 
 
-def phase_one() -> Any:
-    """Samples of phase one."""
+def phase_one(taken: str = "from which phase one takes its digits", most: int = SIZES["mnist"] - 1) -> Any:
+    """Samples of phase one: what is `taken` from the first images, and how many there may be."""
     return whole(
         "auto",
         low=2,
-        high=59_999,
+        high=most,
         group="training",
-        help="First images of the data set, from which phase one takes its digits; `auto` is 900 of digits and "
-        "12,000 of MNIST.",
+        help=f"First images of the data set, {taken}; `auto` is 900 of digits and 12,000 of MNIST.",
     )
 
 
-def epochs() -> Any:
+def epochs(through: str = "the images in each phase") -> Any:
     """Passes."""
     return whole(
         "auto",
         low=1,
         high=1000,
         group="training",
-        help="Passes through the images in each phase; `auto` is 5 for digits and 1 for MNIST.",
+        help=f"Passes through {through}; `auto` is 5 for digits and 1 for MNIST.",
     )
 
 
-def seeds(default: int) -> Any:
+def seeds(default: int, what: str = "Independent initial networks") -> Any:
     """Repetitions."""
     return whole(
         default, low=1, high=10_000, log=True, group="sampling",
-        help="Independent initial networks; the spread over them is the standard error.",
+        help=f"{what}; the spread over them is the standard error.",
     )  # fmt: skip
 
 
 class LessonParams(Params):
     """What is learnt, by what network, how: shared by every experiment."""
+
+    #: what the images after phase one are, and why a group needs two digits: messages are of what an experiment has.
+    rest: ClassVar[str] = "the images of the forks"
+    why_two: ClassVar[str] = "a fork is trained without each of the others"
 
     dataset: Literal["digits", "mnist"] = dataset()
     group_a: ManyWhole = group((1, 7), "first")
@@ -102,6 +105,13 @@ class LessonParams(Params):
         return EPOCHS[self.dataset] if self.epochs == "auto" else int(self.epochs)
 
 
+class OnePhaseParams(LessonParams):
+    """A lesson that ends with phase one."""
+
+    phase_one: Whole | Literal["auto"] = phase_one("those of both groups' digits are learnt")
+    epochs: Whole | Literal["auto"] = epochs("the images that are learnt")
+
+
 def lesson_problems(params: LessonParams) -> Iterable[Problem]:
     """Groups that overlap or are too small, and a phase one that leaves nothing."""
     for name, digits in (("group_a", params.group_a), ("group_b", params.group_b)):
@@ -110,7 +120,7 @@ def lesson_problems(params: LessonParams) -> Iterable[Problem]:
         elif len(digits) < 2:
             yield Problem(
                 name,
-                f"needs two digits or more, not {list(digits)}: a fork is trained without each of the others.",
+                f"needs two digits or more, not {list(digits)}: {params.why_two}.",
                 list(digits),
             )
     both = sorted(set(params.group_a) & set(params.group_b))
@@ -118,11 +128,11 @@ def lesson_problems(params: LessonParams) -> Iterable[Problem]:
         yield Problem(
             "group_b", f"shares {', '.join(map(str, both))} with group_a; a digit is in one of them."
         )
-    if params.phase_one_images >= SIZES[params.dataset]:
-        most = SIZES[params.dataset] - 1
-        text = (
-            f"must be at most {most:,} of {params.dataset}, not {params.phase_one}: the forks need the rest."
-        )
+    images = SIZES[params.dataset]
+    most = images - 1 if params.rest else images
+    if params.phase_one_images > most:
+        why = f"the rest are {params.rest}" if params.rest else "there are no more"
+        text = f"must be at most {most:,} of {params.dataset}, not {params.phase_one}: {why}."
         yield Problem("phase_one", text, params.phase_one)
 
 
