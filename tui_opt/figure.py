@@ -179,9 +179,10 @@ class Figure(Spec):
 
     Args:
         notes: sentences about what is not drawn and why; found out from the numbers where left out.
+        moment: the time it is of, where a result has the same picture at several times: these can be played in order.
     """
 
-    ADDED: ClassVar[tuple[str, ...]] = ("notes",)
+    ADDED: ClassVar[tuple[str, ...]] = ("notes", "moment")
 
     name: str
     title: str
@@ -190,6 +191,7 @@ class Figure(Spec):
     layers: tuple[Layer, ...] = ()
     caption: str = ""
     notes: tuple[str, ...] | None = None
+    moment: FiniteFloat | None = None
 
 
 def resolve(data: Data, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:

@@ -276,6 +276,12 @@ def test_the_maps_show_the_law_at_every_output() -> None:
         "density-t8",
     ]
     assert list(curve(result, "map_t")) == [0, 4, 8, 12]
+    # The one shown first is the last; those without a moment are not pictures over time.
+    moments = {figure.name: figure.moment for figure in result.figures}
+    assert {name: moments.pop(name) for name in names if name.startswith("density")} == {
+        "density": 12, "density-t0": 0, "density-t4": 4, "density-t8": 8,
+    }  # fmt: skip
+    assert set(moments.values()) == {None}
 
 
 def test_partial_results_follow_the_law() -> None:

@@ -256,6 +256,37 @@ def test_tabs_figures_and_zoom(tmp_path: Path) -> None:
     drive(tmp_path / "runs", flow)
 
 
+def test_pictures_over_time_are_played_once_and_stopped_by_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui_opt.tui.widgets.stage.PICTURE_SECONDS", 0.05)
+
+    async def flow(d: Driver) -> None:
+        await d.open("toy-sgd", "landscape")
+        await d.until("stationary points")
+        await d.press("p")
+        await d.until("no pictures over time")
+        stage, seen = d.main.query_one(Stage), list[int]()
+        choose = stage._choose_figure
+        monkeypatch.setattr(stage, "_choose_figure", lambda figure: (seen.append(figure), choose(figure)))
+        stage.set_figures(["now", "first", "other", "second"], film=[1, 3, 0])
+        stage.turn_figure(2)
+        seen.clear()
+        await d.press("p")
+        await d.until(lambda: stage.figure == 0)
+        await d.pilot.pause(0.2)
+        assert seen == [1, 3, 0]
+        stage.turn_figure(1)
+        monkeypatch.setattr("tui_opt.tui.widgets.stage.PICTURE_SECONDS", 60.0)
+        for stop in ("p", "right_square_bracket"):
+            await d.press("p")
+            assert stage._playing is not None
+            await d.press(stop)
+            assert stage._playing is None
+
+    drive(tmp_path / "runs", flow)
+
+
 def test_live_mode_and_theme_are_remembered(tmp_path: Path) -> None:
     async def flow(d: Driver) -> None:
         await d.press("l")

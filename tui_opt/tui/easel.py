@@ -62,7 +62,9 @@ class Easel:
         """
         self.view = view
         figures = view.result.figures if view is not None and view.result is not None else ()
-        self._stage.set_figures([figure.name.replace("_", " ") for figure in figures])
+        moments = {place: f.moment for place, f in enumerate(figures) if f.moment is not None}
+        names = [figure.name.replace("_", " ") for figure in figures]
+        self._stage.set_figures(names, film=sorted(moments, key=moments.__getitem__))
         if not same_picture:
             self._draw_chart()
         self._draw_facts()

@@ -24,7 +24,7 @@ def add_figures(result: Result) -> None:
     rows = _add_maps(result)
     times = result.arrays["map_t"].values
     result.add_figure(_map("density", f"Density of W1 and W2 at t = {times[-1]:.0f}", len(rows) - 1, result))
-    # One after the other, so that going through the charts shows the law move.
+    # One after the other, so that going through the charts shows the law move, as playing them does.
     for number in range(len(rows) - 1):
         name = f"density-t{times[number]:.0f}"
         result.add_figure(_map(name, f"Density of W1 and W2 at t = {times[number]:.0f}", number, result))
@@ -83,7 +83,10 @@ def _map(name: str, title: str, number: int, result: Result) -> Figure:
         x=Ref(array="map_w1"), y=Ref(array="map_w2"), z=Ref(array="map", index=(number, None, None)), label="P",
         unit="1/W²", low=0.0, high=top,
     )  # fmt: skip
-    return Figure(name=name, title=title, x=Axis(label="W1"), y=Axis(label="W2"), layers=(heat,))
+    moment = float(result.arrays["map_t"].values[number])
+    return Figure(
+        name=name, title=title, x=Axis(label="W1"), y=Axis(label="W2"), layers=(heat,), moment=moment
+    )
 
 
 def _curves(result: Result, quantity: str, title: str) -> Figure:

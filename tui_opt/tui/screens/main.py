@@ -77,6 +77,7 @@ class MainScreen(Screen[None]):
         Binding(
             "right_square_bracket", "figure(1)", "next figure", key_display="]", show=False, id="next_figure"
         ),
+        Binding("p", "play", "play", show=False, id="play", tooltip="play the pictures over time, or stop"),
         Binding(
             "z",
             "zoom",
@@ -250,6 +251,14 @@ class MainScreen(Screen[None]):
 
         for stage in self.query(Stage):
             stage.turn_figure(figures)
+
+    def action_play(self) -> None:
+        """Play the pictures over time, or stop."""
+        from tui_opt.tui.widgets.stage import Stage
+
+        for stage in self.query(Stage):
+            if not stage.play():
+                self.query_one(StatusLine).say("This run has no pictures over time to play.")
 
     def action_zoom(self) -> None:
         """Give the stage the whole screen, or take that back."""

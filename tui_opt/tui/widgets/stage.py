@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.strip import Strip
+from textual.timer import Timer
 from textual.widgets import ContentSwitcher
 
 from tui_opt.tui.widgets.lines import Lines
@@ -19,6 +20,8 @@ from tui_opt.tui.widgets.tab_line import TabLine
 
 CHART, FINDINGS, THEORY, DATA, LOG = "chart", "findings", "theory", "data", "log"
 TABS = (CHART, FINDINGS, THEORY, DATA, LOG)
+PICTURE_SECONDS = 1.0
+"""How long a picture of a film is shown: a map is too much for a slow line to get one more often."""
 
 
 class Stage(Vertical, can_focus=True):
@@ -52,6 +55,8 @@ class Stage(Vertical, can_focus=True):
         super().__init__(id=id)
         self.figure = 0
         self._figures: tuple[str, ...] = ()
+        self._film: tuple[int, ...] = ()
+        self._playing: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield TabLine([name.capitalize() for name in TABS], id="tabs")
@@ -76,11 +81,15 @@ class Stage(Vertical, can_focus=True):
         self.query_one(ContentSwitcher).current = name
         self.post_message(self.Wanted(name))
 
-    def set_figures(self, titles: Sequence[str]) -> None:
-        """The figures there are to choose from; the chosen one stays if it is still there."""
-        titles = tuple(titles)
+    def set_figures(self, titles: Sequence[str], film: Sequence[int] = ()) -> None:
+        """The figures there are to choose from, and those that can be played, in order.
+
+        The chosen one stays if it is still there.
+        """
+        titles, self._film = tuple(titles), tuple(film)
         if titles == self._figures:
             return
+        self._stop()
         self._figures = titles
         self.figure = max(0, min(self.figure, len(titles) - 1))
         line = self.query_one("#figures", TabLine)
@@ -89,8 +98,35 @@ class Stage(Vertical, can_focus=True):
 
     def turn_figure(self, figures: int) -> None:
         """Go to another figure, round at the ends."""
+        self._stop()
         if self._figures:
             self._choose_figure((self.figure + figures) % len(self._figures))
+
+    def play(self) -> bool:
+        """Show one picture of the film after the other, from the one in sight or else from the first; or stop that.
+
+        Returns: whether there is a film.
+        """
+        if self._playing is not None:
+            self._stop()
+        elif len(self._film) > 1:
+            if self.figure not in self._film[:-1] or self.tab != CHART:
+                self._choose_figure(self._film[0])
+            self._playing = self.set_interval(PICTURE_SECONDS, self._play_on)
+        return len(self._film) > 1
+
+    def _play_on(self) -> None:
+        if self.tab != CHART or self.figure not in self._film[:-1]:
+            self._stop()
+            return
+        self._choose_figure(self._film[self._film.index(self.figure) + 1])
+        if self.figure == self._film[-1]:
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._playing is not None:
+            self._playing.stop()
+            self._playing = None
 
     def _choose_figure(self, index: int) -> None:
         self.figure = index
@@ -137,6 +173,7 @@ class Stage(Vertical, can_focus=True):
         if event.line.id == "tabs":
             self.show_tab(TABS[event.index])
         else:
+            self._stop()
             self._choose_figure(event.index)
 
     def on_picture_resized(self, event: Picture.Resized) -> None:
