@@ -106,15 +106,15 @@ def test_the_first_folder_comes_first(tmp_path: Path) -> None:
 
 
 BAD = {
-    "empty": (b"", "no IDX file"),
-    "text": (b"<html>log in first</html>", "no IDX file"),
+    "empty": (b"", "no IDX file of bytes, for it begins with nothing and not with 00000803"),
+    "text": (b"<html>log in first</html>", "no IDX file of bytes, for it begins with 3c68746d"),
     "short header": (idx(IMAGES)[:7], "no IDX file"),
-    "cut off": (idx(IMAGES)[:-1], "is cut off"),
+    "cut off": (idx(IMAGES)[:-1], "is cut off: unpacked it should have 46 bytes, and has 45"),
     "too long": (idx(IMAGES) + b"x", "goes on after its end"),
     "swapped": (idx(LABELS), "it holds labels, not images"),
     "transposed": (idx(IMAGES.transpose(0, 2, 1)), "its array is 5 x 2 x 3, not 5 x 3 x 2"),
     "floats": (b"\0\0\x0d\x03" + idx(IMAGES)[4:], "no IDX file of bytes"),
-    "one bit": (idx(IMAGES)[:-1] + bytes([idx(IMAGES)[-1] ^ 1]), "other content"),
+    "one bit": (idx(IMAGES)[:-1] + bytes([idx(IMAGES)[-1] ^ 1]), "SHA-256 checksum"),
     "cut off packed": (gzip.compress(idx(IMAGES))[:-9], "cannot be unpacked"),
     "broken packed": (gzip.compress(idx(IMAGES))[:12] + b"\xff" * 30, "cannot be unpacked"),
     "bomb": (gzip.compress(idx(IMAGES) + bytes(50_000_000)), "goes on after its end"),
@@ -312,17 +312,54 @@ def test_the_command_says_what_is_there_and_what_is_wrong(cli: Cli, tmp_path: Pa
     empty = cli("data", "--data-dir", tmp_path, "--json", OPTEXPLORE_DATA_DIR="")
     document = json.loads(empty.stdout)
     assert document["folders"][0] == str(tmp_path)
-    assert {row["state"] for row in document["mnist"]} <= {"missing", "found"}
+    assert {row["state"] for row in document["mnist"]} <= {"missing", "right"}
     bad = tmp_path / "mnist" / FILES[1].name
     bad.parent.mkdir()
     bad.write_bytes(idx(LABELS))
-    done = cli("data", "--data-dir", tmp_path, "--check")
+    done = cli("data", "--data-dir", tmp_path)
     assert done.returncode == 1
     assert "its array is 5, not 60,000" in done.stdout
     assert str(bad) in done.stdout
+    assert "1 of the 4 files wrong" in done.stdout
     wrong = cli("data", "fetch", "cifar")
     assert wrong.returncode == 2
     assert "mnist" in wrong.stderr
+
+
+def test_the_command_says_of_each_file_what_is_wrong_with_it(cli: Cli, tmp_path: Path) -> None:
+    """Labels that hold other digits, images that are cut off, labels in place of images, and a page for labels."""
+    test_images, test_labels = FILES[2], FILES[3]
+    other = FILES[1].header + bytes(60_000)
+    short = gzip.compress(FILES[0].header + bytes(1000))
+    contents = dict(zip(FILES, (short, other, test_labels.header + bytes(10_000), b"<html>"), strict=True))
+    for file, content in contents.items():
+        (tmp_path / file.name).write_bytes(content)
+    done = cli("data", "--data-dir", tmp_path, "--json", XDG_DATA_HOME=str(tmp_path))
+    assert done.returncode == 1
+    rows = json.loads(done.stdout)["mnist"]
+    assert [row["state"] for row in rows] == ["wrong"] * 4
+    for row, words in zip(
+        rows,
+        (
+            "is cut off: unpacked it should have 47,040,016 bytes, and has 1,016",
+            f"SHA-256 checksum of what it holds begins with {hashlib.sha256(other).hexdigest()[:8]}, not 65a50cbb",
+            "it holds labels, not images",
+            "it begins with 3c68746d 6c3e and not with 00000801 00002710",
+        ),
+        strict=True,
+    ):
+        assert words in row["error"]
+        assert row["path"] in row["error"]
+    (tmp_path / test_images.name).unlink()
+    text = cli("data", "--data-dir", tmp_path, XDG_DATA_HOME=str(tmp_path))
+    assert text.returncode == 1
+    assert "incomplete, 3 of the 4 files wrong" in text.stdout
+
+
+def test_missing_files_are_an_error_only_where_that_is_asked(cli: Cli, tmp_path: Path) -> None:
+    looked_for = {"OPTEXPLORE_DATA_DIR": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    assert cli("data", **looked_for).returncode == 0
+    assert cli("data", "--check", **looked_for).returncode == 1
 
 
 def test_the_command_fetches_from_a_mirror_that_is_named(cli: Cli, tmp_path: Path, server: Server) -> None:

@@ -32,13 +32,20 @@ def read_idx(path: Path, expected: IdxFile) -> NDArray[np.uint8]:
     if content[: len(header)] != header:
         raise DataError(f"{path} is not {expected.name}: {_what_it_is(content, expected)}. {_ADVICE}")
     if len(content) != expected.size:
-        wrong = "goes on after its end" if len(content) > expected.size else "is cut off"
-        raise DataError(f"{path} {wrong}: unpacked it should have {expected.size:,} bytes. {_ADVICE}")
+        long = len(content) > expected.size
+        wrong, there = ("goes on after its end", "more") if long else ("is cut off", f"{len(content):,}")
+        raise DataError(
+            f"{path} {wrong}: unpacked it should have {expected.size:,} bytes, and has {there}. {_ADVICE}"
+        )
     values = np.frombuffer(content, dtype=np.uint8, offset=len(header))
     if int(values.max()) > expected.highest:
         raise DataError(f"{path} has labels above {expected.highest}. {_ADVICE}")
-    if hashlib.sha256(content).hexdigest() != expected.sha256:
-        raise DataError(f"{path} has the form of {expected.name} but other content. {_ADVICE}")
+    checksum = hashlib.sha256(content).hexdigest()
+    if checksum != expected.sha256:
+        raise DataError(
+            f"{path} has the form of {expected.name} but other content: the SHA-256 checksum of what it holds begins "
+            f"with {checksum[:8]}, not {expected.sha256[:8]}. {_ADVICE}"
+        )
     return values.reshape(expected.shape)
 
 
@@ -64,7 +71,9 @@ def _unpacked(path: Path, expected: IdxFile) -> bytes:
 
 def _what_it_is(content: bytes, expected: IdxFile) -> str:
     if len(content) < 4 or content[:3] != b"\0\0\x08" or len(content) < 4 + 4 * content[3]:
-        return "it is no IDX file of bytes"
+        known = expected.header
+        start, wanted = content[: len(known)].hex(" ", -4) or "nothing", known.hex(" ", -4)
+        return f"it is no IDX file of bytes, for it begins with {start} and not with {wanted}"
     dims = content[3]
     if dims != len(expected.shape):
         kinds = {1: "labels", 3: "images"}
