@@ -69,6 +69,16 @@ def test_settings_that_diverge_are_in_the_table_and_not_in_the_means() -> None:
     assert "No setting" in result.findings["r_biases_other"].text
 
 
+def test_one_unit_cannot_be_compared_with_others() -> None:
+    result = run(hidden=1, epochs=5, activation=["leaky-relu"], output=["linear"], learning_rate=[0.2])
+    assert result.findings["learnt"].value == 1
+    assert np.isfinite(result.findings["r2_weights_relu_like"].value)
+    for name in ("r_unit_shuffle", "r_within_pixel", "r_biases"):
+        assert np.isnan(result.findings[f"{name}_relu_like"].value), name
+        assert "two hidden units or more, and there is one" in result.findings[f"{name}_relu_like"].text
+    assert np.isnan(result.arrays["null_within_pixel"].values).all()
+
+
 @pytest.mark.slow
 def test_the_pooled_correlation_is_larger_for_a_sigmoid_and_what_units_keep_for_a_relu() -> None:
     """The refined form of the source's claim, on its own data set where it is there."""

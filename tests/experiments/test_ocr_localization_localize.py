@@ -139,7 +139,13 @@ def test_one_unit_and_one_seed_have_no_null_and_no_spread() -> None:
     result = localize(hidden=1, seeds=1)
     assert np.isnan(value(result, "z_within_pixel"))
     assert np.isnan(value(result, "r_cross_seed"))
+    assert "two networks or more, and there is one" in result.findings["r_cross_seed"].text
     assert result.findings["r_weights"].stderr is None
+    assert np.isfinite(value(result, "r_weights"))
+    for name in ("r_unit_shuffle", "null_within_pixel", "r_within_pixel", "r_biases", "r_placebo_within"):
+        assert np.isnan(value(result, name)), name
+        assert "two hidden units or more, and there is one" in result.findings[name].text, name
+    assert np.isfinite(value(localize(hidden=2, seeds=1), "r_unit_shuffle"))
 
 
 def test_every_figure_draws_arrays_that_are_there(small: Result) -> None:

@@ -270,6 +270,7 @@ def test_permutations_that_are_drawn_give_the_correlations_of_what_is_left() -> 
     assert sd == pytest.approx(np.std(drawn, ddof=1), abs=1e-11)
     x[:] = np.nan
     assert np.isnan(shares.under_unit_permutations(x, y, rng)).all()
+    assert np.isnan(shares.under_unit_permutations(y[:, :1], y[:, 1:2], rng)).all()
 
 
 def test_shares_of_the_data_alone() -> None:

@@ -154,7 +154,7 @@ def report(params: ActivationsParams, trials: list[Trial]) -> Result:
         )
         errors = np.array([t.stderr(name) for t in trials])
         result.add_array(f"{name}_stderr", errors, ("setting",), text="standard error over seeds")
-    _add_kinds(result, [t for t in trials if t.has_learnt])
+    _add_kinds(result, [t for t in trials if t.has_learnt], params.hidden)
     learnt = sum(t.has_learnt for t in trials)
     text = f"Settings, of {len(trials)}, whose networks learnt: their loss is below half of that of answering one half."
     result.add_finding("learnt", learnt, text)
@@ -163,7 +163,7 @@ def report(params: ActivationsParams, trials: list[Trial]) -> Result:
     return result
 
 
-def _add_kinds(result: Result, learnt: list[Trial]) -> None:
+def _add_kinds(result: Result, learnt: list[Trial], hidden: int) -> None:
     """Means over the settings that learnt, for ReLU-like activations and the others."""
     questions = (
         ("r2_weights", "r_weights", True, "Square of the correlation over all weights"),
@@ -185,7 +185,17 @@ def _add_kinds(result: Result, learnt: list[Trial]) -> None:
             values = np.array([t.mean(source) for t in trials])
             values = values[np.isfinite(values)] ** (2 if squared else 1)
             if not values.size:
-                result.add_missing(f"{name}_{kind}", f"No setting with {which} learnt.")
+                why = (
+                    "it takes two hidden units or more, and there is one"
+                    if hidden == 1
+                    else "too few have shares"
+                )
+                none = (
+                    f"{words}. It does not exist here: {why}."
+                    if trials
+                    else f"No setting with {which} learnt."
+                )
+                result.add_missing(f"{name}_{kind}", none)
                 continue
             stderr = float(values.std(ddof=1) / np.sqrt(values.size)) if values.size > 1 else None
             text = f"{words}, mean over the {values.size} settings with {which} that learnt; the spread is theirs."

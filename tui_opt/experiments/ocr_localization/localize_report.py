@@ -21,6 +21,19 @@ FloatArray: TypeAlias = NDArray[np.float64]
 SIGNIFICANT: Final = 3.0
 """Standard deviations of the null law beyond which a correlation is more than chance."""
 
+#: what is found by comparing units; with a single one it does not exist, whatever that unit learnt.
+_OF_UNITS: Final = frozenset(
+    {
+        "r_biases",
+        "r2_biases",
+        "r_within_pixel",
+        "r_unit_shuffle",
+        "r_placebo_within",
+        "r_placebo_biases",
+        "null_within_pixel",
+    }
+)
+
 _MEANINGS: Final = {
     "r_weights": "Correlation of update share and change share over all weights of the hidden layer.",
     "r_biases": "The same of the hidden layer's biases.",
@@ -40,19 +53,22 @@ def report(params: LocalizeParams, lesson: Lesson, done: list[Seed]) -> Result:
     result = Result()
     _add_arrays(result, lesson, done)
     kept = [seed.agreement for seed in done]
+
+    def add(name: str, values: list[float], text: str, *, kind: str = "finding") -> tuple[float, float]:
+        return _add(result, name, values, text, _why_none(name, params, len(done)), kind=kind)
+
     for name in ("r_weights", "r_biases"):
-        _add(result, name, [getattr(a, name) for a in kept], _MEANINGS[name])
+        add(name, [getattr(a, name) for a in kept], _MEANINGS[name])
         squares = [getattr(a, name) ** 2 for a in kept]
-        _add(result, name.replace("r_", "r2_"), squares, f"Square of {name}, mean over seeds.")
+        add(name.replace("r_", "r2_"), squares, f"Square of {name}, mean over seeds.")
     for name in ("r_within_pixel", "r_unit_shuffle"):
-        _add(result, name, [getattr(a, name) for a in kept], _MEANINGS[name])
-    _add(result, "r_cross_seed", _across_seeds(done), _MEANINGS["r_cross_seed"])
+        add(name, [getattr(a, name) for a in kept], _MEANINGS[name])
+    add("r_cross_seed", _across_seeds(done), _MEANINGS["r_cross_seed"])
     data_only = _data_only(lesson, params.tally)
     result.add_finding("r_data_only", data_only, _MEANINGS["r_data_only"])
     for name in ("r_pixel_shuffle", "r_placebo", "r_placebo_within", "r_placebo_biases"):
-        _add(result, name, [getattr(a, name) for a in kept], _MEANINGS[name])
-    null = _add(
-        result,
+        add(name, [getattr(a, name) for a in kept], _MEANINGS[name])
+    null = add(
         "null_within_pixel",
         [a.null_within_pixel for a in kept],
         "Standard deviation of r_within_pixel when hidden units are permuted, which leaves nothing to find.",
@@ -108,15 +124,22 @@ def _add_arrays(result: Result, lesson: Lesson, done: list[Seed]) -> None:
     result.add_array("col", np.arange(side, dtype=float), ("col",), text="from the left")
 
 
+def _why_none(name: str, params: LocalizeParams, networks: int) -> str:
+    """Why a correlation does not exist, should no network have one."""
+    if name in _OF_UNITS and params.hidden == 1:
+        return "it takes two hidden units or more, and there is one"
+    if name == "r_cross_seed" and networks == 1:
+        return "it takes two networks or more, and there is one"
+    return "no pair has both shares, or one does not vary"
+
+
 def _add(
-    result: Result, name: str, values: list[float], text: str, *, kind: str = "finding"
+    result: Result, name: str, values: list[float], text: str, why_none: str, *, kind: str = "finding"
 ) -> tuple[float, float]:
     """Add the mean over seeds with its standard error; seeds without a value are left out."""
     known = np.array([v for v in values if np.isfinite(v)])
     if not known.size:
-        result.add_missing(
-            name, f"{text} It does not exist here: no pair has both shares, or one does not vary."
-        )
+        result.add_missing(name, f"{text} It does not exist here: {why_none}.")
         return float("nan"), float("nan")
     mean = float(known.mean())
     stderr = float(known.std(ddof=1) / np.sqrt(known.size)) if known.size > 1 else None
@@ -169,6 +192,7 @@ def _add_accuracy(result: Result, params: LocalizeParams, lesson: Lesson, kept: 
         "loss_phase_one",
         [a.loss_phase_one for a in kept],
         "Mean loss over the counted part of phase one.",
+        "the networks diverged",
     )
     fraction = float(np.mean([a.finite_fraction for a in kept]))
     text = "Of the weights of all seeds, those that have both shares; the others are in no correlation."

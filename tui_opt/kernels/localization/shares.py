@@ -76,7 +76,8 @@ def under_unit_permutations(x: FloatArray, y: FloatArray, rng: np.random.Generat
     With x and y centred and G = x'y, [unit, unit], a permutation's covariance is the sum of one entry per row and
     column of G, whose mean is sum(G) / H and whose variance is |G without the means of rows and columns|^2 / (H - 1)
     (Hoeffding 1951, A combinatorial central limit theorem, eq. 10). Where pairs are missing it depends on the
-    permutation which are left, and a sample of them is taken.
+    permutation which are left, and a sample of them is taken. A single unit cannot be permuted: there is no law, and
+    both are NaN.
 
     Args:
         x: [pixel, unit].
@@ -85,7 +86,7 @@ def under_unit_permutations(x: FloatArray, y: FloatArray, rng: np.random.Generat
     """
     units = x.shape[1]
     if units < 2:
-        return correlation(x.ravel(), y.ravel()), 0.0
+        return float("nan"), float("nan")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         drawn = _drawn_correlations(x, y, rng)
         return float(np.mean(drawn)), float(np.std(drawn, ddof=1))
