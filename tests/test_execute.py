@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,13 @@ def replaced(monkeypatch: pytest.MonkeyPatch, name: str, compute: Callable[[Any,
     monkeypatch.setattr(plugin, name, compute)
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60.0
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 def check_consistent(ended: Ended, state: str) -> None:
     """Directory, status and lock agree on how a run ended, and nothing half-written lies about."""
     run = RunDirectory(ended.run.path)
@@ -91,6 +99,39 @@ def test_a_run_that_is_done(store: Path) -> None:
     assert {p.name for p in ended.run.path.iterdir()} == {
         "scenario.toml", "status.json", "meta.json", "events.jsonl", "lock", "arrays.npz", "result.json",
     } | {p.name for p in ended.run.path.glob("log.txt")}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"), [(None, ["compiling"]), ("", ["compiling", ""]), ("half", ["compiling", "half"])]
+)
+def test_a_run_that_is_being_compiled_says_so_until_it_says_something_itself(
+    store: Path, monkeypatch: pytest.MonkeyPatch, said: str | None, shown: list[str]
+) -> None:
+    seen: list[str] = []
+
+    def see(progress: Progress, eta: float | None) -> None:
+        if seen[-1:] != [progress.what]:
+            seen.append(progress.what)
+
+    def compute(params: Any, ctx: Context) -> Result:
+        if said is not None:
+            wait_until(lambda: seen[-1:] == ["compiling"])
+            ctx.progress(1, 2, said)
+        wait_until(lambda: seen[-len(shown) :] == shown)
+        return Result()
+
+    @contextlib.contextmanager
+    def compiling(announce: Callable[[str], None]) -> Iterator[None]:
+        announce("compiling")
+        yield
+
+    replaced(monkeypatch, "drop", compute)
+    monkeypatch.setattr(module, "announced_compilation", compiling)
+    ended = carry_out(DROP, store, observe=see)
+    check_consistent(ended, "done")
+    run = RunDirectory(ended.run.path)
+    assert [event["text"] for event in run.events() if event["kind"] == "message"] == ["compiling"]
+    assert run.status()["what"] == (said or "")
 
 
 def test_the_stored_scenario_file_reproduces_the_run(store: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -34,6 +35,10 @@ BUILT_IN: Mapping[str, str] = {
     "ocr-localization": "tui_opt.experiments.ocr_localization:SCENARIO",
     "landscape-5x5": "tui_opt.experiments.landscape_5x5:SCENARIO",
 }
+
+
+#: libraries whose modules import one another are half there for a second thread that imports them at the same time.
+_LOADING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -108,8 +113,9 @@ class Experiment:
     warm: Mapping[str, Any] = field(default_factory=dict)
 
     def load_compute(self) -> Callable[[Any, Context], Result]:
-        """Import the compute function; this is where the heavy libraries come in."""
-        function: Callable[[Any, Context], Result] = load_object(self.compute)
+        """Import the compute function; this is where the heavy libraries come in, and kernels are compiled."""
+        with _LOADING:
+            function: Callable[[Any, Context], Result] = load_object(self.compute)
         return function
 
 

@@ -7,19 +7,20 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.conftest import DROP, SCATTER
+from tests.conftest import DROP, SCATTER, write_plugin_metadata
 from tests.workers.conftest import PATIENCE, planned, state, wait_for, wait_for_state
 from tui_opt.errors import StoreError
 from tui_opt.runner import workforce as module
 from tui_opt.runner.queue import INTERACTIVE, enqueue
 from tui_opt.runner.slots import is_taken, log_path
 from tui_opt.runner.workforce import Workforce
+from tui_opt.scenario import registry
 
 BRIEF = SCATTER + "[params]\nseconds = 0.3\nblocks = 30\n"
 
@@ -155,6 +156,7 @@ from pathlib import Path
 from tui_opt.runner.planning import plan
 from tui_opt.runner.queue import enqueue
 from tui_opt.runner.workforce import Workforce
+from tui_opt.scenario import registry
 from tui_opt.scenario_file import read_text
 
 store = Path(sys.argv[1])
@@ -196,3 +198,45 @@ def test_warming_up_imports_what_an_experiment_needs(store: Path, workforce: Wor
     again = enqueue(planned(DROP), store, INTERACTIVE)
     workforce.wake(INTERACTIVE, again)
     wait_for_state(again, "done")
+
+
+DECLARATION = """
+import dataclasses
+from bouncing_ball import SCENARIO as BALL
+DROP = dataclasses.replace(BALL.by_name["drop"], compute="late_compute:drop")
+SCENARIO = dataclasses.replace(BALL, name="late", experiments=(DROP,))
+"""
+LATE = """
+import pathlib, time
+began = pathlib.Path({place!r}, "began")
+began.touch()
+while not began.with_name("gate").exists():
+    time.sleep(0.01)
+from bouncing_ball.compute import drop
+"""
+
+
+@pytest.fixture
+def late(tmp_path: Path, visible_plugin: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder: the scenario `late`, whose import makes the file `began` in it and waits for the file `gate`."""
+    (tmp_path / "late.py").write_text(DECLARATION)
+    (tmp_path / "late_compute.py").write_text(LATE.format(place=str(tmp_path)))
+    write_plugin_metadata(tmp_path, {"late": "late:SCENARIO"}, name="late")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]]))
+    monkeypatch.syspath_prepend(tmp_path)
+    registry.cache_clear()
+    yield tmp_path
+    (tmp_path / "gate").touch()
+    registry.cache_clear()
+
+
+def test_a_run_begins_while_its_experiment_is_still_imported_behind_the_scenes(
+    late: Path, store: Path, workforce: Workforce
+) -> None:
+    workforce.warm("late", "drop")
+    wait_for((late / "began").exists, "the import begins")
+    run = enqueue(planned(DROP.replace("bouncing-ball", "late")), store, INTERACTIVE)
+    workforce.wake(INTERACTIVE, run)
+    wait_for_state(run, "running")
+    (late / "gate").touch()
+    wait_for_state(run, "done")

@@ -127,6 +127,8 @@ class _Supervisor:
             recorder=self.recorder,
             runs=run.path.parent,
         )
+        self._silent = self.context.now
+        self._announced = ""
         before = run.read_status_file()
         self.created = str(before.get("created", now()))
         self.taken_up = before["state"] not in ("queued", "running")
@@ -172,10 +174,14 @@ class _Supervisor:
         file = self.plan.file
         self.provenance |= checksums(file.params, self.run.path.parent)
         tell = self.context.message
-        with told_warnings(tell), announced_compilation(tell):
+        with told_warnings(tell), announced_compilation(self._announce):
             compute = file.experiment.load_compute()
             with limited_threads(self.plan.threads):
                 return self._answer(compute)
+
+    def _announce(self, text: str) -> None:
+        self._announced = text
+        self.context.message(text)
 
     def _answer(self, compute: Callable[[Any, Context], Result]) -> Result:
         file = self.plan.file
@@ -287,13 +293,18 @@ class _Supervisor:
 
     # --- progress -------------------------------------------------------------------------------------------
 
+    def _progress(self) -> Progress:
+        """What the computation said last; before it has said anything, that it is being compiled."""
+        progress = self.context.now
+        return replace(progress, what=self._announced) if progress is self._silent else progress
+
     def _eta(self) -> float | None:
         fraction = self.context.now.fraction
         elapsed = time.monotonic() - self.began
         return elapsed * (1 - fraction) / fraction if 0.02 <= fraction < 1 and elapsed > 0.5 else None
 
     def _show_progress(self, moment: float) -> None:
-        progress = self.context.now
+        progress = self._progress()
         eta = self._eta()
         with contextlib.suppress(OSError, ValueError):  # nobody reads the progress any more; the run goes on
             self.observe(progress, eta)
@@ -315,11 +326,12 @@ class _Supervisor:
 
     def _status(self, state: State, error: str | None = None) -> dict[str, Any]:
         eta = self._eta() if state == "running" else None
+        progress = self._progress() if state == "running" else self.context.now
         return {
             **self.kept,
             "state": state,
-            "progress": 1.0 if state == "done" else round(self.context.now.fraction, 4),
-            "what": self.context.now.what,
+            "progress": 1.0 if state == "done" else round(progress.fraction, 4),
+            "what": progress.what,
             "eta": None if eta is None else round(eta, 1),
             "partial": self.recorder.partials,
             "created": self.created,

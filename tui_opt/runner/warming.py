@@ -19,7 +19,9 @@ LONGEST = 2.0
 
 
 def warm(scenario: str, experiment: str) -> None:
-    """Import an experiment's libraries, and begin a tiny run of it behind the scenes.
+    """Import libraries, and begin to import an experiment and to do a tiny run of it behind the scenes.
+
+    Where nothing is compiled yet the import takes long: a run that is claimed meanwhile waits for it, and says so.
 
     Raises:
         UsageError: there is no such experiment.
@@ -27,7 +29,6 @@ def warm(scenario: str, experiment: str) -> None:
     found = registry().scenario(scenario).experiment(experiment)
     prepare_compilation()
     provenance("cpu", found.dtype, 1)
-    found.load_compute()
     with announced_compilation(lambda text: None), limited_threads(1):
         pass
     import tui_opt.runner.execute  # noqa: F401
@@ -37,9 +38,10 @@ def warm(scenario: str, experiment: str) -> None:
 
 
 def _tiny_run(name: str, experiment: Experiment) -> None:
-    params = experiment.params.check(dict(experiment.warm))
-    if "cpu" in experiment.devices and experiment.estimate(params).seconds <= LONGEST:
-        try:
-            experiment.load_compute()(params, Context(name, kernels=kernel_cache()))
-        except Exception:  # it fails again, and is told, when it is run
-            return
+    try:
+        compute = experiment.load_compute()
+        params = experiment.params.check(dict(experiment.warm))
+        if "cpu" in experiment.devices and experiment.estimate(params).seconds <= LONGEST:
+            compute(params, Context(name, kernels=kernel_cache()))
+    except Exception:  # it fails again, and is told, when it is run
+        return
