@@ -69,6 +69,15 @@ def test_settings_that_diverge_are_in_the_table_and_not_in_the_means() -> None:
     assert "No setting" in result.findings["r_biases_other"].text
 
 
+def test_settings_whose_training_ran_away_are_named() -> None:
+    result = run(activation=["relu"], output=["linear"], learning_rate=[0.03, 1.5], tally="full", seeds=3)
+    assert np.isfinite(result.arrays["loss_phase_one"].values).all()
+    assert result.findings["ran_away"].value == 1
+    assert "ran away with relu-linear at 1.5:" in result.warnings[0]
+    assert "Lower their learning_rate" in result.warnings[0]
+    assert "ran_away" not in run(activation=["relu"], output=["linear"], learning_rate=[0.03]).findings
+
+
 def test_one_unit_cannot_be_compared_with_others() -> None:
     result = run(hidden=1, epochs=5, activation=["leaky-relu"], output=["linear"], learning_rate=[0.2])
     assert result.findings["learnt"].value == 1

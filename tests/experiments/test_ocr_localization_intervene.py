@@ -10,6 +10,7 @@ import pytest
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.ocr_localization import intervene
 from tui_opt.experiments.ocr_localization.intervene_params import InterveneParams
+from tui_opt.kernels.localization import network
 from tui_opt.kernels.localization.changes import participation_ratio, variance_shares
 from tui_opt.problems import ParameterErrors
 from tui_opt.result import Result
@@ -128,3 +129,14 @@ def test_networks_that_diverge_are_left_out_and_one_seed_has_no_variance() -> No
     result = run(learning_rate=60.0)
     assert result.findings["diverged"].value > 0
     assert np.isnan(run(seeds=1).findings["variance_share_data"].value)
+
+
+def test_networks_that_ran_away_are_left_out_though_their_parameters_are_numbers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    result = run(learning_rate=1.0)
+    assert result.findings["diverged"].value == 4
+    assert "beyond 1,000 or no numbers" in result.warnings[0]
+    assert "diverged" not in run().findings
+    monkeypatch.setattr(network, "FAR", np.inf)
+    assert "diverged" not in run(learning_rate=1.0).findings

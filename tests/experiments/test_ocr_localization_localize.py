@@ -9,6 +9,7 @@ import pytest
 
 from tui_opt.datasets import load
 from tui_opt.errors import ExperimentError
+from tui_opt.experiments.ocr_localization import straying
 from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.localize import compute
 from tui_opt.experiments.ocr_localization.match_params import InfluenceParams, MatchUnitsParams
@@ -17,6 +18,7 @@ from tui_opt.experiments.ocr_localization.params import LocalizeParams
 from tui_opt.figure import resolve
 from tui_opt.kernels.localization.network import random_network
 from tui_opt.kernels.localization.shares import correlation, share, spread_of_forks
+from tui_opt.kernels.localization.training import train
 from tui_opt.params import Params
 from tui_opt.problems import ParameterErrors
 from tui_opt.result import Result
@@ -133,6 +135,51 @@ def test_networks_that_diverge_are_counted_and_said() -> None:
     assert value(result, "finite_fraction") < 0.5
     assert "mostly_undefined" in result.findings
     assert any("learning_rate" in warning for warning in result.warnings)
+
+
+def test_training_that_ran_away_is_said_though_every_loss_is_a_number() -> None:
+    result = localize(learning_rate=1.5, activation="relu", tally="full", seeds=4)
+    assert 1e10 < value(result, "loss_phase_one") < np.inf
+    assert value(result, "ran_away") == 4
+    assert any(
+        w.startswith("Training ran away in 4 of 4") and "Lower learning_rate" in w for w in result.warnings
+    )
+    no_number = localize(learning_rate=50.0, activation="relu", seeds=2)
+    assert value(no_number, "ran_away") == 2
+    assert "no finite number" in no_number.findings["ran_away"].text
+
+
+def test_networks_that_learn_nothing_have_not_run_away(small: Result) -> None:
+    hardly_moved = localize(learning_rate=1e-6)
+    assert value(hardly_moved, "loss_phase_one") > 1  # what softplus units have to begin with
+    assert value(hardly_moved, "learnt_nothing") == 3
+    assert "ran_away" not in hardly_moved.findings
+    dead = localize(learning_rate=10.0, output="relu", seeds=2)
+    assert value(dead, "loss_phase_one") == pytest.approx(0.5, abs=1e-3)
+    assert value(dead, "learnt_nothing") == 2
+    assert not {"ran_away", "learnt_nothing"} & set(small.findings)
+    assert small.warnings == []
+
+
+@pytest.mark.parametrize("activation", ["softplus", "relu", "tanh"])
+def test_no_network_has_run_away_before_it_learns(activation: str) -> None:
+    """The wildest are those of one unit, whose output weights are largest."""
+    lesson = Lesson.of(LocalizeParams.check({}))
+    few, rng = lesson.phase_one.part(0, 40), np.random.default_rng(0)
+    losses = [
+        train(
+            random_network(64, 1, rng),
+            lesson.pixels,
+            few.samples,
+            few.classes,
+            few.targets,
+            activation=activation,
+            output="linear",
+            rate=0.0,
+        )
+        for _ in range(2000)
+    ]
+    assert max(losses) < straying.ABSURD / 2
 
 
 def test_one_unit_and_one_seed_have_no_null_and_no_spread() -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.kernels.test_localization import LEVELS, images
 from tui_opt.experiments.ocr_localization import influence, match_units
 from tui_opt.experiments.ocr_localization.match_params import InfluenceParams, MatchUnitsParams
+from tui_opt.kernels.localization import network
 from tui_opt.kernels.localization.network import Network, random_network
 from tui_opt.kernels.localization.pixels import dense, sparse
 from tui_opt.kernels.localization.responses import (
@@ -159,6 +160,23 @@ def test_networks_that_diverge_are_left_out_and_counted() -> None:
     assert np.isnan(result.findings["match_score"].value)
     assert np.isnan(result.findings["match_score_oracle"].value)
     assert "diverged" not in match().findings
+
+
+@pytest.mark.parametrize("experiment", ["match-units", "influence"])
+def test_networks_that_ran_away_are_left_out_though_their_parameters_are_numbers(
+    experiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wild = {"learning_rate": 1.5, "seeds": 4}
+    alone = InfluenceParams.check({**SMALL, **wild, "hidden": 10, "checkpoints": 2})
+
+    def diverged() -> float:
+        pairs = experiment == "match-units"
+        result = match(**wild) if pairs else influence.compute(alone, Context("influence"))
+        return result.findings["diverged"].value if "diverged" in result.findings else 0.0
+
+    left_out = diverged()
+    monkeypatch.setattr(network, "FAR", np.inf)
+    assert diverged() < left_out
 
 
 # --- influence ------------------------------------------------------------------------------------------------

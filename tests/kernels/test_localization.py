@@ -210,7 +210,7 @@ def test_a_network_has_the_variances_of_he() -> None:
     assert net.weights.var() == pytest.approx(2 / 400, rel=0.02)
     assert net.biases.var() == pytest.approx(2 / 400, rel=0.3)
     assert net.output_weights.var() == pytest.approx(2 / 300, rel=0.2)
-    assert net.is_finite
+    assert net.is_sound
 
 
 # --- shares and correlations ----------------------------------------------------------------------------------

@@ -122,14 +122,14 @@ def test_networks_that_diverge_do_so_alone(activation: str, output: str) -> None
     finite = [alone(starts[n], courses[0], activation, output, rates[n]) for n in range(2)]
     for n, (net, tallies, _, loss) in enumerate(finite):
         got = found.networks[0][n]
-        assert got.is_finite == net.is_finite
+        assert got.is_sound == net.is_sound
         assert np.isfinite(found.losses[0, n]) == np.isfinite(loss)
         counted = found.tallies[0][n]
         assert np.array_equal(np.isfinite(counted.biases), np.isfinite(tallies.biases))
         assert np.array_equal(np.isfinite(counted.weights), np.isfinite(tallies.weights))
     np.testing.assert_allclose(found.networks[0][1].weights, finite[1][0].weights, rtol=0, atol=1e-12)
     if activation == "relu":
-        assert not finite[0][0].is_finite
+        assert not finite[0][0].is_sound
 
 
 def test_units_that_never_answer_have_no_share_together_either() -> None:

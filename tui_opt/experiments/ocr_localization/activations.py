@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.one_seed import Agreement, Learnt, Setting, answer, learn, steps_of
 from tui_opt.experiments.ocr_localization.params import ActivationsParams
+from tui_opt.experiments.ocr_localization.straying import chance, ran_away, worst
 from tui_opt.experiments.ocr_localization.together import Together, groups, once
 from tui_opt.experiments.ocr_localization.work import Work
 from tui_opt.figure import Axis, Figure, Layer, Rule, Scatter
@@ -26,8 +27,8 @@ RELU_LIKE: Final = ("softplus", "relu", "leaky-relu")
 """Activations that are zero, or nearly, on one side and a line on the other, and never turn back."""
 LEARNT: Final = 0.5
 """Part of the loss of answering one half to everything below which a network counts as having learnt."""
-CHANCE: Final = {"softmax": float(np.log(2.0))}
-"""That loss; 1/4 unless listed."""
+NAMED: Final = 5
+"""Settings that a warning names."""
 COLUMNS: Final = (
     ("r_weights", "correlation over all weights"),
     ("r_unit_shuffle", "of which pixels alone"),
@@ -62,7 +63,12 @@ class Trial:
     @property
     def has_learnt(self) -> bool:
         """Whether its networks learnt anything in phase one."""
-        return self.mean("loss_phase_one") < LEARNT * CHANCE.get(self.output, 0.25)
+        return self.mean("loss_phase_one") < LEARNT * chance(self.output)
+
+    @property
+    def lost(self) -> list[float]:
+        """Losses of its networks whose training ran away."""
+        return [a.loss_phase_one for a in self.kept if ran_away(a.loss_phase_one)]
 
     def _known(self, name: str) -> NDArray[np.float64]:
         values = np.array([getattr(agreement, name) for agreement in self.kept], dtype=np.float64)
@@ -158,9 +164,24 @@ def report(params: ActivationsParams, trials: list[Trial]) -> Result:
     learnt = sum(t.has_learnt for t in trials)
     text = f"Settings, of {len(trials)}, whose networks learnt: their loss is below half of that of answering one half."
     result.add_finding("learnt", learnt, text)
+    _warn_of(result, [t for t in trials if t.lost])
     result.headline = ["r2_weights_relu_like", "r2_weights_other", "r_biases_relu_like", "r_biases_other"]
     _add_figures(result, names, params)
     return result
+
+
+def _warn_of(result: Result, strayed: list[Trial]) -> None:
+    """Say in which settings training ran away: what stands in their rows is not of anything learnt."""
+    if not strayed:
+        return
+    named = [f"{t.activation}-{t.output} at {t.rate:g}" for t in strayed[:NAMED]]
+    others = len(strayed) - len(named)
+    text = (
+        f"Training ran away with {', '.join(named)}{f' and {others} more' if others else ''}: networks' mean loss in "
+        f"phase one is {worst([loss for t in strayed for loss in t.lost])}. What their rows say is not of anything "
+        "learnt. Lower their learning_rate."
+    )
+    result.add_finding("ran_away", len(strayed), text, kind="warning")
 
 
 def _add_kinds(result: Result, learnt: list[Trial], hidden: int) -> None:

@@ -13,7 +13,7 @@ from tui_opt.experiments.ocr_localization.match_params import InfluenceParams
 from tui_opt.experiments.ocr_localization.one_seed import Report
 from tui_opt.experiments.ocr_localization.work import Work
 from tui_opt.figure import Axis, Figure, Heatmap, Ref, Scatter
-from tui_opt.kernels.localization.network import Network, Tallies, random_network
+from tui_opt.kernels.localization.network import FAR, Network, Tallies, random_network
 from tui_opt.kernels.localization.responses import class_gradients, passes, tracin
 from tui_opt.kernels.localization.shares import correlation, share
 from tui_opt.kernels.localization.training import train
@@ -114,6 +114,8 @@ def _one(params: InfluenceParams, lesson: Lesson, number: int, ctx: Context, tol
             one, units = tracin(gradients[0], gradients[1])
             whole += params.learning_rate * one
             by_unit += params.learning_rate * units
+    if not network.is_sound:
+        whole[:] = np.nan  # which leaves it out
     size = np.abs(by_unit)
     group = lesson.group
     tally = tallies.weights.sum(axis=1) + tallies.biases
@@ -153,7 +155,10 @@ def report(params: InfluenceParams, lesson: Lesson, found: list[One]) -> Result:
     known = [one for one in found if np.isfinite(one.matrix).all()]
     if len(known) < len(found):
         lost = len(found) - len(known)
-        text = f"{lost} of {len(found)} networks diverged and are left out. Lower learning_rate."
+        text = (
+            f"{lost} of {len(found)} networks diverged and are left out: parameters are beyond {FAR:,.0f} or no "
+            "numbers. Lower learning_rate."
+        )
         result.add_finding("diverged", lost, text, kind="warning")
     digits = lesson.digits
     shape = (len(digits), len(digits))

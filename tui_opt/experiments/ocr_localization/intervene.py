@@ -158,8 +158,9 @@ class _School:
 
 
 def _flat(network: Network) -> FloatArray:
-    """The hidden layer's parameters: weights by pixel and unit, then biases."""
-    return np.concatenate([network.weights.ravel(), network.biases])
+    """The hidden layer's parameters: weights by pixel and unit, then biases; NaN of a network that diverged."""
+    flat = np.concatenate([network.weights.ravel(), network.biases])
+    return flat if network.is_sound else np.full_like(flat, np.nan)
 
 
 def _picked(params: InterveneParams, of_digit: NDArray[np.bool_]) -> IntArray:

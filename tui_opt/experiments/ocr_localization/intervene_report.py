@@ -11,6 +11,7 @@ from tui_opt.experiments.ocr_localization.intervene_params import InterveneParam
 from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.figure import Axis, Figure, Heatmap, Line, Ref
 from tui_opt.kernels.localization.changes import participation_ratio, variance_shares
+from tui_opt.kernels.localization.network import FAR
 from tui_opt.result import Result
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -32,7 +33,10 @@ def report(params: InterveneParams, lesson: Lesson, ends: FloatArray, images: in
     finite = np.isfinite(ends).all(axis=(1, 2))
     if not finite.all():
         lost = int((~finite).sum())
-        text = f"{lost} of {finite.size} initial networks diverged and are left out. Lower learning_rate."
+        text = (
+            f"{lost} of {finite.size} initial networks diverged and are left out: parameters are beyond {FAR:,.0f} or "
+            "no numbers. Lower learning_rate."
+        )
         result.add_finding("diverged", lost, text, kind="warning")
     ends = ends[finite]
     changes = ends[:, CHANGED] - ends[:, PLAIN], ends[:, CONTROL] - ends[:, PLAIN]

@@ -12,6 +12,7 @@ from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.localize_figures import add_figures
 from tui_opt.experiments.ocr_localization.one_seed import Agreement, Seed
 from tui_opt.experiments.ocr_localization.params import LocalizeParams
+from tui_opt.experiments.ocr_localization.straying import warn_of
 from tui_opt.kernels.localization.borders import CLEAR
 from tui_opt.kernels.localization.shares import contrast_of_data, correlation, shares_of_data
 from tui_opt.result import Result
@@ -194,6 +195,7 @@ def _add_accuracy(result: Result, params: LocalizeParams, lesson: Lesson, kept: 
         "Mean loss over the counted part of phase one.",
         "the networks diverged",
     )
+    warn_of(result, [a.loss_phase_one for a in kept], params.output)
     fraction = float(np.mean([a.finite_fraction for a in kept]))
     text = "Of the weights of all seeds, those that have both shares; the others are in no correlation."
     result.add_finding("finite_fraction", fraction, text, kind="accuracy")

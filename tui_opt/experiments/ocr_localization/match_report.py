@@ -8,6 +8,7 @@ import numpy as np
 
 from tui_opt.experiments.ocr_localization.pair import Matching, Scores
 from tui_opt.figure import Axis, Density, Figure, Heatmap, Histogram, Ref
+from tui_opt.kernels.localization.network import FAR
 from tui_opt.result import Result
 
 CELLS: Final = 80
@@ -20,7 +21,10 @@ def report(found: list[Scores], first: Matching) -> Result:
     result = Result()
     lost = sum(scores.diverged > 0 for scores in found)
     if lost:
-        text = f"Networks diverged in {lost} of {len(found)} pairs, which are left out. Lower learning_rate."
+        text = (
+            f"Networks diverged in {lost} of {len(found)} pairs, which are left out: parameters are beyond {FAR:,.0f} "
+            "or no numbers. Lower learning_rate."
+        )
         result.add_finding("diverged", lost, text, kind="warning")
     known = [scores for scores in found if not scores.diverged]
     texts = {

@@ -148,7 +148,7 @@ def _half(
         signature,
         np.nan_to_num(hidden),
         np.nan_to_num(profiles(hidden, held.classes, len(lesson.digits))),
-        diverged=not network.is_finite,
+        diverged=not network.is_sound,
     )
 
 

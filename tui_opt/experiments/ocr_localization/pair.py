@@ -23,7 +23,7 @@ class Half:
         signature: [image of the counted part, unit].
         hidden: activations, [held-out image, unit].
         profile: mean activations, [digit, unit].
-        diverged: whether its parameters are no longer finite.
+        diverged: whether its parameters are no longer finite, or absurdly large.
     """
 
     signature: FloatArray
