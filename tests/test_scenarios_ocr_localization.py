@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import tui_opt
 from tests import claims
 from tui_opt.scenario import registry
 from tui_opt.scenario_file import read_file
@@ -43,6 +44,26 @@ def test_a_file_says_what_it_checks_and_why(path: Path, tmp_path: Path) -> None:
 def test_every_figure_and_claim_has_a_file_and_every_experiment_too() -> None:
     assert set(FIGURES_AND_CLAIMS.values()) <= set(NAMES)
     assert {read_file(path).experiment.name for path in PATHS} == set(registry().scenario(SCENARIO).by_name)
+
+
+def test_tolerances_are_three_standard_errors_of_as_many_networks() -> None:
+    """Of the spread between networks that the page has, which also says what follows from it."""
+    page = (Path(tui_opt.__file__).parent / "theory" / f"{SCENARIO}.md").read_text(encoding="utf-8")
+    table = page.split("| network                     | r_W  | s ")[1].split("\n\n")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+    spreads = {}
+    for network, mean, *numbers in rows:
+        s, n, stderr, bound = map(float, numbers)
+        assert stderr == pytest.approx(s / n**0.5, rel=0.04), network
+        assert bound == pytest.approx(3 * s / n**0.5, rel=0.05), network
+        spreads[network.partition(",")[0]] = float(mean), s
+    assert spreads.keys() == {"MNIST", "digits"}
+    for name, network in (("mnist-sigmoid", "MNIST"), ("digits", "digits")):
+        file = read_file(next(path for path in PATHS if path.stem == name))
+        mean, s = spreads[network]
+        expected = next(e for e in file.expectations if e.finding == "r_weights")
+        assert expected.value == pytest.approx(mean)
+        assert expected.tolerance == pytest.approx(3 * s / file.params.seeds**0.5, rel=0.1)
 
 
 @pytest.mark.parametrize(
