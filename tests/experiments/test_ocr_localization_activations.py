@@ -88,9 +88,32 @@ def test_one_unit_cannot_be_compared_with_others() -> None:
     assert np.isnan(result.arrays["null_within_pixel"].values).all()
 
 
+#: mean over some 200 networks of 100 units on MNIST, and the standard deviation between networks. Of a sigmoid's r over
+#: all weights there are two samples, with 0.021 and 0.024, and the larger one stands here.
+SCATTER = {
+    "relu": {
+        "r_weights": (0.209, 0.026),
+        "r_within_pixel": (0.187, 0.030),
+        "r_biases": (0.351, 0.081),
+    },
+    "sigmoid": {
+        "r_weights": (0.520, 0.024),
+        "r_unit_shuffle": (0.518, 0.024),
+        "r_biases": (-0.01, 0.11),
+    },
+}
+#: the same of what permuted units lose of a sigmoid network's correlation: it varies less than either part of it.
+LOST_TO_PERMUTATIONS = 0.0023, 0.0021
+
+
 @pytest.mark.slow
 def test_the_pooled_correlation_is_larger_for_a_sigmoid_and_what_units_keep_for_a_relu() -> None:
-    """The refined form of the source's claim, on its own data set where it is there."""
+    """The refined form of the source's claim, on its own data set where it is there.
+
+    The mean of n networks that scatter by s about a population's mean has the standard error s / sqrt(n), and lies
+    within three of those all but once in four hundred times: for a sigmoid's r over all weights and five networks
+    3 x 0.024 / sqrt(5) = 0.032.
+    """
     from tui_opt.datasets import load
     from tui_opt.errors import DataError
 
@@ -103,15 +126,17 @@ def test_the_pooled_correlation_is_larger_for_a_sigmoid_and_what_units_keep_for_
         "output": ["linear", "sigmoid"],
         "learning_rate": [0.01, 0.001],
     }
-    whole = {"hidden": 100, "seeds": 5, "combine": "paired", "dataset": "mnist"}
+    networks = 5
+    whole = {"hidden": 100, "seeds": networks, "combine": "paired", "dataset": "mnist"}
     result = activations.compute(
         ActivationsParams.check({**params, **whole}), Context("activations", threads=2)
     )
-    relu, sigmoid = range(2)
     r = {name: array.values for name, array in result.arrays.items()}
-    assert r["r_weights"][relu] == pytest.approx(0.235, abs=0.04)
-    assert r["r_within_pixel"][relu] == pytest.approx(0.22, abs=0.04)
-    assert r["r_biases"][relu] == pytest.approx(0.41, abs=0.1)
-    assert r["r_weights"][sigmoid] == pytest.approx(0.518, abs=0.012)
-    assert r["r_unit_shuffle"][sigmoid] == pytest.approx(0.515, abs=0.012)
-    assert abs(r["r_biases"][sigmoid]) < 0.2
+
+    def near(mean: float, spread: float) -> Any:
+        return pytest.approx(mean, abs=3 * spread / np.sqrt(networks))
+
+    for place, activation in enumerate(params["activation"]):
+        for name, (mean, spread) in SCATTER[str(activation)].items():
+            assert r[name][place] == near(mean, spread), (activation, name)
+    assert r["r_weights"][1] - r["r_unit_shuffle"][1] == near(*LOST_TO_PERMUTATIONS)
