@@ -361,3 +361,9 @@ def test_the_estimate_grows_with_the_work() -> None:
     assert large.seconds > small.seconds > 0
     memory = PLANE.estimate(PlaneParams.check({"steps": 1_000_000, "output_every": 1})).bytes
     assert memory > 8 * 256**2 * 1_000_000
+
+
+def test_the_estimate_counts_the_images_of_many_losses() -> None:
+    few, many = (PlaneParams.check({"losses": ["W1^2", "W2^2"] * n, "cells": 1024}) for n in (1, 20))
+    more = PLANE.estimate(many).bytes - PLANE.estimate(few).bytes
+    assert more >= 38 * 2 * 8 * 1024**2

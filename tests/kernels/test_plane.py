@@ -7,8 +7,10 @@ from time import sleep
 import numpy as np
 import pytest
 
+from tui_opt.kernels import plane_turns
 from tui_opt.kernels.plane import (
     Box,
+    PlaneState,
     advance,
     density,
     mean_and_covariance,
@@ -126,18 +128,21 @@ def test_mass_and_positivity_over_ten_thousand_steps():
     assert state.outside > 1e-4
 
 
-def test_the_same_whatever_the_threads_and_the_calls():
+@pytest.mark.parametrize("cells_at_once", [1 << 14, 3000])
+def test_the_same_whatever_the_threads_and_the_calls(cells_at_once, monkeypatch):
+    monkeypatch.setattr(plane_turns, "CELLS_AT_ONCE", cells_at_once)
     operator = plane_operator(sgd_maps(pit_gradients, 0.05), Box((-0.3, -0.8), (2.4, 0.8)), (70, 90))
     start = normal_state(operator, (0.5, 0.0), (0.175, 0.175))
     states = [start.copy() for _ in range(2)]
-    advance(operator, states[0], 12)
-    advance(operator, states[1], 12, threads=2)
+    advance(operator, states[0], 500)
+    advance(operator, states[1], 500, threads=2)
     assert np.array_equal(states[0].moments, states[1].moments)
     assert states[0].outside == states[1].outside
     again = start.copy()
-    for steps in (5, 0, 7):
-        advance(operator, again, steps)
-    np.testing.assert_allclose(again.moments, states[0].moments, rtol=0, atol=1e-15)
+    for k, steps in enumerate((1, 5, 0, 7, 187, 300)):
+        advance(operator, again, steps, threads=1 + k % 2)
+    assert np.array_equal(again.moments, states[0].moments)
+    assert again.outside == pytest.approx(states[0].outside, rel=1e-12)
 
 
 def test_threads_that_wait_long_for_each_other():
@@ -155,6 +160,58 @@ def test_threads_that_wait_long_for_each_other():
     advance(operator, states[1], 50, 2, slow)
     assert len(calls) > 2
     assert np.array_equal(states[0].moments, states[1].moments)
+
+
+def test_one_thread_goes_on_alone_where_the_other_gets_no_processor(monkeypatch):
+    class Starved:
+        begun = 0
+
+        def __init__(self, target, daemon):
+            pass
+
+        def start(self):
+            Starved.begun += 1
+
+        def is_alive(self):
+            return True
+
+        def join(self):
+            pass
+
+    operator = plane_operator(sgd_maps(pit_gradients, 0.05), Box((-0.3, -0.8), (2.4, 0.8)), 150)
+    start = normal_state(operator, (0.5, 0.0), (0.175, 0.175))
+    states = [start.copy() for _ in range(2)]
+    steps = 400
+    advance(operator, states[0], steps)
+    monkeypatch.setattr(plane_turns, "Thread", Starved)
+    advance(operator, states[1], steps, threads=2)
+    assert 1 < Starved.begun < steps / plane_turns.ALONE  # it is tried again, now and then
+    assert np.array_equal(states[0].moments, states[1].moments)
+
+
+def test_few_steps_of_few_cells_are_not_worth_a_thread(monkeypatch):
+    def refused(**_):
+        raise AssertionError
+
+    operator = plane_operator(sgd_maps(pit_gradients, 0.05), Box((-0.3, -0.8), (2.4, 0.8)), 32)
+    state = normal_state(operator, (0.5, 0.0), (0.175, 0.175))
+    monkeypatch.setattr(plane_turns, "Thread", refused)
+    advance(operator, state, 10, threads=2)
+
+
+@pytest.mark.parametrize("datapoints", [3, 49])
+def test_roundings_of_the_mass_do_not_add_up(datapoints):
+    """1/49 is rounded so that 49 of them are too little: 10^4 steps would lose 1e-12."""
+
+    def maps(w):
+        turned = np.arange(datapoints)[:, None, None] / datapoints
+        return 0.7 * w + 0.4 * np.stack([np.cos(turned), np.sin(turned)], axis=1)[:, :, :, 0]
+
+    operator = plane_operator(maps, Box((-3.0, -3.0), (4.0, 4.0)), 12)
+    state = normal_state(operator, (0.0, 0.0), (0.1, 0.1))
+    for _ in range(5):
+        advance(operator, state, 2000)
+    assert abs(state.mass.sum() + state.outside - 1.0) <= 1e-13
 
 
 def test_large_grids_are_moved_in_parts():
@@ -227,3 +284,20 @@ def test_refusals():
     other = plane_operator(affine, Box((0.0, 0.0), (1.0, 1.0)), 16)
     with pytest.raises(ValueError, match="operator has cells"):
         advance(other, normal_state(operator, (0.5, 0.5), (0.1, 0.1)), 1)
+    state = normal_state(operator, (0.5, 0.5), (0.1, 0.1))
+    before = state.copy()
+    with pytest.raises(ValueError, match="-1 steps cannot be done"):
+        advance(operator, state, -1)
+    with pytest.raises(TypeError):
+        advance(operator, state, 2.0)
+    state.moments.flags.writeable = False
+    with pytest.raises(ValueError, match="in C order"):
+        advance(operator, state, 1)
+    with pytest.raises(ValueError, match="in C order"):
+        advance(operator, PlaneState(np.asfortranarray(state.moments)), 1)
+    assert np.array_equal(state.moments, before.moments)
+
+
+def test_numbers_of_cells_may_come_from_numpy():
+    operator = plane_operator(affine, Box((0.0, 0.0), (1.0, 1.0)), np.int64(8))
+    assert operator.cells == (8, 8)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import index
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -89,10 +90,12 @@ class PlaneState:
         moments: [row, column, 6]: mass, and mass times offset 1, 2 and products 11, 12, 22 of the offsets, which
             are from the centre of the cell in units of its sides.
         outside: mass that has left the box.
+        effort: [rows + 2 RIM], how much work each row was in the step that made the law; None where none did.
     """
 
     moments: FloatArray
     outside: float = 0.0
+    effort: FloatArray | None = field(default=None, repr=False, compare=False)
 
     @property
     def mass(self) -> FloatArray:
@@ -101,7 +104,7 @@ class PlaneState:
 
     def copy(self) -> PlaneState:
         """The same law in an array of its own."""
-        return PlaneState(self.moments.copy(), self.outside)
+        return PlaneState(self.moments.copy(), self.outside, self.effort)
 
 
 def sgd_maps(gradients: PlaneField, temperature: float) -> PlaneField:
@@ -148,7 +151,7 @@ def plane_operator(
 
     Raises: ValueError for fewer cells, or maps that answer with another shape.
     """
-    shape = (cells, cells) if isinstance(cells, int) else cells
+    shape = (index(cells[0]), index(cells[1])) if isinstance(cells, tuple) else (index(cells), index(cells))
     if min(shape) < LEAST_CELLS:
         raise ValueError(
             f"There are {shape[0]} x {shape[1]} cells; at least {LEAST_CELLS} per axis are needed."
@@ -192,26 +195,33 @@ def advance(
 ) -> None:
     """Advance a law by `steps` steps, in place. The GIL is released.
 
-    The result does not depend on `threads` or on how steps are cut into calls. When `check` raises, the state is
-    as it was before the call.
+    The law does not depend on `threads` or on how steps are cut into calls. When `check` raises, the state is as it
+    was before the call.
 
     Args:
         state: of the operator's cells.
-        steps: number of steps.
+        steps: number of steps, 0 or more.
         threads: 1, or more for two.
         check: called before the first step, and every few milliseconds.
 
-    Raises: ValueError when the state has other cells.
+    Raises: ValueError when the state has other cells, or for a negative number of steps.
     """
+    steps = index(steps)
+    if steps < 0:
+        raise ValueError(f"{steps} steps cannot be done; ask for 0 or more.")
     rows, columns = operator.cells
-    if state.moments.shape != (rows, columns, MOMENTS) or state.moments.dtype != np.float64:
+    moments = state.moments
+    if moments.shape != (rows, columns, MOMENTS) or moments.dtype != np.float64:
         raise ValueError(
-            f"The state has shape {state.moments.shape}; the operator has cells for {(rows, columns, MOMENTS)}."
+            f"The state has shape {moments.shape}; the operator has cells for {(rows, columns, MOMENTS)}."
         )
+    if not (moments.flags.c_contiguous and moments.flags.writeable):
+        raise ValueError("The state's moments must be an array in C order that can be written to.")
     work = operator.spare.pop() if operator.spare else Workspace(operator.cells)
-    work.load(state.moments)
+    work.load(moments, state.effort)
     lost = move(work, operator.images, steps, threads, check)
-    state.outside = max(state.outside + lost + work.unload(state.moments), 0.0)
+    state.effort = work.effort[work.now].copy()
+    state.outside = max(state.outside + lost + work.unload(moments), 0.0)
     operator.spare.append(work)
 
 

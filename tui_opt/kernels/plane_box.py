@@ -29,6 +29,13 @@ RESOLVED: Final = 0.5
 """By how many cells the images of neighbouring cells may gape where they meet."""
 LOOK_EVERY: Final = 64
 """Steps after which it is seen whether anything has changed."""
+AT_REST: Final = 1e-5
+"""A law that has changed by less since half of its steps, and has reached nothing new, stays where it was. It never
+comes to rest altogether: which of its lightest cells are cut goes back and forth."""
+LEAST_REST: Final = 1024
+"""Steps that are looked at for it, at least."""
+MARGIN: Final = 1.0 / CELLS
+"""Room at every end that is found, in widths: on few cells a law's last 1e-12 may end a cell too early."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,9 @@ def automatic_box(
         areas = [np.prod(x.reach[1] - x.reach[0]) for x in (other, law)]
         if law.runs_away or areas[0] < MUCH_SMALLER * areas[1]:
             law = other
-    return FoundBox(box_of(_with_fixed(law.reach, fixed)), law.state.outside)
+    reach = law.reach
+    room = MARGIN * (reach[1] - reach[0])
+    return FoundBox(box_of(_with_fixed(reach + np.array([-room, room]), fixed)), law.state.outside)
 
 
 def _followed(
@@ -81,7 +90,7 @@ def _followed(
     """The law after all steps, or after as many as change anything; one that runs away is not followed to its end."""
     for cells in FINER_CELLS:
         law = MovingLaw(maps, mean, sd, fixed, tail, cells, check)
-        resolved, done = True, 0
+        resolved, done, mark = True, 0, _Mark(0, law)
         while done < steps:
             before, moves = law.state.mass.copy(), law.moves
             resolved = resolved and _gape(law.operator, before > tail) <= RESOLVED
@@ -93,9 +102,29 @@ def _followed(
                 return law
             if law.moves == moves and np.abs(law.state.mass - before).sum() <= tail:
                 break
+            if done >= max(2 * mark.steps, LEAST_REST):
+                if mark.holds(law):
+                    break
+                mark = _Mark(done, law)
         if resolved or law.runs_away:
             break
     return law
+
+
+class _Mark:
+    """Where a law was after so many steps."""
+
+    def __init__(self, steps: int, law: MovingLaw) -> None:
+        self.steps = steps
+        self._moves, self._reach, self._mass = law.moves, law.reach, law.state.mass.copy()
+
+    def holds(self, law: MovingLaw) -> bool:
+        """Whether the law is at rest since, and has reached nothing new."""
+        return (
+            law.moves == self._moves
+            and np.array_equal(law.reach, self._reach)
+            and float(np.abs(law.state.mass - self._mass).sum()) <= AT_REST
+        )
 
 
 def _with_fixed(bounds: FloatArray, fixed: Ends) -> FloatArray:

@@ -68,6 +68,15 @@ def rectangles(work: FloatArray, share: float) -> None:
 
 
 @stage
+def rest_of_mass(work: FloatArray, others: float) -> None:
+    """The mass that so many datapoints leave to the last one: `share` is rounded, and to be short of the same part of
+    the mass in every step would add up."""
+    for i in range(LANES):
+        mass = work[MASS, i]
+        work[MASS, i] = work[RAW, i] - others * mass if mass > 0.0 else 0.0
+
+
+@stage
 def image(work: FloatArray, images: FloatArray, row: int, column: int) -> None:
     """Means and covariances of the images; derivatives of the map are central differences between cells."""
     for i in range(LANES):

@@ -48,13 +48,20 @@ def add_moments(_context: Any, state: Any, at: Any, values: Any) -> Any:
 @numba.njit(error_model="numpy", fastmath={"contract"})
 def _ends(mean: float, half_width: float, cells: int) -> Any:
     """The part of [mean - half_width, mean + half_width] inside the box, how many pieces it is laid down in (none if
-    there is no such part), whether these are the cells, and the first cell."""
-    low, high = max(mean - half_width, -0.5), min(mean + half_width, cells - 0.5)
+    there is no such part), whether these are the cells, the first cell, and how long all of it is.
+
+    All of it with the roundings of its ends, so that a thin image far from the first cell keeps its mass.
+    """
+    low, high = mean - half_width, mean + half_width
+    span = high - low
+    low, high = max(low, -0.5), min(high, cells - 0.5)
     if low > high:
-        return low, high, 0, True, 0
+        return low, high, 0, True, 0, span
     first, last = min(int(np.floor(low + 0.5)), cells - 1), min(int(np.floor(high + 0.5)), cells - 1)
+    # Half a cell more may be rounded up to the border of a cell that is not reached.
+    last -= (last - 0.5 > high) & (last > first)
     number = last - first + 1
-    return low, high, min(number, MOST_PIECES), number <= MOST_PIECES, first
+    return low, high, min(number, MOST_PIECES), number <= MOST_PIECES, first, span
 
 
 @numba.njit(error_model="numpy", fastmath={"contract"})
@@ -82,7 +89,7 @@ def spread(
     slope = w12 / w11 if thick else 0.0
     rest = max(w22 - slope * w12, 0.0)
     r = math.sqrt(3.0 * w11)
-    low, high, pieces, by_cell, first = _ends(mean1, r, rows)
+    low, high, pieces, by_cell, first, span = _ends(mean1, r, rows)
     held = 0.0
     for k in range(pieces):
         if by_cell:
@@ -90,7 +97,7 @@ def spread(
         else:
             a, b = low + (high - low) * k / pieces, low + (high - low) * (k + 1) / pieces
         centre, width = 0.5 * (a + b), b - a
-        part = mass * width / (2.0 * r) if thick else mass
+        part = mass * width / span if span > 0.0 else mass
         row = first + k if by_cell else min(int(np.floor(centre + 0.5)), rows - 1)
         width = min(width, 1.0)
         v11 = width * width * (1.0 / 12.0)
@@ -102,14 +109,14 @@ def spread(
         slope2 = v12 / v22 if thick2 else 0.0
         rest1 = max(v11 - slope2 * v12, 0.0)
         r2 = math.sqrt(3.0 * v22)
-        low2, high2, pieces2, by_cell2, first2 = _ends(mean, r2, columns)
+        low2, high2, pieces2, by_cell2, first2, span2 = _ends(mean, r2, columns)
         for k2 in range(pieces2):
             if by_cell2:
                 a, b = max(low2, first2 + k2 - 0.5), min(high2, first2 + k2 + 0.5)
             else:
                 a, b = low2 + (high2 - low2) * k2 / pieces2, low2 + (high2 - low2) * (k2 + 1) / pieces2
             centre2, width2 = 0.5 * (a + b), b - a
-            m = part * width2 / (2.0 * r2) if thick2 else part
+            m = part * width2 / span2 if span2 > 0.0 else part
             column = first2 + k2 if by_cell2 else min(int(np.floor(centre2 + 0.5)), columns - 1)
             width2 = min(width2, 1.0)
             y22 = width2 * width2 * (1.0 / 12.0)

@@ -34,7 +34,7 @@ from tui_opt.kernels.plane_cells import (
     FloatArray,
 )
 from tui_opt.kernels.plane_cuts import add_pieces, add_whole, cut_images
-from tui_opt.kernels.plane_images import image, read, rectangles, take_out
+from tui_opt.kernels.plane_images import image, read, rectangles, rest_of_mass, take_out
 from tui_opt.kernels.tangents.vector_width import widest_vectors
 
 
@@ -110,6 +110,8 @@ def step_rows(
                 continue
             cost += datapoints * (CUT_EFFORT if heavy > 0 else 1.0)
             for j in range(datapoints):
+                if j == datapoints - 1:
+                    rest_of_mass(work, float(j))
                 image(work, images[j], row, column)
                 if heavy == 0:
                     add_whole(work, targets, target, target_flags, rows, columns, stride)

@@ -207,9 +207,14 @@ def _regression(variance: Tensor, covariance: Tensor, other: Tensor) -> tuple[Te
 
 def _pieces(mean: Tensor, r: Tensor, cells: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Pieces of the intervals mean +- r inside the box: number of the interval, cell, centre, width, share of mass."""
-    low, high = (mean - r).clamp_min(-0.5), (mean + r).clamp_max(cells - 0.5)
+    low, high = mean - r, mean + r
+    span = high - low
+    low, high = low.clamp_min(-0.5), high.clamp_max(cells - 0.5)
     first = torch.floor(low + 0.5).clamp_max(cells - 1.0)
-    pieces = torch.floor(high + 0.5).clamp_max(cells - 1.0) - first + 1.0
+    last = torch.floor(high + 0.5).clamp_max(cells - 1.0)
+    # Half a cell more may be rounded up to the border of a cell that is not reached.
+    last = torch.where((last - 0.5 > high) & (last > first), last - 1.0, last)
+    pieces = last - first + 1.0
     pieces = torch.where(low > high, 0.0, pieces)
     by_cell = pieces <= MOST_PIECES
     pieces = pieces.clamp_max(float(MOST_PIECES))
@@ -217,13 +222,13 @@ def _pieces(mean: Tensor, r: Tensor, cells: int) -> tuple[Tensor, Tensor, Tensor
     number = torch.repeat_interleave(torch.arange(mean.numel(), device=mean.device), counts)
     before = torch.cumsum(counts, 0) - counts
     k = (torch.arange(number.numel(), device=mean.device) - before[number]).to(mean.dtype)
-    low, high, first, by_cell, pieces, r = (x[number] for x in (low, high, first, by_cell, pieces, r))
+    low, high, first, by_cell, pieces, span = (x[number] for x in (low, high, first, by_cell, pieces, span))
     step = (high - low) / pieces
     a = torch.where(by_cell, torch.maximum(low, first + k - 0.5), low + step * k)
     b = torch.where(by_cell, torch.minimum(high, first + k + 0.5), low + step * (k + 1.0))
     centre, width = 0.5 * (a + b), b - a
     cell = torch.where(by_cell, first + k, torch.floor(centre + 0.5).clamp_max(cells - 1.0))
-    share = torch.where(r > 0.0, width / torch.where(r > 0.0, 2.0 * r, 1.0), 1.0)
+    share = torch.where(span > 0.0, width / torch.where(span > 0.0, span, 1.0), 1.0)
     return number, cell, centre, width.clamp_max(1.0), share
 
 

@@ -2,7 +2,8 @@
 
 The first rows of a state are one side's, the others the other side's. Neither begins a step before the other has ended
 the one before; to be woken up by Python for that would take a tenth of a step's time, so they look at a counter for a
-while, in compiled code, and give up their processor only when that does not help.
+while, in compiled code, and give up their processor only when that does not help. Where the processors are busy with
+other things that is often; then one thread goes on alone for a while.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ CELLS_AT_ONCE: Final = 1 << 19
 done in parts."""
 _LOOKS: Final = 2_000_000
 """About a millisecond."""
+LATE: Final = 3
+"""How often in a row one side waits in vain so long for the other, which then has no processor."""
+ALONE: Final = 16
+"""So many times some milliseconds one thread then goes on alone."""
 _PAUSE: Final = 2e-4
 
 
@@ -123,8 +128,35 @@ def move(work: Workspace, images: FloatArray, steps: int, threads: int, check: C
     unchecked = max(1, CELLS_AT_ONCE * parts // full)
     total = steps * parts
     done, lost = np.zeros(2, np.int64), np.zeros(2)
-    stopped = False
     fixed = parts, done, lost, images, work.rows, work.columns, work.states, work.flags, work.effort
+    shared = threads > 1 and total * full >= CELLS_AT_ONCE * parts
+    while done.min() < total:
+        if shared:
+            _move_together(done, total, unchecked, fixed, check)
+        for _ in range(ALONE):
+            check()
+            for number in range(int(done[0]) + 1, min(total, int(done[0]) + unchecked) + 1):
+                _move(0, number, *fixed)
+                _move(1, number, *fixed)
+            if done.min() == total:
+                break
+    work.now = (work.now + steps) % 2
+    return float(lost.sum())
+
+
+def _move_together(
+    done: NDArray[np.int64], total: int, unchecked: int, fixed: tuple[Any, ...], check: Check
+) -> None:
+    """Do the parts of both sides, the second one's on a thread of its own, until that has no processor.
+
+    Args:
+        done: [side], number of parts done.
+        total: number of parts of either side.
+        unchecked: parts before the next look at whether to go on.
+        fixed: the other arguments of `_move`.
+        check: called before the first step, and every few milliseconds.
+    """
+    stopped = False
 
     def other_side() -> None:
         while done[1] < total and not stopped:
@@ -132,25 +164,20 @@ def move(work: Workspace, images: FloatArray, steps: int, threads: int, check: C
             if done[1] < total:
                 sleep(_PAUSE)
 
-    partner = Thread(target=other_side, daemon=True) if threads > 1 else None
+    partner = Thread(target=other_side, daemon=True)
+    check()
+    partner.start()
+    late = 0
     try:
-        if partner is not None:
-            check()
-            partner.start()
-        while done.min() < total:
+        while done[0] < total and late < LATE:
             check()
             until = min(total, int(done[0]) + unchecked)
-            while done[0] < until:
-                _move(0, until if partner is not None else int(done[0]) + 1, *fixed)
-                if partner is None:
-                    _move(1, int(done[0]), *fixed)
-                elif done[0] < until:
-                    sleep(_PAUSE)
-            if partner is not None and until == total:
-                partner.join()
+            _move(0, until, *fixed)
+            if done[0] < until:
+                late += 1
+                sleep(_PAUSE)
+            else:
+                late = 0
     finally:
-        stopped = True
-        if partner is not None and partner.ident is not None:
-            partner.join()
-    work.now = (work.now + steps) % 2
-    return float(lost.sum())
+        stopped = done[0] < total
+        partner.join()

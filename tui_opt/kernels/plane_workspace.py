@@ -37,10 +37,10 @@ class Workspace:
         self.effort = np.ones((2, full))
         self.now = 0
 
-    def load(self, moments: FloatArray) -> None:
-        """Put a law of moments[row, column, 6] here."""
+    def load(self, moments: FloatArray, effort: FloatArray | None) -> None:
+        """Put a law of moments[row, column, 6] here, and `effort` of the step that made it where one is known."""
         self.now = 0
-        self.effort[0] = 1.0
+        self.effort[0] = 1.0 if effort is None else effort
         _load(moments, self.states[0, 0], self.flags[0, 0])
 
     def unload(self, moments: FloatArray) -> float:

@@ -41,7 +41,7 @@ def available_memory() -> int:
 
 @contextmanager
 def limited_threads(threads: int) -> Iterator[None]:
-    """Hold BLAS and OpenMP pools to `threads`. Our kernels start no threads of their own: `Context.map` does.
+    """Hold BLAS and OpenMP pools to `threads`. Our kernels are told of `threads` by the context.
 
     Only libraries that are loaded can be held, so NumPy's and SciPy's are loaded here; load the computation's before.
     """

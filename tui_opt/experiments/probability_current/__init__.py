@@ -74,7 +74,8 @@ def _plane(p: PlaneParams) -> Estimate:
     seconds = _SETTLING_SECONDS + 0.5 * moves * (
         cells * _SECONDS_PER_PLANE_CELL_STEP + p.walkers * _SECONDS_PER_PLANE_WALKER_STEP
     )
-    memory = 8 * p.cells**2 * outputs + 400 * followed[-1] ** 2 + 100 * p.walkers
+    images = 16 * len(p.losses)
+    memory = 8 * p.cells**2 * outputs + (400 + images) * followed[-1] ** 2 + 100 * p.walkers
     return Estimate(seconds, 100_000_000 + int(memory))
 
 

@@ -61,6 +61,7 @@ Mover: TypeAlias = Callable[[PlaneOperator, PlaneState, int], None]
 
 def compute(params: PlaneParams, ctx: Context) -> Result:
     """The law on cells, walkers beside it, and what the law settles to."""
+    ctx.progress(0, STAGES, "finding the box")
     answer = _asked(params, ctx)
     move = _mover(ctx)
     answer.motion.keep(answer.times.size)
