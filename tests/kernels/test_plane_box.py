@@ -51,7 +51,7 @@ def test_the_law_on_fine_cells_stays_in_the_box_found_on_coarse_ones():
     operator = plane_operator(maps, box, 256)
     state = normal_state(operator, *START)
     advance(operator, state, 300)
-    assert state.outside < 1e-10
+    assert state.outside < 3e-9  # without room at its ends, ten times as much
 
 
 def test_a_law_that_moves_far_is_followed():

@@ -18,7 +18,7 @@ from tui_opt.kernels.plane_cells import RIM
 from tui_opt.kernels.plane_moving import CELLS, Ends, MovingLaw, box_of
 
 TAIL: Final = 1e-12
-"""Mass that may leave the box."""
+"""Mass that may leave the box, as far as few cells tell; on fine ones it may be some 1e-12 in every step."""
 MOST_TAIL: Final = 1e-8
 """Mass that may leave it where the box is much smaller for it."""
 MUCH_SMALLER: Final = 0.5
@@ -34,8 +34,8 @@ AT_REST: Final = 1e-5
 comes to rest altogether: which of its lightest cells are cut goes back and forth."""
 LEAST_REST: Final = 1024
 """Steps that are looked at for it, at least."""
-MARGIN: Final = 1.0 / CELLS
-"""Room at every end that is found, in widths: on few cells a law's last 1e-12 may end a cell too early."""
+MARGIN: Final = 0.5 / CELLS
+"""Room at every end that is found, in widths: on few cells the last 1e-12 of a law may end most of a cell too early."""
 
 
 @dataclass(frozen=True)
