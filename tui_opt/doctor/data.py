@@ -66,18 +66,21 @@ def mnist(folders: Sequence[Path]) -> Iterator[Check]:
     """The 28 x 28 digits of MNIST, as IDX files in one of the data folders; their beginnings are looked at."""
     found = {file: path for file in FILES if (path := find(file, folders)) is not None}
     missing = [file.name for file in FILES if file not in found]
-    for file, path in found.items():
-        if _beginning(path, len(file.header)) != file.header:
-            text = f"{path} is not the IDX file its name says"
-            advice = "Remove it and run `optexplore data fetch mnist`."
-            yield Check(GROUP, "mnist", "problem", text, advice)
+    wrong = [path for file, path in found.items() if _beginning(path, len(file.header)) != file.header]
+    for path in wrong:
+        text = f"{path} is not the IDX file its name says"
+        advice = "Remove it and run `optexplore data fetch mnist`."
+        yield Check(GROUP, "mnist", "problem", text, advice)
     place = next((path.parent for path in found.values()), folders[0] / FOLDER)
     if missing:
         text = 'not found, so only dataset = "digits" can be used' if not found else f"incomplete in {place}"
         advice = f"`optexplore data fetch mnist`, or put {', '.join(missing)} (as they are or as .gz) into {place}."
         yield Check(GROUP, "mnist", "note", text, advice, {"missing": missing, "folder": str(place)})
-    else:
-        yield Check(GROUP, "mnist", "ok", f"four files in {place}", values={"folder": str(place)})
+    elif not wrong:
+        text = (
+            f"four files in {place}, which begin as they should; `optexplore data` reads them to their ends"
+        )
+        yield Check(GROUP, "mnist", "ok", text, values={"folder": str(place)})
 
 
 def _beginning(path: Path, number: int) -> bytes:
