@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from tui_opt.experiments.ocr_localization import straying
 from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.localize import compute
 from tui_opt.experiments.ocr_localization.match_params import InfluenceParams, MatchUnitsParams
-from tui_opt.experiments.ocr_localization.one_seed import Setting, learn
+from tui_opt.experiments.ocr_localization.one_seed import Setting, learn, placebo_halves
 from tui_opt.experiments.ocr_localization.params import LocalizeParams
 from tui_opt.figure import resolve
 from tui_opt.kernels.localization.network import random_network
@@ -119,6 +121,79 @@ def test_both_parts_of_phase_one_can_be_counted(small: Result) -> None:
     full = localize(activation="relu", learning_rate=0.03, tally="full")
     assert value(full, "loss_phase_one") > value(small, "loss_phase_one")
     assert value(full, "r_data_only") != value(small, "r_data_only")
+
+
+def exact_data_only(lesson: Lesson) -> float:
+    """Both shares from the images alone, in fractions; with all of phase one counted."""
+    images = lesson.data.images.astype(int)
+    counted = lesson.phase_one
+    x, y = [], []
+    for pixel in range(images.shape[1]):
+        drawn = images[counted.samples, pixel] + 1
+        first = int(drawn[counted.classes < lesson.group].sum())
+        x.append(first / int(drawn.sum()))
+        means = []
+        for digit in lesson.digits:
+            later = np.flatnonzero(lesson.data.labels[lesson.phase_one_images :] == digit)
+            means.append(Fraction(int(images[lesson.phase_one_images + later, pixel].sum()), int(later.size)))
+        a, b = (
+            Fraction(sum(abs(p - q) for p, q in itertools.combinations(part, 2)))
+            / max(len(part) * (len(part) - 1) // 2, 1)
+            for part in (means[: lesson.group], means[lesson.group :])
+        )
+        y.append(float(a / (a + b)) if a + b else np.nan)
+    both = np.isfinite(y)
+    return float(np.corrcoef(np.array(x)[both], np.array(y)[both])[0, 1])
+
+
+def test_images_alone_give_no_share_to_pixels_that_are_the_same() -> None:
+    given = {
+        "group_a": [1, 6, 7],
+        "group_b": [8, 5],
+        "phase_one": 699,
+        "epochs": 2,
+        "tally": "full",
+        "seeds": 1,
+    }
+    result = localize(**given, hidden=2)
+    lesson = Lesson.of(LocalizeParams.check({**SMALL, **given}))
+    assert value(result, "r_data_only") == pytest.approx(exact_data_only(lesson), abs=1e-12)
+
+
+def test_a_placebo_has_as_much_of_both_groups_in_whatever_order_they_are_given() -> None:
+    assert placebo_halves((1, 7, 6, 8), 2) == (([0], [2]), ([1], [3]))
+    assert placebo_halves((7, 1, 8, 6), 2) == (([1], [3]), ([0], [2]))
+    assert placebo_halves((3, 0, 5, 9, 4), 3) == (([1, 2], [4]), ([0], [3]))
+    given = {"seeds": 2, "hidden": 30}
+    one = localize(**given, group_a=[0, 3, 5], group_b=[4, 9])
+    tallies, changes = one.arrays["tally_biases"].values, one.arrays["change_share_biases"].values
+    halves = (tallies[:, 0] + tallies[:, 2]) / 2 + tallies[:, 3], tallies[:, 1] + tallies[:, 4]
+    expected = np.mean([correlation(share(a, b), c) for a, b, c in zip(*halves, changes, strict=True)])
+    assert value(one, "r_placebo_biases") == pytest.approx(expected, abs=1e-12)
+    assert "0, 4, 5 against 3, 9" in one.findings["r_placebo"].text
+
+
+def test_what_is_counted_as_0_over_0_is_what_is_dropped() -> None:
+    result = localize(learning_rate=0.1, seeds=20, hidden=100, epochs=5)
+    for name, kind in (("no_update", "update"), ("no_change", "change")):
+        undefined = np.isnan(result.arrays[f"{kind}_share_weights"].values)
+        assert value(result, name) == undefined.sum()
+    assert value(result, "no_change") > 0
+
+
+def test_a_small_effect_in_many_networks_is_more_than_chance() -> None:
+    """Each network's is within its null law, and their mean many standard errors from zero."""
+    result = localize(
+        learning_rate=0.05, seeds=60, hidden=100, activation="softplus", output="linear", epochs=5
+    )
+    inside, z = result.findings["r_within_pixel"], result.findings["z_within_pixel"]
+    assert inside.value / value(result, "null_within_pixel") < 3
+    assert inside.stderr is not None
+    assert inside.value > 8 * inside.stderr
+    assert z.value == pytest.approx(inside.value / value(result, "null_within_pixel") * np.sqrt(60), rel=0.05)
+    assert "units that one group updated more do change more with it" in z.text
+    one = localize(learning_rate=0.05, seeds=1, hidden=100, activation="softplus", output="linear", epochs=5)
+    assert "no more than chance" in one.findings["z_within_pixel"].text
 
 
 def test_groups_may_be_larger_and_other_digits() -> None:
@@ -228,7 +303,9 @@ def test_what_cannot_be_learnt_is_said(params: dict[str, Any], key: str) -> None
     assert [problem.key for problem in caught.value.problems] == [f"params.{key}"]
 
 
-@pytest.mark.parametrize("experiment", registry().scenario("ocr-localization").experiments, ids=str)
+@pytest.mark.parametrize(
+    "experiment", registry().scenario("ocr-localization").experiments, ids=lambda e: e.name
+)
 def test_forks_are_spoken_of_only_where_there_are_some(experiment: Experiment) -> None:
     params, has_forks = experiment.params, experiment.name in ("localize", "activations")
     one_digit = _said(params, {"group_a": [1], "group_b": [7, 6]})
@@ -268,3 +345,23 @@ def test_digits_reproduce_the_reference() -> None:
     assert value(result, "r_weights") == pytest.approx(0.33, abs=0.05)
     assert value(result, "r_within_pixel") == pytest.approx(0.27, abs=0.05)
     assert value(result, "r_placebo_biases") < -0.2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("activation", "output", "rate", "within", "scatter"),
+    [
+        ("softplus", "linear", 0.05, 0.070, 0.003),
+        ("relu", "linear", 0.03, 0.070, 0.004),
+        ("sigmoid", "sigmoid", 0.1, 0.118, 0.003),
+        ("sigmoid", "linear", 0.1, 0.041, 0.002),
+    ],
+)
+def test_the_page_s_correlations_within_pixels(
+    activation: str, output: str, rate: float, within: float, scatter: float
+) -> None:
+    """Other networks than the page's 300, of which there are a third: three standard errors of the difference."""
+    given = {"activation": activation, "output": output, "learning_rate": rate, "seeds": 100}
+    result = compute(LocalizeParams.check(given), Context("localize", seed=1, threads=2))
+    assert value(result, "r_within_pixel") == pytest.approx(within, abs=3 * scatter * np.sqrt(1 + 3))
+    assert value(result, "z_within_pixel") > 10

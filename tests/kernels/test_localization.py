@@ -274,7 +274,28 @@ def test_permutations_that_are_drawn_give_the_correlations_of_what_is_left() -> 
 
 
 def test_shares_of_the_data_alone() -> None:
-    x = np.array([[1.0, 2.0], [3.0, 2.0], [4.0, 4.0], [0.0, 8.0]])
-    classes = np.array([0, 1, 2, 3])
-    assert np.allclose(shares.shares_of_data(x, classes, 2), [4 / 8, 4 / 16])
-    assert np.allclose(shares.contrast_of_data(x, 2), [2 / 6, 0.0])
+    sums = np.array([[1, 2], [3, 2], [4, 4], [0, 8]])
+    assert np.allclose(shares.shares_of_data(sums, 2), [4 / 8, 4 / 16])
+    assert np.allclose(shares.contrast_of_data(sums, np.ones(4, int), 2), [2 / 6, 0.0])
+    # Means 1/2 and 1/3 of the first group, 1/6, 1/2 and 0 of the other: 1/6 against (1/3 + 1/6 + 1/2) / 3.
+    sums, counts = np.array([[1], [2], [7], [3], [0]]), np.array([2, 6, 42, 6, 1])
+    assert np.allclose(shares.contrast_of_data(sums, counts, 2), (1 / 6) / (1 / 6 + 1 / 3))
+
+
+def test_equal_means_of_the_data_have_no_share_whatever_the_counts() -> None:
+    """0.1 summed 3 and 7 times over differs in the last bit: found by way of means, 0/0 would be anything."""
+    sums, counts = np.array([[3, 3], [7, 7], [11, 11], [13, 0]]), np.array([30, 70, 110, 130])
+    assert np.isnan(shares.contrast_of_data(sums, counts, 2)[0])
+    assert shares.contrast_of_data(sums, counts, 2)[1] == 0.0
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e-30, 7e12])
+def test_what_varies_by_its_rounding_alone_has_no_correlation(value: float) -> None:
+    same = np.full(51, value)
+    same[::2] = np.nextafter(value, np.inf)
+    rising = np.arange(51.0)
+    for x in (np.full(51, value), same):
+        assert np.isnan(shares.correlation(x, rising))
+        assert np.isnan(shares.correlation_along(x[None], rising[None]))[0]
+        assert not shares.within(x[None], rising[None])[0].any()
+    assert shares.correlation(value * (1 + 1e-12 * rising), rising) == pytest.approx(1.0, abs=1e-2)

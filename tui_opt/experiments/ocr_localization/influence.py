@@ -189,12 +189,12 @@ def report(params: InfluenceParams, lesson: Lesson, found: list[One]) -> Result:
         (
             "tracin_same_group",
             same & ~own,
-            "The same on the other digits of its group: positive, for the answer is the same.",
+            "The same on the other digits of its group, for which the answer is the same: it should be positive.",
         ),
         (
             "tracin_other_group",
             ~same,
-            "The same on the digits of the other group: negative, for the answer is the opposite.",
+            "The same on the digits of the other group, for which the answer is the opposite: it should be negative.",
         ),
     ):
         _add(result, name, np.array([matrix[mask].mean() for matrix in matrices]), text)

@@ -124,6 +124,19 @@ class Lesson:
         classes = self.place[self.data.labels[chosen]]
         return Sequence(chosen, classes, (classes >= self.group).astype(np.int64))
 
+    def sums_by_digit(self, sequence: Sequence) -> tuple[IntArray, IntArray]:
+        """Whole grey values, from 0, summed over the images of each digit: [digit, pixel], and images [digit]."""
+        chosen = [sequence.samples[sequence.classes == place] for place in range(len(self.digits))]
+        sums = [self.data.images[samples].sum(axis=0, dtype=np.int64) for samples in chosen]
+        return np.stack(sums), np.array([samples.size for samples in chosen])
+
+    @cached_property
+    def later_sums_by_digit(self) -> tuple[IntArray, IntArray]:
+        """The same of the images of the forks, each once."""
+        images = np.arange(self.phase_one_images, self.data.labels.size)
+        classes = self.place[self.data.labels[images]]
+        return self.sums_by_digit(Sequence(images, classes, (classes >= self.group).astype(np.int64)))
+
     def inputs(self, sequence: Sequence) -> FloatArray:
         """The inputs of a sequence, [step, pixel]."""
         return dense(self.data.images[sequence.samples], self.data.levels)

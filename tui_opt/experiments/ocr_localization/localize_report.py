@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.localize_figures import add_figures
-from tui_opt.experiments.ocr_localization.one_seed import Agreement, Seed
+from tui_opt.experiments.ocr_localization.one_seed import Agreement, Seed, placebo_halves
 from tui_opt.experiments.ocr_localization.params import LocalizeParams
 from tui_opt.experiments.ocr_localization.straying import warn_of
 from tui_opt.kernels.localization.borders import CLEAR
@@ -41,9 +41,9 @@ _MEANINGS: Final = {
     "r_within_pixel": "Of the weights, without each pixel's mean: what is left without all that pixels alone explain.",
     "r_unit_shuffle": "Of the weights with the hidden units permuted, mean over permutations: what pixels alone give.",
     "r_cross_seed": "Update shares of one network against change shares of another: again what pixels alone give.",
-    "r_pixel_shuffle": "Of the weights with each unit's pixels permuted: what units alone give.",
+    "r_pixel_shuffle": "Of the weights with each unit's pixels permuted once: what units alone give.",
     "r_data_only": "The same two shares from the images alone, without any network.",
-    "r_placebo": "For a grouping that mixes the two groups, against the same forks: it should not be positive.",
+    "r_placebo": "For a grouping that mixes the two groups, against the same forks.",
     "r_placebo_within": "The same without each pixel's mean.",
     "r_placebo_biases": "The same of the biases.",
 }
@@ -66,16 +66,23 @@ def report(params: LocalizeParams, lesson: Lesson, done: list[Seed]) -> Result:
         add(name, [getattr(a, name) for a in kept], _MEANINGS[name])
     add("r_cross_seed", _across_seeds(done), _MEANINGS["r_cross_seed"])
     data_only = _data_only(lesson, params.tally)
-    result.add_finding("r_data_only", data_only, _MEANINGS["r_data_only"])
+    _add(
+        result,
+        "r_data_only",
+        [data_only],
+        _MEANINGS["r_data_only"],
+        "no pixel has both, or one does not vary",
+    )
     for name in ("r_pixel_shuffle", "r_placebo", "r_placebo_within", "r_placebo_biases"):
-        add(name, [getattr(a, name) for a in kept], _MEANINGS[name])
-    null = add(
+        text = _MEANINGS[name] + (_placebo_words(lesson) if name == "r_placebo" else "")
+        add(name, [getattr(a, name) for a in kept], text)
+    add(
         "null_within_pixel",
         [a.null_within_pixel for a in kept],
         "Standard deviation of r_within_pixel when hidden units are permuted, which leaves nothing to find.",
         kind="accuracy",
     )
-    _add_verdict(result, params, null)
+    _add_verdict(result, params, kept)
     _add_accuracy(result, params, lesson, kept)
     _add_table(result)
     result.headline = ["r_weights", "r_unit_shuffle", "r_within_pixel", "r_biases"]
@@ -155,31 +162,50 @@ def _across_seeds(done: list[Seed]) -> list[float]:
     return [correlation(a.shares.update_weights.ravel(), b.shares.change_weights.ravel()) for a, b in pairs]
 
 
+def _placebo_words(lesson: Lesson) -> str:
+    """Which grouping it is, and what its sign is worth."""
+    halves = [
+        ", ".join(str(digit) for digit in sorted(lesson.digits[i] for part in half for i in part))
+        for half in placebo_halves(lesson.digits, lesson.group)
+    ]
+    return (
+        f" Here {halves[0]} against {halves[1]}; called the other way round it has the other sign, so it is its size "
+        "that counts."
+    )
+
+
 def _data_only(lesson: Lesson, tally: str) -> float:
-    counted = lesson.phase_one.part(lesson.tally_begins(tally))
-    update = shares_of_data(lesson.inputs(counted), counted.classes, lesson.group)
-    later = lesson.data.labels.copy()[lesson.phase_one_images :]
-    images = (lesson.data.images[lesson.phase_one_images :].astype(float) + 1) / lesson.data.levels
-    means = np.stack([images[later == digit].mean(axis=0) for digit in lesson.digits])
-    return correlation(update, contrast_of_data(means, lesson.group))
+    sums, counts = lesson.sums_by_digit(lesson.phase_one.part(lesson.tally_begins(tally)))
+    # An input is a grey value and one more, over their number.
+    update = shares_of_data(sums + counts[:, None], lesson.group)
+    return correlation(update, contrast_of_data(*lesson.later_sums_by_digit, lesson.group))
 
 
-def _add_verdict(result: Result, params: LocalizeParams, null: tuple[float, float]) -> None:
+def _add_verdict(result: Result, params: LocalizeParams, kept: list[Agreement]) -> None:
     """How far above its null law the part that belongs to units is, and in words what that means."""
-    inside, whole = result.findings["r_within_pixel"].value, result.findings["r_weights"].value
-    pixels = result.findings["r_unit_shuffle"].value
-    if not (np.isfinite(inside) and null[0] > 0):
-        result.add_missing(
-            "z_within_pixel", "No null law: there are fewer than two hidden units with both shares."
-        )
+    known = [a for a in kept if np.isfinite(a.r_within_pixel) and a.null_within_pixel > 0]
+    if not known:
+        why = _why_none("r_within_pixel", params, len(kept))
+        result.add_missing("z_within_pixel", f"Within pixels there is nothing to tell from chance: {why}.")
         return
-    z = inside / null[0]
-    if z > SIGNIFICANT:
-        words = f"units that one group updated more do change more with it, {z:.1f} standard deviations beyond chance"
-    elif z < -SIGNIFICANT:
-        words = f"units that one group updated more change less with it, {-z:.1f} standard deviations beyond chance"
+    values = np.array([a.r_within_pixel for a in known])
+    inside = float(values.mean())
+    # Under the null law networks are independent, and so the variance of their mean is that of their sum over n².
+    null = float(np.sqrt(sum(a.null_within_pixel**2 for a in known))) / len(known)
+    z = inside / null
+    scatter = float(values.std(ddof=1) / np.sqrt(values.size)) if values.size > 1 else 0.0
+    networks = "the network" if len(known) == 1 else f"the mean of {len(known)} networks"
+    beyond = f"{abs(z):.1f} standard deviations beyond chance for {networks}"
+    if abs(z) <= SIGNIFICANT:
+        words = f"that is no more than chance, whose standard deviation for {networks} is {null:.2g}"
+    elif abs(inside) <= SIGNIFICANT * scatter:
+        words = f"{beyond}, but no more than three standard errors of how networks scatter, {scatter:.2g}"
     else:
-        words = "that is no more than chance"
+        more = "more" if z > 0 else "less"
+        words = f"units that one group updated more do change {more} with it, {beyond}"
+        if len(known) > 1:
+            words += f" ({abs(z) / np.sqrt(len(known)):.1f} for a single one)"
+    whole, pixels = result.findings["r_weights"].value, result.findings["r_unit_shuffle"].value
     text = (
         f"Of the correlation {whole:.3f} of all weights, permuted units keep {pixels:.3f}: that part says which pixels "
         f"are drawn on, not where a network keeps what it learnt. Within pixels {inside:.3f} is left; {words}."
@@ -188,13 +214,11 @@ def _add_verdict(result: Result, params: LocalizeParams, null: tuple[float, floa
 
 
 def _add_accuracy(result: Result, params: LocalizeParams, lesson: Lesson, kept: list[Agreement]) -> None:
-    _add(
-        result,
-        "loss_phase_one",
-        [a.loss_phase_one for a in kept],
-        "Mean loss over the counted part of phase one.",
-        "the networks diverged",
-    )
+    losses = [a.loss_phase_one for a in kept]
+    text = "Mean loss over the counted part of phase one."
+    if diverged := sum(not np.isfinite(loss) for loss in losses):
+        text = f"{text[:-1]}, of those of the {len(losses)} networks that did not diverge; {diverged} did."
+    _add(result, "loss_phase_one", losses, text, "the networks diverged")
     warn_of(result, [a.loss_phase_one for a in kept], params.output)
     fraction = float(np.mean([a.finite_fraction for a in kept]))
     text = "Of the weights of all seeds, those that have both shares; the others are in no correlation."

@@ -34,7 +34,7 @@ def report(found: list[Scores], first: Matching) -> Result:
         ),
         "match_score_untrained": "The same for the initial networks: random features that respond alike.",
         "match_score_random": "The same for units paired at random, mean over all pairings.",
-        "match_score_oracle": "The same for units matched by their activations on the new images: the best there is.",
+        "match_score_oracle": "The same for units matched by their activations on the new images themselves.",
         "signature_agreement": "Correlation, over all pairs of units, of likeness by updates and by activations.",
         "signature_agreement_untrained": "The same for the initial networks.",
         "gain": "match_score less that of the initial networks: what learning the same images adds.",

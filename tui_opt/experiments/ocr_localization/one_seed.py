@@ -24,6 +24,7 @@ from tui_opt.kernels.localization.training import Check, train
 
 FloatArray: TypeAlias = NDArray[np.float64]
 Report: TypeAlias = Callable[[int], None]
+Half: TypeAlias = tuple[list[int], list[int]]
 
 
 @dataclass(frozen=True)
@@ -74,16 +75,17 @@ class Agreement:
         r_within_pixel: of the weights, without the mean of each pixel: what units, not pixels, have in common.
         null_within_pixel: standard deviation of it with the units permuted, which leaves nothing in common.
         r_unit_shuffle: of all weights with the units permuted, mean: what pixels alone give.
-        r_pixel_shuffle: with the pixels of each unit permuted, mean: what units alone give.
-        r_placebo: for a grouping that mixes the groups, against the same forks.
+        r_pixel_shuffle: with the pixels of each unit permuted, once: what units alone give.
+        r_placebo: for a grouping that mixes the groups, against the same forks. The other half's share is what this
+            one's leaves of 1, so that its sign depends on which is called the first.
         r_placebo_within: the same without the mean of each pixel.
         r_placebo_biases: the same of the biases.
         border_error: largest distance of a constant pixel's correlation from that of the biases, over the units whose
             changes stand above rounding, of shares that are found for the weights themselves.
         border_units: how many these are.
         finite_fraction: of the weights, those that have both shares.
-        no_update: weights that were never updated while updates were counted.
-        no_change: weights that no exchange of digits changed.
+        no_update: weights without an update share, never updated while updates were counted: 0/0.
+        no_change: weights without a change share, which no exchange of digits changed: 0/0.
         loss_phase_one: mean loss over the counted part of phase one.
     """
 
@@ -223,10 +225,9 @@ def answer(lesson: Lesson, learnt: Learnt, shuffles: np.random.Generator, check:
         sums = [part.sum(axis=0) for part in (tallies.weights[:group], tallies.weights[group:])]
         bias_sums = [part.sum(axis=0) for part in (tallies.biases[:group], tallies.biases[group:])]
         shares = Shares(share(*sums), share(*changes), share(*bias_sums), share(*bias_changes))
-        placebo = placebo_group(group, len(lesson.digits))
-        others = [i for i in range(len(lesson.digits)) if i not in placebo]
-        mixed = share(tallies.weights[placebo].sum(axis=0), tallies.weights[others].sum(axis=0))
-        mixed_biases = share(tallies.biases[placebo].sum(axis=0), tallies.biases[others].sum(axis=0))
+        halves = placebo_halves(lesson.digits, group)
+        mixed = share(*(_evenly(tallies.weights, half) for half in halves))
+        mixed_biases = share(*(_evenly(tallies.biases, half) for half in halves))
     check()
     x, y = shares.update_weights, shares.change_weights
     constant = lesson.constant_pixels
@@ -238,6 +239,10 @@ def answer(lesson: Lesson, learnt: Learnt, shuffles: np.random.Generator, check:
     # numbers. What was found for the weights themselves stays in `border_error`.
     x[constant], y[constant] = shares.update_biases, shares.change_biases
     mixed[constant] = mixed_biases
+    nothing = [
+        _without(of_weights, of_biases, constant)
+        for of_weights, of_biases in ((sums, bias_sums), (changes, bias_changes))
+    ]
     shuffled, _ = under_unit_permutations(x, y, shuffles)
     inside_x, inside_y = within(x, y)
     _, null = under_unit_permutations(inside_x, inside_y, shuffles)
@@ -257,8 +262,8 @@ def answer(lesson: Lesson, learnt: Learnt, shuffles: np.random.Generator, check:
         border_error=border,
         border_units=float(clear.sum()),
         finite_fraction=float(np.mean(np.isfinite(x) & np.isfinite(y))),
-        no_update=float(np.sum(sums[0] + sums[1] == 0)),
-        no_change=float(np.sum(changes[0] + changes[1] == 0)),
+        no_update=nothing[0],
+        no_change=nothing[1],
         loss_phase_one=tallies.loss / max(tallies.samples, 1),
     )
     return Seed(
@@ -266,9 +271,31 @@ def answer(lesson: Lesson, learnt: Learnt, shuffles: np.random.Generator, check:
     )
 
 
-def placebo_group(group: int, digits: int) -> list[int]:
-    """Places of the digits of a grouping that mixes both groups: every other digit of each."""
-    return [*range(0, group, 2), *range(group, digits, 2)]
+def _without(of_weights: list[FloatArray], of_biases: list[FloatArray], constant: NDArray[np.bool_]) -> float:
+    """Weights whose share is 0/0, where those of constant pixels have their bias's."""
+    none = of_weights[0] + of_weights[1] == 0
+    none[constant] = of_biases[0] + of_biases[1] == 0
+    return float(none.sum())
+
+
+def placebo_halves(digits: tuple[int, ...], group: int) -> tuple[Half, Half]:
+    """A grouping that mixes both groups: every other digit of each, from the least one, against the others.
+
+    Args:
+        digits: the first group's, then the second's.
+        group: how many are in the first.
+
+    Returns: for either half, the places of its digits of the first group, and of those of the second.
+    """
+    places = range(group), range(group, len(digits))
+    first, second = (sorted(part, key=digits.__getitem__) for part in places)
+    return (first[::2], second[::2]), (first[1::2], second[1::2])
+
+
+def _evenly(tallies: FloatArray, half: Half) -> FloatArray:
+    """Sums of updates over half a placebo, [digit, ...] -> [...]; both groups have the same part in it, however many
+    digits of them there are."""
+    return np.asarray(sum(tallies[part].sum(axis=0) / len(part) for part in half))
 
 
 def _pooled(x: FloatArray, y: FloatArray) -> float:

@@ -13,6 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
+
+_ROUNDINGS: Final = 4.0
+"""What differs by fewer of them is the same."""
 
 PERMUTATIONS: Final = 100
 """How many are drawn where their law is not known in closed form."""
@@ -39,10 +43,16 @@ def correlation(x: FloatArray, y: FloatArray) -> float:
     both = np.isfinite(x) & np.isfinite(y)
     if int(both.sum()) < 2:
         return float("nan")
-    x, y = x[both], y[both]
-    x, y = x - x.mean(), y - y.mean()
+    x, y = _varying(x[both]), _varying(y[both])
     norm = np.sqrt((x @ x) * (y @ y))
     return float((x @ y) / norm) if norm > 0 else float("nan")
+
+
+def _varying(x: FloatArray) -> FloatArray:
+    """Without its mean; zero where it varies by no more than its rounding."""
+    away = x - x.mean()
+    rounding = _ROUNDINGS * np.finfo(np.float64).eps * np.abs(x).max()
+    return np.asarray(away if np.abs(away).max() > rounding else np.zeros_like(away))
 
 
 def correlation_along(x: FloatArray, y: FloatArray) -> FloatArray:
@@ -67,7 +77,9 @@ def within(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
 def _centred(x: FloatArray, both: NDArray[np.bool_], number: NDArray[np.intp]) -> FloatArray:
     x = np.where(both, x, 0.0)
     mean = x.sum(axis=-1) / number
-    return np.asarray(np.where(both, x - mean[..., None], 0.0))
+    away = np.where(both, x - mean[..., None], 0.0)
+    rounding = _ROUNDINGS * np.finfo(np.float64).eps * np.abs(x).max(axis=-1, initial=0.0)
+    return np.asarray(np.where((np.abs(away).max(axis=-1, initial=0.0) > rounding)[..., None], away, 0.0))
 
 
 def under_unit_permutations(x: FloatArray, y: FloatArray, rng: np.random.Generator) -> tuple[float, float]:
@@ -127,14 +139,39 @@ def _filled(x: FloatArray, known: NDArray[np.bool_]) -> FloatArray:
     return np.asarray(np.where(known, x - mean, 0.0))
 
 
-def shares_of_data(images: NDArray[np.float64], classes: NDArray[np.int64], group: int) -> FloatArray:
-    """Sum of each input over the images of the first `group` classes as a share of that over all, [pixel].
+def shares_of_data(sums: IntArray, group: int) -> FloatArray:
+    """Sum of each input over the images of the first `group` classes as a share of that over all.
 
     What a network would show whose units learnt the same from every image: no network is needed.
+
+    Args:
+        sums: of whole grey values, [class, pixel].
+        group: classes of the first group.
+
+    Returns: [pixel].
     """
-    return share(images[classes < group].sum(axis=0), images[classes >= group].sum(axis=0))
+    return share(sums[:group].sum(axis=0).astype(float), sums[group:].sum(axis=0).astype(float))
 
 
-def contrast_of_data(means: FloatArray, group: int) -> FloatArray:
-    """Share of the first group in the differences between class means, [class, pixel] -> [pixel]."""
-    return share(spread_of_forks(means[:group]), spread_of_forks(means[group:]))
+def contrast_of_data(sums: IntArray, counts: IntArray, group: int) -> FloatArray:
+    """Share of the first group in the differences between class means.
+
+    Differences are found between whole numbers: those of rounded means would not be zero where means are equal, and
+    their shares a ratio of roundings.
+
+    Args:
+        sums: of whole grey values over the images of each class, [class, pixel].
+        counts: images of each class.
+        group: classes of the first group.
+
+    Returns: [pixel].
+    """
+    parts = []
+    for classes in (range(group), range(group, len(counts))):
+        total = np.zeros(sums.shape[1])
+        for i in classes:
+            for j in range(i + 1, classes.stop):
+                away = np.abs(sums[i] * counts[j] - sums[j] * counts[i])
+                total += away / (float(counts[i]) * float(counts[j]))
+        parts.append(total / max(len(classes) * (len(classes) - 1) // 2, 1))
+    return share(parts[0], parts[1])
