@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.ocr_localization.intervene_params import InterveneParams
-from tui_opt.experiments.ocr_localization.intervene_report import report
+from tui_opt.experiments.ocr_localization.intervene_report import Extent, report
 from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.one_seed import Report
 from tui_opt.experiments.ocr_localization.together import Size, groups, once
 from tui_opt.experiments.ocr_localization.work import Work
 from tui_opt.kernels.localization.network import Network, random_network
 from tui_opt.kernels.localization.pixels import Pixels, sparse
+from tui_opt.kernels.localization.scattering import scatter
 from tui_opt.kernels.localization.training import train
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
 if TYPE_CHECKING:
     from tui_opt.kernels.localization.courses import Courses
+
+AT_ONCE: Final = 50
+"""Images that are changed between two looks at whether to stop."""
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -50,7 +54,7 @@ def compute(params: InterveneParams, ctx: Context) -> Result:
     plain = Taught(sparse(images, lesson.data.levels), targets, order)
     rng = ctx.rng("control")
     changed = _changed(params, lesson, images, targets, order, picked)
-    control = _control(params, lesson, images, targets, order, picked, rng)
+    control = _control(params, lesson, images, targets, order, picked, rng, ctx)
     halves = [
         Taught(
             plain.images,
@@ -80,7 +84,7 @@ def compute(params: InterveneParams, ctx: Context) -> Result:
     def of(number: int, ready: dict[int, list[Network]]) -> FloatArray:
         kept = ctx.checkpoint.get(str(number))
         if kept is not None:
-            work.found()
+            work.learnt()
             return kept
         start, ends = initial(number), ready.pop(number, None)
         if ends is None:
@@ -89,16 +93,23 @@ def compute(params: InterveneParams, ctx: Context) -> Result:
             learning.end()
         kept = np.stack([_flat(start), *map(_flat, ends)])
         ctx.checkpoint.put(str(number), kept)
-        work.answered()
         return kept
 
+    added = (
+        float(taught.images.sums.sum() - plain.images.sums.sum()) / picked.size
+        for taught in (changed, control)
+    )
+    extent = Extent(picked.size, *added)
     found: list[FloatArray] = []
     for numbers, ready in groups(range(params.seeds), together, lambda: school.size, ctx):
         for ends in ctx.map(partial(of, ready=ready), numbers):
             found.append(ends)
             if 1 < len(found) < params.seeds:
-                ctx.partial(lambda: report(params, lesson, np.stack(found), picked.size))
-    return report(params, lesson, np.stack(found), picked.size)
+                ctx.partial(lambda: report(params, lesson, found, extent, ctx.check))
+    answering = work.answering(params.seeds)
+    result = report(params, lesson, found, extent, ctx.check, answering.report)
+    answering.end()
+    return result
 
 
 def _learn(params: InterveneParams, start: Network, taught: Taught, ctx: Context, report: Report) -> Network:
@@ -205,19 +216,23 @@ def _control(
     order: IntArray,
     picked: IntArray,
     rng: np.random.Generator,
+    ctx: Context,
 ) -> Taught:
-    """As much of a change without structure: other images, drawn at random; for a patch pixels drawn for each of them.
+    """As much of a change without structure: other images, drawn at random; for a patch other pixels in each of them.
 
-    A bright pixel changes an image by as much as it was dark before, so those of the control are chosen among the dark.
+    A bright pixel changes an image by as much as it was dark before. What each pixel of the square adds to one image is
+    added to some pixel of another.
     """
     others = np.sort(rng.choice(len(images), picked.size, replace=False))
     if params.change == "patch":
-        images = images.copy()
-        number = params.patch_size**2
-        for image in others:
-            dark = np.flatnonzero(images[image] == 0)
-            where = rng.choice(dark if dark.size >= number else images.shape[1], number, replace=False)
-            images[image, where] = lesson.data.levels - 1
+        images, most = images.copy(), lesson.data.levels - 1
+        amounts = most - images[np.ix_(picked, _patch(params))].astype(np.int64)
+        for first in range(0, others.size, AT_ONCE):
+            ctx.check()
+            part = slice(first, first + AT_ONCE)
+            brighter = images[others[part]]
+            scatter(brighter, amounts[part], most, rng)
+            images[others[part]] = brighter
     return _with(params, lesson, images, targets, order, others)
 
 

@@ -15,7 +15,7 @@ from tui_opt.experiments.ocr_localization.match_report import report
 from tui_opt.experiments.ocr_localization.one_seed import Report
 from tui_opt.experiments.ocr_localization.pair import Half, Matching, Scores
 from tui_opt.experiments.ocr_localization.together import Size, course, groups, once
-from tui_opt.experiments.ocr_localization.work import Learning, Work
+from tui_opt.experiments.ocr_localization.work import Part, Work
 from tui_opt.kernels.localization.network import Network, random_network
 from tui_opt.kernels.localization.responses import passes, profiles, signatures
 from tui_opt.kernels.localization.training import train
@@ -108,7 +108,7 @@ def _initial(params: MatchUnitsParams, lesson: Lesson, which: str, number: int, 
 
 
 def _learn(
-    params: MatchUnitsParams, lesson: Lesson, key: Key, number: int, ctx: Context, learning: Learning
+    params: MatchUnitsParams, lesson: Lesson, key: Key, number: int, ctx: Context, learning: Part
 ) -> Trained:
     """One network after phase one; at rate 0 it learns nothing, and its trace is that of its initial weights."""
     which, learns = key
