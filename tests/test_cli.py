@@ -11,9 +11,11 @@ import select
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
+import bouncing_ball.compute as plugin
 import pytest
 from click.testing import CliRunner
 from rich.cells import cell_len
@@ -26,7 +28,7 @@ from tui_opt.cli.batch import STOPPING, ProgressLine, worse
 from tui_opt.cli.catalogue import file_schema, show_command, template
 from tui_opt.cli.command_line import COMMANDS, command_line
 from tui_opt.errors import StoreError
-from tui_opt.runner.context import Progress
+from tui_opt.runner.context import Context, Progress
 from tui_opt.runner.interrupts import Interrupts
 from tui_opt.runner.run_directory import RunDirectory
 from tui_opt.scenario import registry
@@ -365,6 +367,67 @@ def test_ctrl_c_during_imports_is_quiet(environment, module):
         capture_output=True, text=True, env=environment(), timeout=60, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def interrupted_at_the_end(monkeypatch):
+    """Drops that are interrupted and then end without looking at it; returns the heights of those that were run."""
+    compute, heights = plugin.drop, []
+
+    def drop(params, ctx):
+        heights.append(params.height)
+        os.kill(os.getpid(), signal.SIGINT)
+        deadline = time.monotonic() + 60.0
+        while not ctx.cancelled:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        return compute(params, Context("bouncing-ball/drop"))
+
+    monkeypatch.setattr(plugin, "drop", drop)
+    return heights
+
+
+@pytest.mark.parametrize(("claim", "code"), [(RIGHT, 0), (WRONG, 4)])
+@pytest.mark.parametrize("command", ["batch", "verify"])
+def test_a_run_that_is_done_though_it_was_interrupted_has_the_code_of_done(
+    write, runs, monkeypatch, command, claim, code
+):
+    interrupted_at_the_end(monkeypatch)
+    words = ["--check", "--json"] if command == "batch" else ["--json", "--out", str(runs)]
+    done = CliRunner().invoke(command_line, [command, str(write(claim)), "--quiet", *words])
+    assert done.exit_code == code
+    assert "not run" not in done.stderr
+    (run,) = runs.glob("2*")
+    assert RunDirectory(run).status()["state"] == "done"
+    assert json.loads(done.stdout)
+
+
+def test_what_an_interruption_left_out_is_said_and_has_its_code(write, runs, monkeypatch):
+    heights = interrupted_at_the_end(monkeypatch)
+    files = [str(write(RIGHT.replace("height = 1.0", f"height = {h}.0"), f"{h}.toml")) for h in (1, 2, 3)]
+    for words, said in (
+        (["batch"], "optexplore: Interrupted: 2 more files were not run. Give them again.\n"),
+        (["verify", "--out", str(runs)], ""),
+    ):
+        heights.clear()
+        done = CliRunner().invoke(command_line, [*words, *files, "--quiet"])
+        assert (done.exit_code, heights, done.stderr) == (130, [1.0], said)
+
+
+def test_a_run_that_was_cancelled_has_the_code_of_its_signal(write, runs, monkeypatch):
+    """Whether it is the only one or the last of several."""
+
+    def drop(params, ctx):
+        os.kill(os.getpid(), signal.SIGINT)
+        while True:
+            ctx.check()
+            time.sleep(0.005)
+
+    monkeypatch.setattr(plugin, "drop", drop)
+    done = CliRunner().invoke(command_line, ["batch", str(write(ONE_DROP)), "--quiet"])
+    assert done.exit_code == 130
+    assert "Cancelled. `optexplore runs resume` goes on with it." in done.stderr
+    assert "not run" not in done.stderr
+    assert CliRunner().invoke(command_line, ["verify", str(write(RIGHT)), "--quiet"]).exit_code == 130
 
 
 def test_usage_errors_of_a_batch_name_the_option(cli):

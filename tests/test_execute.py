@@ -543,6 +543,25 @@ def test_the_first_signal_asks_for_an_orderly_end(
     assert ended.exit_code == 128 + number
 
 
+def test_a_run_that_ends_before_it_notices_a_signal_is_done_in_every_respect(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute = plugin.drop
+
+    def drop(params: Any, ctx: Context) -> Result:
+        os.kill(os.getpid(), signal.SIGINT)
+        wait_until(lambda: ctx.cancelled)
+        return compute(params, Context("bouncing-ball/drop"))
+
+    replaced(monkeypatch, "drop", drop)
+    with Interrupts() as interrupts:
+        ended = carry_out(DROP, store, interrupts=interrupts)
+    assert interrupts.count == 1
+    check_consistent(ended, "done")
+    assert (ended.exit_code, ended.error) == (ExitCode.OK, None)
+    assert ended.run.status()["progress"] == 1.0
+
+
 # --- progress ---------------------------------------------------------------------------------------------
 
 

@@ -187,14 +187,21 @@ def batch_command(
         return
     worst = int(ExitCode.OK)
     with Interrupts() as interrupts:
-        for settled in plans:
+        for number, settled in enumerate(plans, 1):
             ended = run_one(settled, store, interrupts, quiet=quiet, processes=workers)
             show_one(settled, ended, as_json=as_json, figures=figures)
             worst = worse(worst, exit_code(ended, check=check))
-            if interrupts.count:
+            if interrupts.count and number < len(plans):
+                # A run that was done before it noticed keeps its own code: only what is left was interrupted.
+                click.echo(f"optexplore: {_left_out(len(plans) - number)}", err=True)
                 worst = worse(worst, interrupts.exit_code)
                 break
     sys.exit(worst)
+
+
+def _left_out(files: int) -> str:
+    were, them = ("was", "it") if files == 1 else ("were", "them")
+    return f"Interrupted: {files} more {'file' if files == 1 else 'files'} {were} not run. Give {them} again."
 
 
 def _detach(plans: Sequence[Plan], store: Path, workers: int, how: str, *, as_json: bool) -> None:
