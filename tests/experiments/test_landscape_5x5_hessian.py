@@ -98,5 +98,7 @@ def test_networks_that_diverge_are_a_sentence(kernels: Path) -> None:
 def test_networks_that_are_left_out_are_counted(lost: int, said: str) -> None:
     result = Result()
     left = 6 - lost
-    Minima(np.zeros((left, 22)), np.arange(left), Rule("momentum", 0.01), "", lost).describe(result, "model")
-    assert result.warnings == [f"{said} Lower learning_rate or polish_rate."]
+    Minima(
+        np.zeros((left, 22)), np.arange(left), Rule("momentum", 0.01), "", lost, "learning_rate, now 0.01"
+    ).describe(result, "model")
+    assert result.warnings == [f"{said} Lower learning_rate, now 0.01."]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +78,7 @@ def test_loss_and_gradient_are_the_plain_ones(trainer: Trainer) -> None:
 @pytest.mark.parametrize("layout", [Layout(1, 1), Layout(1, 3), Layout(2, 1), Layout(3, 4)], ids=str)
 def test_the_source_says_the_same_of_any_layout(layout: Layout) -> None:
     """Carried out by Python line by line, which takes no compiling."""
-    plainly = source(layout).replace("@numba.njit(**OPTIONS)", "").replace("widest_vectors()", "pass")
+    plainly = re.sub(r"@numba.njit\(.*\)", "", source(layout)).replace("widest_vectors()", "pass")
     module: dict[str, Any] = {}
     exec(compile(plainly, "lanes", "exec"), module)
     x, y = X[::3], Y[::3]
@@ -90,6 +94,41 @@ def test_the_source_says_the_same_of_any_layout(layout: Layout) -> None:
     expected, slopes = loss_and_gradient(layout, start.astype(np.float64), x, y)
     assert np.allclose(losses, expected, rtol=1e-5)
     assert np.abs(gradient - slopes).max() < 1e-5 * np.abs(slopes).max()
+
+
+TWICE = """
+import sys
+from pathlib import Path
+import numpy as np
+from tui_opt.kernels.networks.lanes import Crowd, Rule, Trainer
+from tui_opt.kernels.networks.layout import Layout
+layout = Layout(3, 3)
+trainer = Trainer(layout, np.linspace(-1, 1, 81), np.sin(5 * np.linspace(-1, 1, 81)), Path(sys.argv[1]))
+start = 0.4 * np.random.default_rng(0).normal(size=(32, layout.size))
+for optimizer, rate in (("gd", 0.005), ("momentum", 0.005), ("adadelta", 1.0), ("adam", 0.005)):
+    crowd = Crowd.beginning(start, optimizer)
+    trainer.train(crowd, Rule(optimizer, rate), 300)
+    print(optimizer, crowd.networks.tobytes().hex())
+"""
+
+
+@pytest.mark.slow
+def test_the_process_that_compiles_has_the_networks_of_those_that_come_after(
+    tmp_path: Path, environment: Callable[..., dict[str, str]]
+) -> None:
+    env = environment(NUMBA_CACHE_DIR=str(tmp_path / "numba"))
+    first, later = (
+        subprocess.run(
+            [sys.executable, "-c", TWICE, str(tmp_path)],
+            env=env,
+            check=True,
+            timeout=300,
+            capture_output=True,
+        ).stdout
+        for _ in range(2)
+    )
+    assert first == later
+    assert len(first) > 4 * 32 * 40
 
 
 RULES = [Rule("gd", 0.05), Rule("momentum", 0.02), Rule("adadelta", 1.0), Rule("adam", 0.01)]

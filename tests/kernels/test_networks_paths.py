@@ -116,6 +116,20 @@ def test_no_point_of_a_path_exceeds_its_bound(layout: Layout) -> None:
         assert loss(layout, a + (b - a) * found.place, X, Y) == pytest.approx(found.sampled, rel=1e-12)
 
 
+def test_a_bound_that_would_take_too_many_cells_ends_and_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enclosures of huge weights are wide, and cells would be cut a million times."""
+    monkeypatch.setattr(certificate, "MOST_CELLS", 5)
+    path = random_networks(PAPER, 3, seed=1)
+    calls: list[int] = []
+    found = certify(PAPER, path, X, Y, check=lambda: calls.append(1))
+    assert len(calls) == 2
+    assert found.unresolved > 0
+    assert found.cells < 2 * (5 + 2 * certificate.MOST_HALVINGS)
+    t = np.linspace(0, 1, 301)[:, None]
+    dense = np.concatenate([loss(PAPER, a + (b - a) * t, X, Y) for a, b in pairwise(path)])
+    assert dense.max() <= found.bound
+
+
 def test_the_bound_of_a_cell_holds_and_is_near_where_nothing_switches() -> None:
     layout = Layout(3, 4)
     degree = layout.layers + 1

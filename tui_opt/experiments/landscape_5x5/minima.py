@@ -24,6 +24,8 @@ from tui_opt.runner.context import Context
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
 
+RUN_AWAY = 1e3
+"""A network has diverged whose loss is so many times that of answering zero (or 1, where that is more)."""
 PIECES = 20
 """Parts in which training is done, for progress."""
 
@@ -37,7 +39,8 @@ class Minima:
         numbers: which they are of those that were trained, [network].
         rule: how they were trained.
         run: the id of the run they are from; empty where they were trained here.
-        lost: networks that are not finite, and left out.
+        lost: networks that diverged, and are left out.
+        lower: the learning rates that may be too large.
     """
 
     networks: FloatArray
@@ -45,6 +48,7 @@ class Minima:
     rule: Rule
     run: str
     lost: int
+    lower: str
 
     def describe(self, result: Result, dim: str) -> None:
         """Say in a result, whose arrays have this dim for them, which networks these are."""
@@ -55,7 +59,7 @@ class Minima:
         if self.lost:
             asked = self.lost + len(self.networks)
             are = "is" if self.lost == 1 else "are"
-            text = f"{self.lost} of {asked} networks diverged and {are} left out. Lower learning_rate or polish_rate."
+            text = f"{self.lost} of {asked} networks diverged and {are} left out. Lower {self.lower}."
             result.add_finding("diverged", self.lost, text, kind="warning")
 
 
@@ -98,14 +102,17 @@ def found_minima(params: Any, task: Task, trainer: Trains, rule: Rule, ctx: Cont
         kept = crowd.networks.astype(np.float64)
         ctx.checkpoint.put("minima", kept)
     with np.errstate(all="ignore"):
-        sound = np.isfinite(kept).all(axis=1) & np.isfinite(loss(task.layout, kept, task.x, task.y))
+        losses = loss(task.layout, kept, task.x, task.y)
+    # Weights may be huge and finite: what is called a minimum learns at least something near the target's size.
+    sound = np.isfinite(kept).all(axis=1) & (losses < RUN_AWAY * max(1.0, float(np.mean(np.square(task.y)))))
+    rates = [] if params.run else [f"learning_rate, now {rule.rate:g}"]
+    rates += [f"polish_rate, now {params.polish_rate:g}"] if params.polish else []
+    lower = " or ".join(rates) or "the learning_rate of the run"
     if not sound.any():
         who = "The only network" if len(kept) == 1 else f"All {len(kept)} networks"
-        raise ExperimentError(
-            f"{who} diverged in training. Lower learning_rate, now {rule.rate:g}, or polish_rate."
-        )
+        raise ExperimentError(f"{who} diverged in training. Lower {lower}.")
     lost = int(np.sum(~sound))
-    return Minima(np.asarray(kept[sound]), numbers[sound], rule, params.run, lost)
+    return Minima(np.asarray(kept[sound]), numbers[sound], rule, params.run, lost, lower)
 
 
 def _of_run(params: MinimaParams, task: Task, ctx: Context) -> tuple[IntArray, Crowd, Rule]:

@@ -71,7 +71,7 @@ def compute(params: PathsParams, ctx: Context) -> Result:
     groups = [np.arange(k, min(k + GROUP, len(ends.minima))) for k in range(0, len(ends.minima), GROUP)]
     # Compiling is not for several threads at once.
     with announced_compilation(partial(ctx.progress, training, total)):
-        certify(task.layout, np.stack([ends.built, ends.minima[0]]), task.x, task.y)
+        certify(task.layout, np.stack([ends.built, ends.built]), task.x, task.y)
     ctx.progress(training, total, "paths")
     steps = 2 * params.iterations if params.method == "minimax" else params.iterations
     work = Work(
@@ -144,10 +144,7 @@ def _group(
         ctx.checkpoint.put(f"group {number}", kept)
     answers = []
     for candidates in np.swapaxes(kept, 0, 1):  # [start, image, parameter] of one minimum
-        certificates = []
-        for path in candidates:
-            ctx.check()
-            certificates.append(certify(task.layout, path, task.x, task.y))
+        certificates = [certify(task.layout, path, task.x, task.y, check=ctx.check) for path in candidates]
         best = int(np.argmin([c.bound for c in certificates]))
         other = certificates[1 - best].bound if len(certificates) > 1 else float("nan")
         answers.append(Found.of(params.fine, task, candidates[best], certificates[best], other))

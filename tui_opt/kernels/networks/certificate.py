@@ -19,6 +19,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_opt.kernels.callables import Check, unchecked
 from tui_opt.kernels.networks.layout import Layout
 from tui_opt.kernels.networks.plain import loss
 
@@ -26,6 +27,8 @@ FloatArray: TypeAlias = NDArray[np.float64]
 
 TOLERANCE: Final = 1e-3
 MOST_HALVINGS: Final = 20
+MOST_CELLS: Final = 2000
+"""Of a segment, which take some seconds: what is left then counts as unresolved."""
 SAMPLED: Final = 24
 """Points of every segment that are looked at first."""
 
@@ -40,7 +43,8 @@ class Certificate:
         segment: where it was found: the number of the segment,
         place: and how far along it, from 0 to 1.
         cells: how many cells were looked at.
-        unresolved: cells that were too small to cut and may still exceed what was found by more than the tolerance.
+        unresolved: cells that were too small to cut, or one too many, and may still exceed what was found by more
+            than the tolerance.
     """
 
     sampled: float
@@ -52,7 +56,12 @@ class Certificate:
 
 
 def certify(
-    layout: Layout, path: FloatArray, x: FloatArray, y: FloatArray, tolerance: float = TOLERANCE
+    layout: Layout,
+    path: FloatArray,
+    x: FloatArray,
+    y: FloatArray,
+    tolerance: float = TOLERANCE,
+    check: Check = unchecked,
 ) -> Certificate:
     """The largest loss along the straight segments between a path's points.
 
@@ -62,6 +71,7 @@ def certify(
         x: [sample].
         y: [sample].
         tolerance: how far the bound may lie above the largest loss found, relatively.
+        check: called before every segment.
     """
     t = np.arange(SAMPLED) / SAMPLED
     inner = path[:-1, None] + np.diff(path, axis=0)[:, None] * t[:, None]
@@ -74,23 +84,18 @@ def certify(
     degree = layout.layers + 1
     one = np.array([comb(degree, i) for i in range(degree + 1)], dtype=float)
     two = np.array([comb(2 * degree, i) for i in range(2 * degree + 1)], dtype=float)
-    found = _search(
-        path.astype(np.float64),
-        x,
-        y,
-        layout.layers,
-        layout.width,
-        one,
-        two,
-        tolerance,
-        MOST_HALVINGS,
-        best,
-        segment,
-        place,
-    )
-    return Certificate(
-        float(found[0]), float(found[1]), int(found[2]), float(found[3]), int(found[4]), int(found[5])
-    )
+    path = path.astype(np.float64)
+    worst, cells, unresolved = 0.0, 0, 0
+    for number in range(len(path) - 1):
+        check()
+        ends = path[number], path[number + 1]
+        top_here, bound, at, looked_at, left = _search(
+            *ends, x, y, layout.layers, layout.width, one, two, tolerance, MOST_HALVINGS, MOST_CELLS, best
+        )
+        if top_here > best:
+            best, segment, place = top_here, number, at
+        worst, cells, unresolved = max(worst, bound), cells + looked_at, unresolved + left
+    return Certificate(best, max(worst, best), segment, place, cells, unresolved)
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -203,7 +208,8 @@ def _one_loss(network: FloatArray, x: FloatArray, y: FloatArray, layers: int, wi
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def _search(
-    path: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
     x: FloatArray,
     y: FloatArray,
     layers: int,
@@ -212,41 +218,40 @@ def _search(
     two: FloatArray,
     tolerance: float,
     most_halvings: int,
+    most_cells: int,
     best: float,
-    segment: int,
-    place: float,
-) -> tuple[float, float, int, float, int, int]:
+) -> tuple[float, float, float, int, int]:
+    """Between two networks: the largest loss, or `best` where it is larger, a bound, where it is, cells, and those
+    that are not resolved."""
     size = layers + 2
     lower, upper = np.zeros((width, size)), np.zeros((width, size))
     z_lower, z_upper = np.zeros((width, size)), np.zeros((width, size))
     coefficients = np.zeros(2 * size - 1)
     starts, ends = np.zeros(2 * most_halvings + 4), np.zeros(2 * most_halvings + 4)
     depths = np.zeros(2 * most_halvings + 4, dtype=np.int64)
-    worst, cells, unresolved = 0.0, 0, 0
-    for number in range(path.shape[0] - 1):
-        a, b = path[number], path[number + 1]
-        waiting = 1
-        starts[0], ends[0], depths[0] = 0.0, 1.0, 0
-        while waiting > 0:
-            waiting -= 1
-            start, end, depth = starts[waiting], ends[waiting], depths[waiting]
-            cells += 1
-            bound = _cell_bound(
-                a + (b - a) * start, a + (b - a) * end, x, y, layers, width, one, two, lower, upper, z_lower, z_upper,
-                coefficients,
-            )  # fmt: skip
-            if bound <= best * (1.0 + tolerance):
-                worst = max(worst, bound)
-                continue
-            middle = 0.5 * (start + end)
-            here = _one_loss(a + (b - a) * middle, x, y, layers, width)
-            if here > best:
-                best, segment, place = here, number, middle
-            if depth >= most_halvings:
-                unresolved += 1
-                worst = max(worst, bound)
-                continue
-            for low, high in ((middle, end), (start, middle)):
-                starts[waiting], ends[waiting], depths[waiting] = low, high, depth + 1
-                waiting += 1
-    return best, max(worst, best), segment, place, cells, unresolved
+    worst, cells, unresolved, place = 0.0, 0, 0, 0.0
+    waiting = 1
+    starts[0], ends[0], depths[0] = 0.0, 1.0, 0
+    while waiting > 0:
+        waiting -= 1
+        start, end, depth = starts[waiting], ends[waiting], depths[waiting]
+        cells += 1
+        bound = _cell_bound(
+            a + (b - a) * start, a + (b - a) * end, x, y, layers, width, one, two, lower, upper, z_lower, z_upper,
+            coefficients,
+        )  # fmt: skip
+        if bound <= best * (1.0 + tolerance):
+            worst = max(worst, bound)
+            continue
+        middle = 0.5 * (start + end)
+        here = _one_loss(a + (b - a) * middle, x, y, layers, width)
+        if here > best:
+            best, place = here, middle
+        if depth >= most_halvings or cells >= most_cells:
+            unresolved += 1
+            worst = max(worst, bound)
+            continue
+        for low, high in ((middle, end), (start, middle)):
+            starts[waiting], ends[waiting], depths[waiting] = low, high, depth + 1
+            waiting += 1
+    return best, worst, place, cells, unresolved

@@ -258,14 +258,17 @@ STARTS = {starts}
 LOSS = {loss}
 {constants}
 OPTIONS = {{"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {{"contract", "nsz"}}}}
+# Part of the caller's code: the process that compiles would else call a function of its own, and those that find the
+# caller in the cache the copy in there, whose products may be fused with other sums.
+PART = {{**OPTIONS, "forceinline": True}}
 
 
-@numba.njit(**OPTIONS)
+@numba.njit(**PART)
 def rectified(z):
     return z if z > F(0) else F(0)
 
 
-@numba.njit(**OPTIONS)
+@numba.njit(**PART)
 def masked(value, activation):
     return value if activation > F(0) else F(0)
 
@@ -304,7 +307,7 @@ def leave_state(v, state):
             state[k, q] = v[q * LANES + k]
 
 
-@numba.njit(**OPTIONS)
+@numba.njit(**PART)
 def momentum(b, v, rate, mu):
     widest_vectors()
     place = 0
@@ -317,7 +320,7 @@ def momentum(b, v, rate, mu):
         place += n
 
 
-@numba.njit(**OPTIONS)
+@numba.njit(**PART)
 def adadelta(b, squares, moves, rate, rho, epsilon):
     widest_vectors()
     rest = F(1) - rho
@@ -335,7 +338,7 @@ def adadelta(b, squares, moves, rate, rho, epsilon):
         place += n
 
 
-@numba.njit(**OPTIONS)
+@numba.njit(**PART)
 def adam(b, means, squares, rate, epsilon, beta1, beta2, power):
     widest_vectors()
     step = F(rate / (1.0 - np.float64(beta1) ** power))
