@@ -89,6 +89,11 @@ def test_networks_that_diverge_are_a_sentence(kernels: Path) -> None:
         run(kernels, learning_rate=1e5)
     with pytest.raises(ExperimentError, match="The only network diverged"):
         run(kernels, minima=1, learning_rate=1e5)
+    with pytest.raises(ExperimentError, match=r"Lower learning_rate, now 100000\.$"):
+        run(kernels, learning_rate=1e5, polish=0)
+    # Weights that are huge and finite are no minima either.
+    with pytest.raises(ExperimentError, match=r"Lower learning_rate, now [\d.]+ or polish_rate, now 30\.$"):
+        run(kernels, steps=20, polish=5, polish_rate=30.0)
 
 
 @pytest.mark.parametrize(

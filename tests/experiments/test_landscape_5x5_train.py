@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tui_opt.errors import CancelledError
+from tui_opt.errors import CancelledError, ExperimentError
 from tui_opt.experiments.landscape_5x5.examined import Trained, examine, quantiles
 from tui_opt.experiments.landscape_5x5.params import TrainParams
 from tui_opt.experiments.landscape_5x5.task import Task
@@ -24,6 +24,7 @@ from tui_opt.result import Result
 from tui_opt.runner.context import Context
 from tui_opt.runner.machine import kernel_cache
 from tui_opt.scenario import registry
+from tui_opt.scene import prepare
 
 SMALL = {"layers": 2, "width": 3, "heights": [1.0], "models": 40, "steps": 120, "outputs": 5, "restarts": 2}
 LAYOUT = Layout(2, 3)
@@ -156,7 +157,37 @@ def test_networks_that_diverged_are_counted(kernels: Path | None) -> None:
     assert 0 < share <= 1
     assert np.mean(np.isinf(result.arrays["loss"].values)) == share
     assert "learning rate is too large" in result.warnings[0]
-    assert np.isfinite(result.arrays["output_mean"].values).all()
+    assert np.isfinite(result.arrays["output_mean"].values).all() == (share < 1)
+
+
+def test_no_networks_have_no_mean_and_one_has_no_spread(kernels: Path | None) -> None:
+    none = compute(params(optimizer="gd", learning_rate=1e6, models=3), context(kernels))
+    assert none.findings["diverged_fraction"].value == 1
+    for name in ("output_mean", "output_sd", "output_low", "output_high"):
+        assert np.isnan(none.arrays[name].values).all()
+    assert "no live network" in none.findings["sawtooth_median"].text
+    one = compute(params(models=1), context(kernels))
+    assert np.isfinite(one.arrays["output_mean"].values).all()
+    assert np.isnan(one.arrays["output_sd"].values).all()
+    for result in (none, one):
+        for figure in result.figures:
+            assert prepare(figure, result.values())
+
+
+def test_why_no_share_of_the_high_frequencies_is_found(kernels: Path | None) -> None:
+    # Every tooth's knot is one of those of the spline that is taken away.
+    all_taken = compute(params(heights=[0.5, -0.5]), context(kernels))
+    assert "nothing is left beside a spline" in all_taken.findings["sawtooth_median"].text
+    flat = compute(params(amplitude=0.0), context(kernels))
+    assert "the target has no high frequencies" in flat.findings["sawtooth_median"].text
+
+
+def test_targets_beyond_single_precision_are_refused(kernels: Path | None) -> None:
+    with pytest.raises(
+        ExperimentError, match=r"1e20\*x is beyond 1e\+15 at x = -?1; networks are trained in single"
+    ):
+        compute(params(target="1e20*x"), context(kernels))
+    compute(params(target="1e14*x", steps=1), context(kernels))
 
 
 @pytest.mark.parametrize(

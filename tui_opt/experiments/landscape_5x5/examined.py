@@ -92,8 +92,10 @@ class Trained:
 
     @property
     def sd(self) -> FloatArray:
-        """Standard deviation of the outputs, [sample]."""
-        return np.asarray(np.sqrt(self.spread / (self.count - 1))) if self.count > 1 else self.spread * 0.0
+        """Standard deviation of the outputs, [sample]; NaN for fewer than two networks."""
+        if self.count < 2:
+            return np.full_like(self.spread, np.nan)
+        return np.asarray(np.sqrt(self.spread / (self.count - 1)))
 
 
 def examine(

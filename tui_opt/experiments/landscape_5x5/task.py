@@ -23,6 +23,8 @@ from tui_opt.kernels.networks.plain import outputs
 FloatArray: TypeAlias = NDArray[np.float64]
 
 LEAST_ROWS = 2
+LARGEST = 1e15
+"""Numbers of a training set, whose squares are still far from the end of single precision."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,12 @@ def _from_expression(layout: Layout, params: NetworkParams) -> Task:
         raise ExperimentError(
             f"The target {params.target} is not a finite number at x = {x[bad[0]]:g}; it must be one all over [-1, 1]."
         )
+    if np.abs(y).max() > LARGEST:
+        far = x[np.argmax(np.abs(y))]
+        raise ExperimentError(
+            f"The target {params.target} is beyond {LARGEST:g} at x = {far:g}; networks are trained in single "
+            "precision."
+        )
     return Task(layout, x, y, None, x[[0, -1]], _even_corners(-1.0, 1.0), y)
 
 
@@ -144,8 +152,8 @@ def _from_file(layout: Layout, path: Path) -> Task:
             f"The data file {path} has {counted(x.size, 'row')} with numbers for x and y; it needs at least "
             f"{LEAST_ROWS} of different x."
         )
-    if max(np.abs(x).max(), np.abs(y).max()) > 1e15:
+    if max(np.abs(x).max(), np.abs(y).max()) > LARGEST:
         raise ExperimentError(
-            f"The data file {path} has numbers beyond 1e15; networks are trained in single precision."
+            f"The data file {path} has numbers beyond {LARGEST:g}; networks are trained in single precision."
         )
     return Task(layout, x, y, None, x[[0, -1]], _even_corners(x[0], x[-1]), y, int(np.sum(~known)))

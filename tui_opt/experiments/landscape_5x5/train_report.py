@@ -46,15 +46,16 @@ def report(
     result.add_array("y", task.y, ("x",), text="the target there")
     _add_over_time(result, times, losses)
     _add_models(result, params, found)
-    result.add_array("output_mean", found.mean, ("x",), text="mean output of the networks")
+    mean = found.mean if found.count else np.full_like(found.mean, np.nan)
+    result.add_array("output_mean", mean, ("x",), text="mean output of the networks that did not diverge")
     result.add_array("output_sd", found.sd, ("x",), text="standard deviation of their outputs")
-    result.add_array("output_low", found.mean - found.sd, ("x",), text="mean less one standard deviation")
-    result.add_array("output_high", found.mean + found.sd, ("x",), text="mean and one standard deviation")
+    result.add_array("output_low", mean - found.sd, ("x",), text="mean less one standard deviation")
+    result.add_array("output_high", mean + found.sd, ("x",), text="mean and one standard deviation")
     best = found.best if len(found.best) else np.full((1, task.x.size), np.nan)
     result.add_array("output_best", best[0], ("x",), text="output of the network with the least loss")
     result.add_array("outputs_best", best, ("rank", "x"), text="outputs of the best networks")
     _add_loss_findings(result, task, found)
-    _add_shares(result, found)
+    _add_shares(result, task, found)
     _add_distances(result, params, found)
     result.add_finding("model_steps_per_second", speed, "steps of one network a second, all threads together")
     if task.dropped:
@@ -147,12 +148,18 @@ def _add_loss_findings(result: Result, task: Task, found: Trained) -> None:
         )
 
 
-def _add_shares(result: Result, found: Trained) -> None:
+def _why_no_share(task: Task, found: Trained) -> str:
+    if not np.any(np.isfinite(found.loss) & ~found.dead):
+        return "there is no live network"
+    if np.abs(task.high).max() <= 1e-9 * max(1.0, np.abs(task.y).max()):
+        return "the target has no high frequencies"
+    return "of the target's high frequencies nothing is left beside a spline with knots at its corners and between them"
+
+
+def _add_shares(result: Result, task: Task, found: Trained) -> None:
     known = found.high_frequency[np.isfinite(found.high_frequency) & ~found.dead]
     if not known.size:
-        result.add_missing(
-            "sawtooth_median", "there is no live network, or the target has no high frequencies"
-        )
+        result.add_missing("sawtooth_median", _why_no_share(task, found))
         return
     for name, share in (("sawtooth_low", 0.05), ("sawtooth_median", 0.5), ("sawtooth_high", 0.95)):
         value = float(quantiles(known, np.array([share]))[0])
