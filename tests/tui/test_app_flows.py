@@ -264,7 +264,7 @@ def test_pictures_over_time_are_played_once_and_stopped_by_a_key(
     async def flow(d: Driver) -> None:
         await d.open("toy-sgd", "landscape")
         await d.until("stationary points")
-        await d.press("p")
+        await d.press("a")
         await d.until("no pictures over time")
         stage, seen = d.main.query_one(Stage), list[int]()
         choose = stage._choose_figure
@@ -272,14 +272,14 @@ def test_pictures_over_time_are_played_once_and_stopped_by_a_key(
         stage.set_figures(["now", "first", "other", "second"], film=[1, 3, 0])
         stage.turn_figure(2)
         seen.clear()
-        await d.press("p")
+        await d.press("a")
         await d.until(lambda: stage.figure == 0)
         await d.pilot.pause(0.2)
         assert seen == [1, 3, 0]
         stage.turn_figure(1)
         monkeypatch.setattr("tui_opt.tui.widgets.stage.PICTURE_SECONDS", 60.0)
-        for stop in ("p", "right_square_bracket"):
-            await d.press("p")
+        for stop in ("a", "right_square_bracket"):
+            await d.press("a")
             assert stage._playing is not None
             await d.press(stop)
             assert stage._playing is None

@@ -77,7 +77,14 @@ class MainScreen(Screen[None]):
         Binding(
             "right_square_bracket", "figure(1)", "next figure", key_display="]", show=False, id="next_figure"
         ),
-        Binding("p", "play", "play", show=False, id="play", tooltip="play the pictures over time, or stop"),
+        Binding(
+            "a",
+            "play",
+            "play",
+            show=False,
+            id="play",
+            tooltip="animate: play the pictures over time, or stop",
+        ),
         Binding(
             "z",
             "zoom",
