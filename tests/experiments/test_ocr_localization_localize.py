@@ -181,6 +181,11 @@ def test_what_is_counted_as_0_over_0_is_what_is_dropped() -> None:
     assert value(result, "no_change") > 0
 
 
+def test_the_verdict_in_words_comes_first(small: Result) -> None:
+    assert next(iter(small.findings)) == "z_within_pixel"
+    assert "which pixels are drawn on, not where" in small.findings["z_within_pixel"].text
+
+
 def test_a_small_effect_in_many_networks_is_more_than_chance() -> None:
     """Each network's is within its null law, and their mean many standard errors from zero."""
     result = localize(

@@ -83,9 +83,11 @@ def report(params: LocalizeParams, lesson: Lesson, done: list[Seed]) -> Result:
         kind="accuracy",
     )
     _add_verdict(result, params, kept)
+    # In words what the other numbers are worth: nobody should have to look for it below them.
+    result.findings = {"z_within_pixel": result.findings.pop("z_within_pixel"), **result.findings}
     _add_accuracy(result, params, lesson, kept)
     _add_table(result)
-    result.headline = ["r_weights", "r_unit_shuffle", "r_within_pixel", "r_biases"]
+    result.headline = ["r_weights", "r_unit_shuffle", "r_within_pixel", "z_within_pixel", "r_biases"]
     add_figures(result, lesson, done)
     return result
 
