@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from tui_opt.datasets import load
-from tui_opt.errors import ExperimentError
+from tui_opt.errors import CancelledError, ExperimentError
 from tui_opt.experiments.ocr_localization import straying
 from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.localize import compute
 from tui_opt.experiments.ocr_localization.match_params import InfluenceParams, MatchUnitsParams
-from tui_opt.experiments.ocr_localization.one_seed import Setting, learn, placebo_halves
+from tui_opt.experiments.ocr_localization.one_seed import Setting, answer, learn, placebo_halves
 from tui_opt.experiments.ocr_localization.params import LocalizeParams
 from tui_opt.figure import resolve
 from tui_opt.kernels.localization.network import random_network
@@ -370,3 +370,30 @@ def test_the_page_s_correlations_within_pixels(
     result = compute(LocalizeParams.check(given), Context("localize", seed=1, threads=2))
     assert value(result, "r_within_pixel") == pytest.approx(within, abs=3 * scatter * np.sqrt(1 + 3))
     assert value(result, "z_within_pixel") > 10
+
+
+def test_what_is_asked_of_a_network_can_be_stopped_between_its_parts_and_shows_in_the_progress() -> None:
+    lesson = Lesson.of(LocalizeParams.check(SMALL))
+    setting = Setting("relu", "linear", 0.03, "second-half")
+    learnt = learn(lesson, setting, random_network(64, 20, np.random.default_rng(0)), lambda: None)
+    told: list[float] = []
+    answer(lesson, learnt, np.random.default_rng(0), lambda: None, told.append)
+    assert len(told) > 10
+    assert min(told) >= 0
+    assert 0.9 < sum(told) <= 1 + 1e-12
+    for last in range(len(told)):
+        looks = []
+
+        def stop(looks: list[int] = looks, last: int = last) -> None:
+            looks.append(1)
+            if len(looks) > last:
+                raise CancelledError
+
+        with pytest.raises(CancelledError):
+            answer(lesson, learnt, np.random.default_rng(0), stop)
+    ctx, done = Context("localize"), []
+    progress = ctx.progress
+    ctx.progress = lambda at, *rest: (progress(at, *rest), done.append(at))  # type: ignore[method-assign]
+    compute(LocalizeParams.check({**SMALL, "seeds": 1}), ctx)
+    assert done == sorted(done)
+    assert len([at for at in done if 0.9 < at < 1]) > 10

@@ -6,17 +6,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.optimize import linear_sum_assignment
 
 from tests.kernels.test_localization import LEVELS, images
+from tui_opt.errors import CancelledError
 from tui_opt.experiments.ocr_localization import influence, match_units
 from tui_opt.experiments.ocr_localization.match_params import InfluenceParams, MatchUnitsParams
-from tui_opt.kernels.localization import network
+from tui_opt.kernels.localization import assignment, network, responses
+from tui_opt.kernels.localization.assignment import assigned
 from tui_opt.kernels.localization.network import Network, random_network
 from tui_opt.kernels.localization.pixels import dense, sparse
 from tui_opt.kernels.localization.responses import (
+    activations,
     class_gradients,
     correlations_between,
-    matched,
     mean_of_known,
     pair_scores,
     passes,
@@ -112,11 +116,100 @@ def test_permuted_units_are_found_again() -> None:
     a = rng.normal(size=(40, 7))
     order = rng.permutation(7)
     likeness = correlations_between(a, 3.0 * a[:, order] + 1.0)
-    rows, columns = matched(likeness)
+    rows, columns = assigned(likeness)
     assert np.array_equal(order[columns], rows)
     assert np.allclose(pair_scores(a[:, rows], a[:, order][:, columns]), 1.0)
     assert np.allclose(np.corrcoef(a.T), correlations_between(a, a))
     assert correlations_between(np.ones((5, 1)), a[:5]).tolist() == [[0.0] * 7]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 8), (8, 3), (60, 60), (90, 70)])
+@pytest.mark.parametrize("kind", ["drawn", "ties", "alike", "nothing"])
+def test_the_pairing_is_scipys_and_can_be_stopped_between_rows(
+    shape: tuple[int, int], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(shape[0])
+    gain = rng.normal(size=shape)
+    if kind == "ties":
+        gain = np.round(gain)
+    if (
+        kind == "alike"
+    ):  # what a hard image does to all units: correlations near 1, and many rows want one column
+        gain = 0.9 + 0.1 * rng.normal(size=(shape[0], 1)) * rng.normal(size=shape[1]) + 1e-3 * gain
+    if kind == "nothing":
+        gain[:] = 0.0
+    rows, columns = linear_sum_assignment(-gain)
+    for visits in (1, 10**9):
+        monkeypatch.setattr(assignment, "VISITS", visits)
+        looks: list[float] = []
+        found = assigned(gain, looks.append)
+        assert np.array_equal(found[0], rows)
+        assert np.array_equal(found[1], columns)
+        assert len(looks) == (min(shape) if visits == 1 else 1)
+        assert sum(looks) == pytest.approx(1)
+
+
+def test_slices_of_units_and_images_give_what_the_whole_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    trace, other = rng.random((31, 8)).round(1), rng.random((31, 5))
+    trace[:, 3] = 0.5
+    net, x = random_network(10, 5, rng), dense(images(12, 10), LEVELS)
+    for small in (False, True):
+        if small:
+            for name in ("RANKED", "SCALED", "MULTIPLIED"):
+                monkeypatch.setattr(responses, name, 70)
+        looks: list[float] = []
+        for kind in ("raw", "rank", "normalised"):
+            found = signatures(trace, kind, looks.append)
+            plain = {
+                "raw": trace[:, :-1],
+                "rank": stats.rankdata(trace[:, :-1], axis=0),
+                "normalised": trace[:, :-1] / np.maximum(trace[:, -1:], 1e-300),
+            }
+            assert np.array_equal(found, plain[kind])
+        found = correlations_between(trace, other, looks.append)
+        assert not found[3].any()
+        varying = [0, 1, 2, 4, 5, 6, 7]
+        expected = np.corrcoef(trace[:, varying].T, other.T)[:7, 7:]
+        assert np.allclose(found[varying], expected, atol=1e-14)
+        hidden = activations(net, x, "softplus", looks.append)
+        assert np.allclose(hidden, passes(net, x, np.zeros(12, int), "softplus", "linear").hidden, atol=1e-14)
+        assert sum(looks) == pytest.approx(5)
+        assert (len(looks) > 20) == small
+
+
+def test_what_is_asked_of_a_pair_can_be_stopped_anywhere_and_shows_in_the_progress(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module, names in ((responses, ("RANKED", "SCALED", "MULTIPLIED")), (assignment, ("VISITS",))):
+        for name in names:
+            monkeypatch.setattr(module, name, 2000)
+    stages = ("signature", "hidden", "likeness", "activation", "matching")
+    for stage in stages:
+        ctx = Context("match-units")
+        inside = getattr(match_units._Looks, stage)
+
+        def stop(self: Any, part: float, ctx: Context = ctx, inside: Any = inside) -> None:
+            ctx.cancel()
+            inside(self, part)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(match_units._Looks, stage, stop)
+            with pytest.raises(CancelledError):
+                match_units.compute(MatchUnitsParams.check({**SMALL, "hidden_a": 30, "hidden_b": 20}), ctx)
+    ctx, done = Context("match-units"), []
+    progress = ctx.progress
+
+    def keep(at: float, total: float, what: str = "") -> None:
+        done.append(at)
+        progress(at, total, what)
+
+    monkeypatch.setattr(ctx, "progress", keep)
+    match_units.compute(MatchUnitsParams.check({"seeds": 1, "hidden_a": 30, "hidden_b": 20}), ctx)
+    assert done == sorted(done)
+    assert done[-1] == pytest.approx(1)
+    assert max(np.diff(done)) < 0.3
+    assert len(set(done)) > 100
 
 
 def test_ranks_and_norms_take_away_what_all_units_share() -> None:

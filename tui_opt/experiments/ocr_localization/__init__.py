@@ -12,30 +12,8 @@ if TYPE_CHECKING:
     from tui_opt.experiments.ocr_localization.params import ActivationsParams, LessonParams, LocalizeParams
 
 _HERE = "tui_opt.experiments.ocr_localization"
-# Costs on the reference machine, one core: a unit's part of a step, by data set, and images that are learnt.
-_SECONDS_PER_UNIT_STEP = {"digits": 3e-8, "mnist": 1e-7}
-_STEPS = {"digits": (450, 1350), "mnist": (4965, 59_433)}
-_BYTES_OF_DATA = {"digits": 20_000_000, "mnist": 300_000_000}
 #: a GPU is taken where it is asked for: most runs are over before one has begun to compute.
 _DEVICES = ("cpu", "cuda")
-
-
-def seconds_of_a_network(p: LocalizeParams | ActivationsParams) -> float:
-    """Phase one and all forks, one network on one core."""
-    one, forks = _STEPS[p.dataset]
-    return 0.01 + (one + forks) * p.passes * p.hidden * _SECONDS_PER_UNIT_STEP[p.dataset]
-
-
-def bytes_of_a_network(p: LessonParams, hidden: int) -> int:
-    """A network of the hidden layer's weights in doubles."""
-    from tui_opt.experiments.ocr_localization.params import PIXELS
-
-    return 8 * PIXELS[p.dataset] * hidden
-
-
-def bytes_of_data(p: LessonParams) -> int:
-    """The images, with and without their zeros."""
-    return _BYTES_OF_DATA[p.dataset]
 
 
 def missing_data(p: LessonParams) -> str:
@@ -46,45 +24,38 @@ def missing_data(p: LessonParams) -> str:
 
 
 def _localize(p: LocalizeParams) -> Estimate:
-    digits = len(p.group_a) + len(p.group_b)
-    at_once = 20 * digits * bytes_of_a_network(p, p.hidden)
-    kept = 4 * p.seeds * bytes_of_a_network(p, p.hidden)
-    return Estimate(0.2 + p.seeds * seconds_of_a_network(p), bytes_of_data(p) + at_once + kept)
+    from tui_opt.experiments.ocr_localization import costs
+
+    kept = 8 * p.seeds + 2 * (len(p.group_a) + len(p.group_b))
+    return Estimate(
+        costs.localize_seconds(p, p.seeds), costs.PROGRAM + round(costs.localize_bytes(p, p.seeds, kept))
+    )
 
 
 def _activations(p: ActivationsParams) -> Estimate:
-    digits = len(p.group_a) + len(p.group_b)
+    from tui_opt.experiments.ocr_localization import costs
+
     networks = p.seeds * len(p.settings)
-    at_once = 20 * digits * bytes_of_a_network(p, p.hidden)
-    return Estimate(0.2 + networks * seconds_of_a_network(p), bytes_of_data(p) + at_once + 200 * networks)
+    bytes_ = costs.PROGRAM + round(costs.localize_bytes(p, networks, 0)) + 200 * networks
+    return Estimate(costs.localize_seconds(p, networks), bytes_)
 
 
 def _intervene(p: InterveneParams) -> Estimate:
-    one, _ = _STEPS[p.dataset]
-    networks = p.seeds * (3 + 0.5 * p.resamples)
-    seconds = 0.3 + networks * one * p.passes * p.hidden * _SECONDS_PER_UNIT_STEP[p.dataset]
-    return Estimate(
-        seconds, bytes_of_data(p) + 3 * p.seeds * (3 + p.resamples) * bytes_of_a_network(p, p.hidden)
-    )
+    from tui_opt.experiments.ocr_localization import costs
+
+    return Estimate(costs.intervene_seconds(p), costs.PROGRAM + round(costs.intervene_bytes(p)))
 
 
 def _match_units(p: MatchUnitsParams) -> Estimate:
-    one, _ = _STEPS[p.dataset]
-    units = p.hidden_a + p.hidden_b
-    seconds = 0.3 + 2 * p.seeds * one * p.passes * units * _SECONDS_PER_UNIT_STEP[p.dataset]
-    return Estimate(
-        seconds,
-        bytes_of_data(p) + 20 * one * p.passes * units + 50 * p.hidden_a * p.hidden_b * min(p.seeds, 8),
-    )
+    from tui_opt.experiments.ocr_localization import costs
+
+    return Estimate(costs.match_units_seconds(p), costs.PROGRAM + round(costs.match_units_bytes(p)))
 
 
 def _influence(p: InfluenceParams) -> Estimate:
-    one, _ = _STEPS[p.dataset]
-    seconds = (
-        0.3 + p.seeds * (p.passes + 2 * p.checkpoints) * one * p.hidden * _SECONDS_PER_UNIT_STEP[p.dataset]
-    )
-    digits = len(p.group_a) + len(p.group_b)
-    return Estimate(seconds, 2 * bytes_of_data(p) + 40 * digits * bytes_of_a_network(p, p.hidden))
+    from tui_opt.experiments.ocr_localization import costs
+
+    return Estimate(costs.influence_seconds(p), costs.PROGRAM + round(costs.influence_bytes(p)))
 
 
 LOCALIZE = Experiment(

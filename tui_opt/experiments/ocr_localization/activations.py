@@ -109,9 +109,10 @@ def compute(params: ActivationsParams, ctx: Context) -> Result:
             learning = work.learning()
             learnt = learn(lesson, settings[place], initial(number), ctx.check, learning.report)
             learning.end()
-        agreement = answer(lesson, learnt, ctx.rng(f"shuffles {place}", number), ctx.check).agreement
+        answering, shuffles = work.answering(), ctx.rng(f"shuffles {place}", number)
+        agreement = answer(lesson, learnt, shuffles, ctx.check, answering.report).agreement
         ctx.checkpoint.put(f"{place}/{number}", agreement.packed())
-        work.answered()
+        answering.end()
         return agreement
 
     def so_far() -> Result:

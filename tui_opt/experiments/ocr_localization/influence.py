@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_opt.experiments.ocr_localization.costs import GRADIENT, SLICE
 from tui_opt.experiments.ocr_localization.lesson import Lesson, Sequence
 from tui_opt.experiments.ocr_localization.match_params import InfluenceParams
 from tui_opt.experiments.ocr_localization.one_seed import Report
@@ -21,11 +22,6 @@ from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
 FloatArray: TypeAlias = NDArray[np.float64]
-
-STEPS_PER_GRADIENT: Final = 3
-"""Steps of training that take as long as the gradient of one image."""
-SLICE: Final = 300_000_000
-"""Weights, times images, between two looks at whether to stop."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ def compute(params: InfluenceParams, ctx: Context) -> Result:
     _ = lesson.pixels, lesson.phase_one, lesson.held_out  # made before threads ask for them
 
     images = lesson.phase_one.samples.size // lesson.epochs + lesson.held_out.samples.size
-    steps = lesson.phase_one.samples.size + params.checkpoints * images * STEPS_PER_GRADIENT
+    steps = lesson.phase_one.samples.size + params.checkpoints * images * GRADIENT
     work = Work(ctx, params.seeds, steps)
 
     def of(number: int) -> One:
@@ -145,7 +141,7 @@ def _gradients(
             whole += share * hidden
             of_output += share * output
         ctx.check()
-        told(STEPS_PER_GRADIENT * part.samples.size)
+        told(GRADIENT * part.samples.size)
     return whole, of_output
 
 

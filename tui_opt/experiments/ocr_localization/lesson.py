@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.datasets import Dataset, load
 from tui_opt.errors import ExperimentError
+from tui_opt.experiments.ocr_localization.costs import HELD_OUT
 from tui_opt.experiments.ocr_localization.params import LessonParams
 from tui_opt.kernels.localization.pixels import Pixels, among, dense, sparse
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
-
-HELD_OUT: Final = 4000
 
 
 @dataclass(frozen=True)

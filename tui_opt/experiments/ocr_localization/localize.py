@@ -67,13 +67,14 @@ def seeds(params: LocalizeParams, lesson: Lesson, ctx: Context, work: Work) -> I
             learning = work.learning()
             learnt = learn(lesson, setting, initial(number), ctx.check, learning.report)
             learning.end()
-        found = answer(lesson, learnt, ctx.rng("shuffles", number), ctx.check)
+        answering = work.answering()
+        found = answer(lesson, learnt, ctx.rng("shuffles", number), ctx.check, answering.report)
         if number:  # those of all networks' weights would be as large as all that is kept else
             found = replace(found, tally=found.tally[:, -1:].copy())
         ctx.checkpoint.put(f"{number}/tally", found.tally)
         ctx.checkpoint.put(f"{number}/shares", found.shares.packed())
         ctx.checkpoint.put(f"{number}/agreement", found.agreement.packed())
-        work.answered()
+        answering.end()
         return found
 
     for numbers, ready in groups(range(params.seeds), together, partial(school.size, params.hidden), ctx):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_opt.experiments.ocr_localization.costs import MatchSeconds, match_seconds
 from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.match_params import MatchUnitsParams
 from tui_opt.experiments.ocr_localization.match_report import report
@@ -17,7 +18,7 @@ from tui_opt.experiments.ocr_localization.pair import Half, Matching, Scores
 from tui_opt.experiments.ocr_localization.together import Size, course, groups, once
 from tui_opt.experiments.ocr_localization.work import Part, Work
 from tui_opt.kernels.localization.network import Network, random_network
-from tui_opt.kernels.localization.responses import passes, profiles, signatures
+from tui_opt.kernels.localization.responses import activations, profiles, signatures
 from tui_opt.kernels.localization.training import train
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
@@ -32,8 +33,6 @@ Trained: TypeAlias = tuple[Network, FloatArray]
 Key: TypeAlias = tuple[str, bool]
 """Which network of a pair, and whether it learns."""
 
-KEYS: tuple[Key, ...] = (("a", True), ("b", True), ("a", False), ("b", False))
-
 
 def compute(params: MatchUnitsParams, ctx: Context) -> Result:
     """Pairs of networks that learnt the same images, and the same pairs before they learnt anything.
@@ -44,7 +43,11 @@ def compute(params: MatchUnitsParams, ctx: Context) -> Result:
     _ = lesson.pixels, lesson.phase_one, lesson.held_out  # made before threads ask for them
     steps, units = lesson.phase_one.samples.size, params.hidden_a + params.hidden_b
     counted = steps - lesson.tally_begins("second-half")
-    work = Work(ctx, params.seeds, float(units) * (steps + counted), "pairs of networks")
+    seconds = match_seconds(params, steps, counted, lesson.held_out.samples.size, lesson.pixels.size)
+    learning_share = seconds.learning / (seconds.learning + seconds.answering)
+    work = Work(
+        ctx, params.seeds, float(units) * (steps + counted), "pairs of networks", learning=learning_share
+    )
     school = _School(params, lesson, ctx)
     lowest, lock = [params.seeds], threading.Lock()
 
@@ -66,16 +69,23 @@ def compute(params: MatchUnitsParams, ctx: Context) -> Result:
                 return Scores.unpacked(packed), None
             return Scores.unpacked(packed), Matching.unpacked(tables, pairs)
         learnt = ready.pop(number, None)
-        if learnt is None:
-            learning = work.learning()
-            learnt = {key: _learn(params, lesson, key, number, ctx, learning) for key in KEYS}
-            learning.end()
-        halves = {key: _half(params, lesson, *learnt[key], ctx) for key in KEYS}
-        trained = Matching.of(halves["a", True], halves["b", True])
-        ctx.check()
-        untrained = Matching.of(halves["a", False], halves["b", False])
-        ctx.check()
-        diverged = halves["a", True].diverged or halves["b", True].diverged
+        learning = work.learning() if learnt is None else None
+        answering = work.answering()
+        looks = _Looks(ctx, answering, seconds)
+
+        def half(key: Key) -> Half:
+            if learning is None:
+                assert learnt is not None
+                return _half(params, lesson, *learnt.pop(key), looks)
+            return _half(params, lesson, *_learn(params, lesson, key, number, ctx, learning), looks)
+
+        def matched(learns: bool) -> tuple[Matching, bool]:
+            a, b = half(("a", learns)), half(("b", learns))
+            return Matching.of(a, b, looks), a.diverged or b.diverged
+
+        # One after the other: traces and signatures of both are more than all else.
+        trained, diverged = matched(True)
+        untrained, _ = matched(False)
         scores = Scores.of(trained, untrained, diverged)
         with lock:
             wanted = number == 0 or (not diverged and number < lowest[0])
@@ -85,7 +95,9 @@ def compute(params: MatchUnitsParams, ctx: Context) -> Result:
             for name, array in zip(("tables", "pairs"), trained.packed(), strict=True):
                 ctx.checkpoint.put(f"{number}/{name}", array)
         ctx.checkpoint.put(f"{number}/scores", scores.packed())
-        work.answered()
+        for part in (learning, answering):
+            if part is not None:
+                part.end()
         return scores, trained if wanted else None
 
     found: list[Scores] = []
@@ -135,21 +147,61 @@ def _learn(
 
 
 def _half(
-    params: MatchUnitsParams, lesson: Lesson, network: Network, trace: FloatArray, ctx: Context
+    params: MatchUnitsParams, lesson: Lesson, network: Network, trace: FloatArray, looks: _Looks
 ) -> Half:
     """Signatures of a network's units, and their answers to new images."""
     held = lesson.held_out
+    share = network.biases.size / (params.hidden_a + params.hidden_b)
     with np.errstate(all="ignore"):
-        hidden = passes(network, lesson.inputs(held), held.targets, params.activation, params.output).hidden
-    ctx.check()
-    signature = np.nan_to_num(signatures(trace, params.signature))
-    ctx.check()
-    return Half(
-        signature,
-        np.nan_to_num(hidden),
-        np.nan_to_num(profiles(hidden, held.classes, len(lesson.digits))),
-        diverged=not network.is_sound,
-    )
+        signature = _numbers(signatures(trace, params.signature, lambda part: looks.signature(share * part)))
+        inputs = lesson.inputs(held)
+        looks.hidden(0.0)
+        hidden = activations(network, inputs, params.activation, lambda part: looks.hidden(share * part))
+        profile = profiles(hidden, held.classes, len(lesson.digits))
+    return Half(signature, _numbers(hidden), _numbers(profile), diverged=not network.is_sound)
+
+
+def _numbers(values: FloatArray) -> FloatArray:
+    """In place, 0 for what is no number and the largest for what is infinite: those of networks that diverged."""
+    with np.errstate(all="ignore"):
+        return values if np.isfinite(values.sum()) else np.nan_to_num(values, copy=False)
+
+
+class _Looks:
+    """Whether to stop, and how far one pair's answers are.
+
+    Args:
+        ctx: is asked.
+        answering: is told.
+        seconds: what each part takes.
+    """
+
+    def __init__(self, ctx: Context, answering: Part, seconds: MatchSeconds) -> None:
+        self._ctx, self._answering, self._seconds = ctx, answering, seconds
+
+    def signature(self, part: float) -> None:
+        """Signatures of both networks' units."""
+        self._took(self._seconds.signature * part)
+
+    def hidden(self, part: float) -> None:
+        """Their activations."""
+        self._took(self._seconds.hidden * part)
+
+    def likeness(self, part: float) -> None:
+        """Correlations of signatures."""
+        self._took(self._seconds.likeness * part)
+
+    def activation(self, part: float) -> None:
+        """Correlations of activations."""
+        self._took(self._seconds.activation * part)
+
+    def matching(self, part: float) -> None:
+        """One of two matchings."""
+        self._took(self._seconds.matching * part / 2)
+
+    def _took(self, seconds: float) -> None:
+        self._ctx.check()
+        self._answering.report(seconds / self._seconds.answering)
 
 
 class _School:

@@ -211,28 +211,52 @@ def one_seed(
     return answer(lesson, learn(lesson, setting, network, check, report), shuffles, check)
 
 
-def answer(lesson: Lesson, learnt: Learnt, shuffles: np.random.Generator, check: Check) -> Seed:
-    """Shares of what was learnt, and what agrees with what."""
+def answer(
+    lesson: Lesson,
+    learnt: Learnt,
+    shuffles: np.random.Generator,
+    check: Check,
+    told: Callable[[float], None] = lambda part: None,
+) -> Seed:
+    """Shares of what was learnt, and what agrees with what.
+
+    Args:
+        lesson: what was learnt.
+        learnt: what training left.
+        shuffles: draws the permutations.
+        check: called between parts that take little each.
+        told: how much more of it is done, as often; parts of 1.
+    """
+
+    def passed(part: float) -> None:
+        check()
+        told(part)
+
+    pairs = sum(n * (n - 1) // 2 for n in (lesson.group, len(lesson.digits) - lesson.group))
     tallies, ends = learnt.tallies, learnt.ends
     group = lesson.group
     with np.errstate(
         over="ignore", invalid="ignore"
     ):  # networks that diverged give shares that are not finite
-        weights = np.stack([fork.weights for fork in ends])
-        biases = np.stack([fork.biases for fork in ends])
-        changes = [spread_of_forks(part) for part in (weights[:group], weights[group:])]
+        weights, biases = [fork.weights for fork in ends], np.stack([fork.biases for fork in ends])
+        changes = [
+            spread_of_forks(part, lambda: passed(0.3 / pairs)) for part in (weights[:group], weights[group:])
+        ]
         bias_changes = [spread_of_forks(part) for part in (biases[:group], biases[group:])]
         sums = [part.sum(axis=0) for part in (tallies.weights[:group], tallies.weights[group:])]
         bias_sums = [part.sum(axis=0) for part in (tallies.biases[:group], tallies.biases[group:])]
+        passed(0.05)
         shares = Shares(share(*sums), share(*changes), share(*bias_sums), share(*bias_changes))
+        passed(0.0)
         halves = placebo_halves(lesson.digits, group)
         mixed = share(*(_evenly(tallies.weights, half) for half in halves))
         mixed_biases = share(*(_evenly(tallies.biases, half) for half in halves))
-    check()
+    passed(0.05)
     x, y = shares.update_weights, shares.change_weights
     constant = lesson.constant_pixels
     steps = max(fork.samples.size for fork in lesson.forks)
-    rounding = rounding_of_changes(biases, weights[:, constant], lesson.pixels.constant, steps)
+    borders = np.stack([part[constant] for part in weights])
+    rounding = rounding_of_changes(biases, borders, lesson.pixels.constant, steps)
     clear = clear_units(bias_changes[0] + bias_changes[1], rounding)
     border = border_error(x[constant], y[constant], shares.update_biases, shares.change_biases, clear)
     # A constant pixel's weights have their bias's shares, which rounding leaves better: they are a ratio of larger
@@ -243,21 +267,29 @@ def answer(lesson: Lesson, learnt: Learnt, shuffles: np.random.Generator, check:
         _without(of_weights, of_biases, constant)
         for of_weights, of_biases in ((sums, bias_sums), (changes, bias_changes))
     ]
-    shuffled, _ = under_unit_permutations(x, y, shuffles)
+    passed(0.1)
+    shuffled, _ = under_unit_permutations(x, y, shuffles, check)
+    passed(0.1)
     inside_x, inside_y = within(x, y)
-    _, null = under_unit_permutations(inside_x, inside_y, shuffles)
-    check()
+    _, null = under_unit_permutations(inside_x, inside_y, shuffles, check)
+    passed(0.1)
     by_pixel = correlation_along(x, y)
     bias_correlation = correlation(shares.update_biases, shares.change_biases)
+    pooled, inside = _pooled(x, y), _pooled(inside_x, inside_y)
+    passed(0.1)
+    pixel_shuffle = _pixel_shuffle(x, y, shuffles)
+    passed(0.1)
+    placebo, placebo_within = _pooled(mixed, y), _pooled(*within(mixed, y))
+    passed(0.1)
     agreement = Agreement(
-        r_weights=correlation(x.ravel(), y.ravel()),
+        r_weights=pooled,
         r_biases=bias_correlation,
-        r_within_pixel=_pooled(inside_x, inside_y),
+        r_within_pixel=inside,
         null_within_pixel=null,
         r_unit_shuffle=shuffled,
-        r_pixel_shuffle=_pixel_shuffle(x, y, shuffles),
-        r_placebo=correlation(mixed.ravel(), y.ravel()),
-        r_placebo_within=_pooled(*within(mixed, y)),
+        r_pixel_shuffle=pixel_shuffle,
+        r_placebo=placebo,
+        r_placebo_within=placebo_within,
         r_placebo_biases=correlation(mixed_biases, shares.change_biases),
         border_error=border,
         border_units=float(clear.sum()),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_opt.kernels.localization.responses import correlations_between, matched, mean_of_known, pair_scores
-from tui_opt.kernels.localization.shares import correlation
+from tui_opt.kernels.localization.assignment import assigned
+from tui_opt.kernels.localization.responses import correlations_between, mean_of_known, pair_scores
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -30,6 +30,19 @@ class Half:
     hidden: FloatArray
     profile: FloatArray
     diverged: bool = False
+
+
+class Looks(Protocol):
+    """Each is called after every slice of its work with how much more of it is done; parts of 1."""
+
+    def likeness(self, part: float) -> None:
+        """Correlations of signatures."""
+
+    def activation(self, part: float) -> None:
+        """Correlations of activations."""
+
+    def matching(self, part: float) -> None:
+        """A matching by either."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +68,12 @@ class Matching:
     oracle: float
 
     @classmethod
-    def of(cls, a: Half, b: Half) -> Matching:
+    def of(cls, a: Half, b: Half, looks: Looks) -> Matching:
         """Match the units of two networks by signatures, and judge the matching."""
-        likeness = correlations_between(a.signature, b.signature)
-        activation = correlations_between(a.hidden, b.hidden)
-        rows, columns = matched(likeness)
-        best = matched(activation)
+        likeness = correlations_between(a.signature, b.signature, looks.likeness)
+        activation = correlations_between(a.hidden, b.hidden, looks.activation)
+        rows, columns = assigned(likeness, looks.matching)
+        best = assigned(activation, looks.matching)
         return cls(
             likeness,
             activation,
@@ -74,7 +87,7 @@ class Matching:
     @property
     def agreement(self) -> float:
         """Correlation, over all pairs of units, of likeness by signature and by activation."""
-        return correlation(self.likeness.ravel(), self.activation.ravel())
+        return _correlation(self.likeness, self.activation)
 
     def packed(self) -> tuple[FloatArray, FloatArray]:
         """As two arrays, for a checkpoint: [2, unit a, unit b], and [3, matched] with what is one number last."""
@@ -139,6 +152,17 @@ class Scores:
     def unpacked(cls, packed: FloatArray) -> Scores:
         """From `packed`."""
         return cls(**dict(zip((f.name for f in fields(cls)), map(float, packed), strict=True)))
+
+
+def _correlation(x: FloatArray, y: FloatArray) -> float:
+    """Of all entries of two tables of numbers, row by row: they are large, and no copies are made of them."""
+    mean_x, mean_y = x.mean(), y.mean()
+    sums = np.zeros(3)
+    for one, other in zip(x, y, strict=True):
+        one, other = one - mean_x, other - mean_y
+        sums += one @ one, other @ other, one @ other
+    norm = np.sqrt(sums[0] * sums[1])
+    return float(sums[2] / norm) if x.size > 1 and norm > 0 else float("nan")
 
 
 def _chance(a: FloatArray, b: FloatArray) -> float:

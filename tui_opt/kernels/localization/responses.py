@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
-from scipy.optimize import linear_sum_assignment
 
 from tui_opt.kernels.localization.network import LEAK, Network
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
 Signature: TypeAlias = Literal["raw", "rank", "normalised"]
+Look: TypeAlias = Callable[[float], None]
+"""Called after every slice of some work with how much more of it is done; parts of 1."""
+
+RANKED: Final = 200_000
+"""Entries ranked between two looks at whether to stop."""
+SCALED: Final = 2_000_000
+"""Entries whose means and norms are taken between two looks."""
+MULTIPLIED: Final = 500_000_000
+"""Products between two looks."""
+STANDARDISED: Final = 0.1
+"""Part of finding correlations that is taking means and norms of each side."""
+
+
+def _unseen(part: float) -> None:
+    """Nobody looks."""
 
 
 def activation_of(kind: str, z: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -72,10 +87,28 @@ def passes(network: Network, inputs: FloatArray, targets: IntArray, activation: 
     return Passes(hidden, (error @ network.output_weights) * slope, error)
 
 
+def activations(network: Network, inputs: FloatArray, activation: str, look: Look = _unseen) -> FloatArray:
+    """Activations of the hidden units, [image, unit], as those of `passes`; some images after the other.
+
+    Args:
+        network: is not changed.
+        inputs: [image, pixel].
+        activation: of the hidden units.
+        look: called after every slice of the images.
+    """
+    images, height = len(inputs), max(1, MULTIPLIED // network.weights.size)
+    found = np.empty((images, network.biases.size))
+    for first in range(0, images, height):
+        part = slice(first, first + height)
+        found[part] = activation_of(activation, inputs[part] @ network.weights + network.biases)[0]
+        look(len(found[part]) / images)
+    return found
+
+
 # --- matching -------------------------------------------------------------------------------------------------
 
 
-def signatures(trace: FloatArray, kind: Signature) -> FloatArray:
+def signatures(trace: FloatArray, kind: Signature, look: Look = _unseen) -> FloatArray:
     """Signatures of hidden units from the sizes of their biases' updates, image by image.
 
     All units share that some images are harder than others, which says nothing about a unit.
@@ -83,32 +116,55 @@ def signatures(trace: FloatArray, kind: Signature) -> FloatArray:
     Args:
         trace: [image, unit + 1], sizes of updates, and in the last column the norm of the outputs' error.
         kind: the sizes themselves, their ranks over the images, or divided by the outputs' error.
+        look: called after every slice of the units.
 
     Returns: [image, unit].
     """
     sizes = trace[:, :-1]
     if kind == "rank":
-        return np.asarray(stats.rankdata(sizes, axis=0))
+        images, units = sizes.shape
+        width = max(1, RANKED // max(images, 1))
+        ranks = np.empty((images, units))
+        for first in range(0, units, width):
+            part = slice(first, first + width)
+            ranks[:, part] = stats.rankdata(sizes[:, part], axis=0)
+            look(min(width, units - first) / units)
+        return ranks
     if kind == "normalised":
-        return np.asarray(sizes / np.maximum(trace[:, -1:], np.finfo(float).tiny))
-    return sizes
+        sizes = sizes / np.maximum(trace[:, -1:], np.finfo(float).tiny)
+    look(1.0)
+    return np.asarray(sizes)
 
 
-def correlations_between(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Correlation of every column of a with every column of b, over their rows; 0 for a column that does not vary."""
-    return _standard(a).T @ _standard(b)
+def correlations_between(a: FloatArray, b: FloatArray, look: Look = _unseen) -> FloatArray:
+    """Correlation of every column of a with every column of b, over their rows; 0 for a column that does not vary.
+
+    Args:
+        a: [row, column].
+        b: [row, column].
+        look: called after every slice of the columns.
+    """
+    one, other = (_standard(side, lambda part: look(STANDARDISED * part)) for side in (a, b))
+    height = max(1, MULTIPLIED // max(b.size, 1))
+    found = np.empty((a.shape[1], b.shape[1]))
+    for first in range(0, a.shape[1], height):
+        part = slice(first, first + height)
+        found[part] = one[:, part].T @ other
+        look((1.0 - 2 * STANDARDISED) * len(found[part]) / len(found))
+    return found
 
 
-def _standard(x: FloatArray) -> FloatArray:
-    x = x - x.mean(axis=0)
-    norm = np.sqrt(np.square(x).sum(axis=0))
-    return np.asarray(np.divide(x, norm, out=np.zeros_like(x), where=norm > 0))
-
-
-def matched(likeness: FloatArray) -> tuple[IntArray, IntArray]:
-    """The pairing of rows with columns whose sum is largest (Kuhn 1955); of unequal numbers some stay alone."""
-    rows, columns = linear_sum_assignment(-likeness)
-    return np.asarray(rows), np.asarray(columns)
+def _standard(x: FloatArray, look: Look = _unseen) -> FloatArray:
+    rows, columns = x.shape
+    found, width = np.empty((rows, columns)), max(1, SCALED // max(rows, 1))
+    for first in range(0, columns, width):
+        part = slice(first, first + width)
+        away = x[:, part] - x[:, part].mean(axis=0)
+        norm = np.sqrt(np.square(away).sum(axis=0))
+        np.divide(away, norm, out=away, where=norm > 0)
+        found[:, part] = away
+        look(min(width, columns - first) / columns)
+    return found
 
 
 def profiles(hidden: FloatArray, classes: IntArray, number: int) -> FloatArray:

@@ -7,12 +7,14 @@ NaN are left out of every mean and counted.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray: TypeAlias = NDArray[np.float64]
+Check: TypeAlias = Callable[[], None]
 IntArray: TypeAlias = NDArray[np.int64]
 
 _ROUNDINGS: Final = 4.0
@@ -28,13 +30,17 @@ def share(a: FloatArray, b: FloatArray) -> FloatArray:
         return np.asarray(a / (a + b))
 
 
-def spread_of_forks(forks: FloatArray) -> FloatArray:
-    """Mean absolute difference between pairs of forks of one group, [fork, ...] -> [...]; zero for a single one."""
-    number = forks.shape[0]
-    total = np.zeros(forks.shape[1:])
+def spread_of_forks(forks: FloatArray | Sequence[FloatArray], check: Check = lambda: None) -> FloatArray:
+    """Mean absolute difference between pairs of forks of one group, [fork, ...] -> [...]; zero for a single one.
+
+    `check` is called after every pair.
+    """
+    number = len(forks)
+    total = np.zeros(forks[0].shape)
     for i in range(number):
         for j in range(i + 1, number):
             total += np.abs(forks[i] - forks[j])
+            check()
     return np.asarray(total / max(number * (number - 1) // 2, 1))
 
 
@@ -82,7 +88,9 @@ def _centred(x: FloatArray, both: NDArray[np.bool_], number: NDArray[np.intp]) -
     return np.asarray(np.where((np.abs(away).max(axis=-1, initial=0.0) > rounding)[..., None], away, 0.0))
 
 
-def under_unit_permutations(x: FloatArray, y: FloatArray, rng: np.random.Generator) -> tuple[float, float]:
+def under_unit_permutations(
+    x: FloatArray, y: FloatArray, rng: np.random.Generator, check: Check = lambda: None
+) -> tuple[float, float]:
     """Mean and standard deviation of the correlation when the units of x are permuted, over all permutations.
 
     With x and y centred and G = x'y, [unit, unit], a permutation's covariance is the sum of one entry per row and
@@ -95,23 +103,26 @@ def under_unit_permutations(x: FloatArray, y: FloatArray, rng: np.random.Generat
         x: [pixel, unit].
         y: [pixel, unit].
         rng: draws permutations, where some must be drawn.
+        check: called between products of all units with all.
     """
     units = x.shape[1]
     if units < 2:
         return float("nan"), float("nan")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        drawn = _drawn_correlations(x, y, rng)
+        drawn = _drawn_correlations(x, y, rng, check)
         return float(np.mean(drawn)), float(np.std(drawn, ddof=1))
     x, y = x - x.mean(), y - y.mean()
     norm = np.sqrt((x * x).sum() * (y * y).sum())
     if not norm > 0:
         return float("nan"), float("nan")
+    check()
     gram = x.T @ y / norm
+    check()
     centred = gram - gram.mean(axis=0) - gram.mean(axis=1, keepdims=True) + gram.mean()
     return float(gram.sum() / units), float(np.sqrt((centred * centred).sum() / (units - 1)))
 
 
-def _drawn_correlations(x: FloatArray, y: FloatArray, rng: np.random.Generator) -> FloatArray:
+def _drawn_correlations(x: FloatArray, y: FloatArray, rng: np.random.Generator, check: Check) -> FloatArray:
     """Correlations under drawn permutations of the units of x, of the pairs that have both.
 
     Every sum that a correlation is made of is, for a permutation, a sum over units of what each unit of x gives with
@@ -121,9 +132,12 @@ def _drawn_correlations(x: FloatArray, y: FloatArray, rng: np.random.Generator) 
     there, present = np.isfinite(x), np.isfinite(y)
     x, y = _filled(x, there), _filled(y, present)
     has_x, has_y = there.astype(float), present.astype(float)
-    of_pairs = (
-        has_x.T @ has_y, x.T @ has_y, has_x.T @ y, np.square(x).T @ has_y, has_x.T @ np.square(y), x.T @ y,
-    )  # fmt: skip
+    of_pairs = []
+    for one, other in (
+        (has_x, has_y), (x, has_y), (has_x, y), (np.square(x), has_y), (has_x, np.square(y)), (x, y),
+    ):  # fmt: skip
+        of_pairs.append(one.T @ other)
+        check()
     drawn, own = np.empty(PERMUTATIONS), np.arange(units)
     for k in range(PERMUTATIONS):
         order = rng.permutation(units)
