@@ -16,6 +16,7 @@ from tui_opt.experiments.landscape_5x5 import train, training
 from tui_opt.experiments.landscape_5x5.devices import devices_of, shared, workers_on
 from tui_opt.experiments.landscape_5x5.params import TrainParams
 from tui_opt.kernels.networks.batched import BatchedTrainer
+from tui_opt.kernels.networks.lanes import unreported
 from tui_opt.result import Result
 from tui_opt.runner.context import Context, Silent
 
@@ -105,14 +106,22 @@ class Devices:
         outer, inner = self, BatchedTrainer(task.layout, task.x, task.y)
 
         class OnProcessor:
-            def train(self, crowd: Any, rule: Any, steps: int, check: Any, part: slice = slice(None)) -> Any:
+            def train(
+                self,
+                crowd: Any,
+                rule: Any,
+                steps: int,
+                check: Any,
+                part: slice = slice(None),
+                report: Any = None,
+            ) -> Any:
                 number = len(crowd.networks[part])
                 if number > outer.room:
                     raise MemoryError
                 if device == outer.broken and number > 1:
                     raise RuntimeError("broken")
                 outer.pieces.setdefault(device, []).append(number)
-                return inner.train(crowd, rule, steps, check, part)
+                return inner.train(crowd, rule, steps, check, part, report or unreported)
 
         return training.InPieces(OnProcessor(), 10**6)
 

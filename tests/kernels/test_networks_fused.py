@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.kernels import nvrtc
+from tui_opt.kernels.networks import fused
 from tui_opt.kernels.networks.construction import built_network
 from tui_opt.kernels.networks.fused import (
     GROUP,
@@ -102,7 +103,7 @@ def plain(start: NDArray[np.float64], rule: Rule, steps: int) -> NDArray[np.floa
 @pytest.mark.parametrize(
     "rule", [Rule("gd", 0.02), Rule("momentum", 0.01), Rule("adadelta", 1.0)], ids=lambda r: r.optimizer
 )
-def test_the_kernel_makes_the_plain_steps(rule: Rule, folder: Path) -> None:
+def test_the_kernel_makes_the_plain_steps(rule: Rule, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start = random_networks(PAPER, "glorot-uniform", 31, np.random.default_rng(0)).astype(np.float32)
     trainer = FusedTrainer(PAPER, X, Y, on_processor(folder))
     crowd = Crowd.beginning(start.astype(np.float64), rule.optimizer)
@@ -113,7 +114,10 @@ def test_the_kernel_makes_the_plain_steps(rule: Rule, folder: Path) -> None:
         trainer.train(crowd, rule, 4, part=part)
     away = np.abs(crowd.networks - plain(start.astype(np.float64), rule, 5)).max(axis=1)
     assert np.median(away) < 1e-6
-    trainer.train(crowd, rule, 195)
+    monkeypatch.setattr(fused, "NETWORK_STEPS_IN_A_SLICE", 50 * 31)
+    told: list[int] = []
+    trainer.train(crowd, rule, 195, report=told.append)
+    assert told == [50 * 31, 50 * 31, 50 * 31, 45 * 31]
     ends = [
         loss(PAPER, w, X, Y)
         for w in (crowd.networks.astype(np.float64), plain(start.astype(np.float64), rule, 200))

@@ -14,7 +14,7 @@ from tui_opt.kernels.networks.batched import (
     room,
 )
 from tui_opt.kernels.networks.initial import random_networks
-from tui_opt.kernels.networks.lanes import Crowd, Rule
+from tui_opt.kernels.networks.lanes import Crowd, Rule, unreported
 from tui_opt.kernels.networks.layout import Layout
 from tui_opt.kernels.networks.pieces import InPieces
 
@@ -30,11 +30,13 @@ class Full:
         self.most, self.inner = most, BatchedTrainer(LAYOUT, X, Y)
         self.pieces: list[int] = []
 
-    def train(self, crowd: Crowd, rule: Rule, steps: int, check: Any, part: slice) -> Any:
+    def train(
+        self, crowd: Crowd, rule: Rule, steps: int, check: Any, part: slice, report: Any = unreported
+    ) -> Any:
         self.pieces.append(len(crowd.networks[part]))
         if self.pieces[-1] > self.most:
             raise MemoryError
-        return self.inner.train(crowd, rule, steps, check, part)
+        return self.inner.train(crowd, rule, steps, check, part, report)
 
 
 @pytest.mark.parametrize(
@@ -46,12 +48,35 @@ def test_pieces_make_the_steps_of_the_whole(most: int, pieces: list[int]) -> Non
     rule, part = Rule("adadelta", 1.0), slice(4, 27)
     expected = BatchedTrainer(LAYOUT, X, Y).train(whole, rule, 7, part=part)
     device = Full(most)
-    found = InPieces(device, 10**6).train(cut, rule, 7, part=part)
+    told: list[int] = []
+    found = InPieces(device, 10**6).train(cut, rule, 7, part=part, report=told.append)
     assert device.pieces == pieces
+    assert sum(told) == 7 * 23
     assert np.allclose(found, expected, atol=1e-6)
     assert np.allclose(cut.networks, whole.networks, atol=1e-6)
     assert np.allclose(cut.state, whole.state, atol=1e-6)
     assert np.array_equal(cut.networks[:4], start[:4].astype(np.float32))
+
+
+def test_steps_of_a_piece_that_failed_under_way_are_not_counted_twice() -> None:
+    class Filling(Full):
+        """Full after two of four steps."""
+
+        def train(
+            self, crowd: Crowd, rule: Rule, steps: int, check: Any, part: slice, report: Any = unreported
+        ) -> Any:
+            number = len(crowd.networks[part])
+            if number > self.most:
+                report(number)
+                report(number)
+                raise MemoryError
+            return super().train(crowd, rule, steps, check, part, report)
+
+    told: list[int] = []
+    crowd = Crowd.beginning(np.zeros((10, LAYOUT.size)), "gd")
+    InPieces(Filling(3), 100).train(crowd, Rule("gd", 0.1), 4, report=told.append)
+    assert sum(told) == 40
+    assert min(told) > 0
 
 
 def test_a_network_that_does_not_fit_is_said() -> None:

@@ -90,9 +90,13 @@ TARGET = Experiment(
 )
 
 
+def seconds_of_examining(p: TrainParams) -> float:
+    """A trained network on one core."""
+    return 2e-3 + (2e-4 * p.restarts if p.is_built else 0.0)
+
+
 def _train(p: TrainParams) -> Estimate:
-    examined = 2e-3 + (2e-4 * p.restarts if p.is_built else 0.0)
-    seconds = 0.3 + seconds_of_training(p, p.models * p.steps) + p.models * examined
+    seconds = 0.3 + seconds_of_training(p, p.models * p.steps) + p.models * seconds_of_examining(p)
     return Estimate(seconds, bytes_of_training(p, p.models, p.chunk) + 4 * p.models * p.outputs)
 
 
@@ -208,13 +212,22 @@ BASIN = Experiment(
 )
 
 
+def _size(layers: int, width: int) -> int:
+    return 2 * width + (layers - 1) * width * (width + 1) + width + 1
+
+
+def seconds_of_kind(p: WidthsParams, layers: int, width: int) -> float:
+    """Training all networks of one size on one core."""
+    per_operation = _SECONDS_PER_OPERATION if width <= _WIDEST else _SECONDS_PER_BATCHED_OPERATION
+    models = p.models if width > _WIDEST else -(-p.models // 16) * 16
+    return models * p.steps * samples(p) * 6 * _size(layers, width) * per_operation
+
+
 def _widths(p: WidthsParams) -> Estimate:
     seconds, most = 0.5, 0
     for layers, width in p.kinds:
-        size = 2 * width + (layers - 1) * width * (width + 1) + width + 1
-        per_operation = _SECONDS_PER_OPERATION if width <= _WIDEST else _SECONDS_PER_BATCHED_OPERATION
-        models = p.models if width > _WIDEST else -(-p.models // 16) * 16
-        seconds += models * p.steps * samples(p) * 6 * size * per_operation
+        size = _size(layers, width)
+        seconds += seconds_of_kind(p, layers, width)
         most = max(most, p.models * 32 * size + _room_of_products(samples(p), layers, width))
     return Estimate(seconds, 50_000_000 + most + 8 * p.models * p.outputs * len(p.kinds))
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.errors import ExperimentError
+from tui_opt.experiments.landscape_5x5 import seconds_of_training
 from tui_opt.experiments.landscape_5x5.basin_report import report
+from tui_opt.experiments.landscape_5x5.hessian import largest, seconds_of_curvature, seconds_of_largest
 from tui_opt.experiments.landscape_5x5.params import BasinParams
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.training import (
@@ -18,10 +19,14 @@ from tui_opt.experiments.landscape_5x5.training import (
     advance,
     chunk_size,
     compiled,
+    packed,
     rule_of,
+    train_through,
     trainer_for,
+    unpacked,
 )
-from tui_opt.kernels.networks.hessians import hessian, largest_curvature
+from tui_opt.experiments.landscape_5x5.work import Part, Work
+from tui_opt.kernels.networks.hessians import hessian
 from tui_opt.kernels.networks.lanes import Crowd, Rule
 from tui_opt.kernels.networks.pieces import Trains
 from tui_opt.kernels.networks.plain import loss
@@ -78,27 +83,39 @@ def compute(params: BasinParams, ctx: Context) -> Result:
         raise ExperimentError("The built network has no room in these layers; make `width` larger.")
     centre = smallest(task.layout, task.built[None])[0]
     trainer, rule = trainer_for(task, ctx, params.optimizer), rule_of(params)
-    total = params.trials * (params.steps + params.polish)
-    compiled(trainer, task, rule, partial(ctx.progress, 0, total))
-    ctx.progress(0, total, "stability limit")
-    stability = _stability(params, task, centre, trainer, rule, ctx)
+    adaptive = rule.optimizer not in ("gd", "momentum")
+    each = params.steps + params.polish
+    tries = 0.0 if adaptive else NEARBY_TRIALS * params.nearby_steps * seconds_of_training(params, 1.0)
+    work = Work(
+        ctx,
+        seconds_of_training(params, float(params.trials) * each)
+        + seconds_of_largest(task)
+        + seconds_of_curvature(task)
+        + len(params.factors) * tries,
+    )
+    compiled(trainer, task, rule, work.say)
+    work.say("stability limit")
+    stability = _stability(params, task, centre, trainer, rule, work, tries, ctx)
     noise = noises(params, task.layout.size, ctx)
     norms = np.linalg.norm(noise, axis=1)
     nothing = np.full(params.trials, np.nan)
     trials = Trials(norms, nothing.copy(), nothing.copy(), nothing.copy() if params.polish else np.empty(0))
-    ctx.progress(0, total, "training")
+    work.say("training")
     size = chunk_size(CHUNK, ctx.device)
     for first in range(0, params.trials, size):
         part = slice(first, min(first + size, params.trials))
         starts = (centre + noise[part]).astype(np.float32)
         kept = ctx.checkpoint.get(f"{first}")
+        count = work.part(seconds_of_training(params, float(len(starts)) * each), "training")
         if kept is None:
-            kept = _trained(params, task, trainer, rule, starts, first, total, trials, stability, ctx)
+            kept = _trained(params, task, trainer, rule, starts, first, count, trials, stability, ctx)
             ctx.checkpoint.put(f"{first}", kept)
+            ctx.checkpoint.drop(f"{first}/")
+        count.end()
         trials.loss[part], trials.moved[part] = kept[0], kept[1]
         if params.polish:
             trials.polished[part] = kept[2]
-    ctx.progress(total, total, "training")
+    work.end()
     return report(params, trials, stability, float(np.linalg.norm(centre)), task.layout.size)
 
 
@@ -126,39 +143,59 @@ def losses(task: Task, networks: NDArray[np.float32]) -> FloatArray:
 
 
 def _trained(
-    params: BasinParams, task: Task, trainer: Trains, rule: Rule, starts: NDArray[np.float32], first: int, total: int,
+    params: BasinParams, task: Task, trainer: Trains, rule: Rule, starts: NDArray[np.float32], first: int, count: Part,
     trials: Trials, stability: Stability, ctx: Context,
 ) -> FloatArray:  # fmt: skip
     """Loss, way and, where asked for, polished loss of a chunk, [which, trial]."""
-    crowd = Crowd.beginning(starts.astype(np.float64), params.optimizer)
-    before = first * (params.steps + params.polish)
+    crowd, phase = Crowd.beginning(starts.astype(np.float64), params.optimizer), 0
+    under_way = ctx.checkpoint.get(f"{first}/under-way")
+    if under_way is not None:
+        crowd, phase = unpacked(under_way)
     part = slice(first, first + len(starts))
+    per_step = seconds_of_training(params, 1.0)
 
-    def through(crowd: Crowd, rule: Rule, steps: int, already: int, into: FloatArray) -> None:
-        while crowd.steps < steps:
-            advance(trainer, crowd, rule, min(STEPS_AT_ONCE, steps - crowd.steps), ctx)
-            ctx.progress(before + len(starts) * (already + crowd.steps), total, "training")
+    def stepped(steps: int) -> None:
+        count.add(steps * per_step)
+
+    def through(crowd: Crowd, rule: Rule, steps: int, phase: int, into: FloatArray) -> None:
+        already = phase * params.steps
+        count.begin(len(starts) * (already + crowd.steps) * per_step)
+        times = np.unique(np.append(np.arange(STEPS_AT_ONCE, steps, STEPS_AT_ONCE), steps))
+
+        def keep() -> None:
+            ctx.checkpoint.put(f"{first}/under-way", packed(crowd, phase))
+
+        for _ in train_through(trainer, crowd, rule, times, ctx, stepped, keep):
             into[part] = losses(task, crowd.networks)
             ctx.partial(lambda: report(params, trials, stability, np.nan, task.layout.size))
+            keep()
 
-    through(crowd, rule, params.steps, 0, trials.loss)
-    with np.errstate(over="ignore", invalid="ignore"):
-        found = [losses(task, crowd.networks), np.linalg.norm(crowd.networks - starts, axis=1)]
-    if params.polish:
-        polished = Crowd.beginning(crowd.networks.astype(np.float64), "momentum")
-        slow = Rule("momentum", params.polish_rate, POLISH_MOMENTUM)
-        through(polished, slow, params.polish, params.steps, trials.polished)
-        found.append(losses(task, polished.networks))
-    return np.stack(found)
+    trained = ctx.checkpoint.get(f"{first}/trained")
+    if trained is None or not phase:
+        through(crowd, rule, params.steps, 0, trials.loss)
+        with np.errstate(over="ignore", invalid="ignore"):
+            trained = np.stack(
+                [losses(task, crowd.networks), np.linalg.norm(crowd.networks - starts, axis=1)]
+            )
+        if not params.polish:
+            return trained
+        ctx.checkpoint.put(f"{first}/trained", trained)
+        crowd = Crowd.beginning(crowd.networks.astype(np.float64), "momentum")
+    trials.loss[part] = trained[0]
+    slow = Rule("momentum", params.polish_rate, POLISH_MOMENTUM)
+    through(crowd, slow, params.polish, 1, trials.polished)
+    return np.concatenate([trained, losses(task, crowd.networks)[None]])
 
 
 def _stability(
-    params: BasinParams, task: Task, centre: FloatArray, trainer: Trains, rule: Rule, ctx: Context
-) -> Stability:
+    params: BasinParams, task: Task, centre: FloatArray, trainer: Trains, rule: Rule, work: Work, tries: float,
+    ctx: Context,
+) -> Stability:  # fmt: skip
     """Heavy ball: a mode of curvature c is stable for rates below 2 (1 + momentum) / c (Polyak 1964)."""
     # The network is at kinks, and there rounding would decide what a Hessian is: a direction does.
-    curvature, _ = largest_curvature(task.layout, centre, task.x, task.y)
-    off = float(np.linalg.eigvalsh(hessian(task.layout, centre, task.x, task.y))[-1])
+    curvature, _ = largest(task, centre, work, ctx)
+    off = float(np.linalg.eigvalsh(hessian(task.layout, centre, task.x, task.y, check=ctx.check))[-1])
+    work.part(seconds_of_curvature(task)).end()
     if rule.optimizer not in ("gd", "momentum") or not curvature > 0:
         return Stability(curvature, off, float("nan"), [])
     limit = 2.0 * (1.0 + (rule.momentum if rule.optimizer == "momentum" else 0.0)) / curvature
@@ -168,8 +205,13 @@ def _stability(
     for factor in params.factors:
         crowd = Crowd.beginning(centre + direction, rule.optimizer)
         at = Rule(rule.optimizer, factor * limit, rule.momentum)
-        while crowd.steps < params.nearby_steps:
-            advance(trainer, crowd, at, min(STEPS_AT_ONCE, params.nearby_steps - crowd.steps), ctx)
+        part = work.part(tries)
+
+        def stepped(steps: int, part: Part = part) -> None:
+            part.add(steps * seconds_of_training(params, 1.0))
+
+        advance(trainer, crowd, at, params.nearby_steps, ctx, stepped)
+        part.end()
         ends = losses(task, crowd.networks)
         tried.append((factor, factor * limit, float(np.median(ends)), float(ends.max())))
     return Stability(curvature, off, limit, tried)

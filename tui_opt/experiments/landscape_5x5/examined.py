@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -99,7 +100,13 @@ class Trained:
 
 
 def examine(
-    task: Task, networks: SingleArray, first: int, restarts: int, ctx: Context, quickly: bool = False
+    task: Task,
+    networks: SingleArray,
+    first: int,
+    restarts: int,
+    ctx: Context,
+    quickly: bool = False,
+    report: Callable[[float], None] = lambda networks: None,
 ) -> Trained:
     """Look at networks, blocks of them on all threads.
 
@@ -110,6 +117,7 @@ def examine(
         restarts: starts of the search for the nearest order of nodes.
         ctx: threads and random streams.
         quickly: without distances and knots.
+        report: called with the networks looked at since; a share of a network counts as such.
     """
     built = None if task.built is None or quickly else smallest(task.layout, task.built[None])[0]
 
@@ -117,7 +125,7 @@ def examine(
         part = networks[start : start + BLOCK]
         rng = ctx.rng("matching", (first + start) // BLOCK)
         wanted = 0 if quickly else max(0, MOST_COUNTED - first - start)
-        return _block(task, part, built, restarts, rng, wanted)
+        return _block(task, part, built, restarts, rng, wanted, ctx.check, report)
 
     found = Trained.nothing(task)
     parts = list(ctx.map(block, range(0, len(networks), BLOCK)))
@@ -130,7 +138,8 @@ def examine(
 
 
 def _block(
-    task: Task, networks: SingleArray, built: FloatArray | None, restarts: int, rng: np.random.Generator, wanted: int
+    task: Task, networks: SingleArray, built: FloatArray | None, restarts: int, rng: np.random.Generator, wanted: int,
+    check: Callable[[], None], report: Callable[[float], None],
 ) -> Trained:  # fmt: skip
     doubles = networks.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -145,8 +154,11 @@ def _block(
         balanced = smallest(task.layout, doubles[finite])
         target = sorted_nodes(task.layout, built[None])[0]
         in_order[finite] = np.linalg.norm(sorted_nodes(task.layout, balanced) - target, axis=1)
-        nearest = matched_nodes(task.layout, balanced, built, rng, restarts)
+        share = len(balanced) / restarts
+        nearest = matched_nodes(task.layout, balanced, built, rng, restarts, check, lambda: report(share))
         matched[finite] = np.linalg.norm(nearest - built, axis=1)
+    else:
+        report(len(networks))
     low, end = float(task.x[0]), float(task.x[-1])
     counted = [knots(task.layout, one, low, end).size - 2 for one in doubles[:wanted][finite[:wanted]]]
     kept = answers[finite]

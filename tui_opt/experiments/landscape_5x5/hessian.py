@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_opt.experiments.landscape_5x5.minima import Minima, found_minima, steps_to_minima
+from tui_opt.experiments.landscape_5x5.minima import Minima, found_minima, seconds_to_minima
 from tui_opt.experiments.landscape_5x5.minima_params import HessianParams
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.training import rule_of, trainer_for
+from tui_opt.experiments.landscape_5x5.work import Work
 from tui_opt.figure import Axis, Figure, Histogram, Layer, Line, Ref, Rule
 from tui_opt.kernels.networks.hessians import hessian, kink_margin, largest_curvature
 from tui_opt.kernels.networks.lanes import Rule as TrainingRule
@@ -24,29 +26,95 @@ FloatArray: TypeAlias = NDArray[np.float64]
 FLAT: Final = 1e-6
 """Eigenvalues below this part of the largest are flat directions: symmetries, and nodes that are off."""
 EDGES: Final = 41
+HESSIANS_AT_A_KINK: Final = 14.0
+"""What the largest curvature there usually takes: seven Hessians with eigenvectors, which are two with eigenvalues."""
 
 
 def compute(params: HessianParams, ctx: Context) -> Result:
     """Train, polish, choose the representative, then a Hessian and its eigenvalues for every network."""
     task = Task.of(params)
     trainer, rule = trainer_for(task, ctx), rule_of(params)
-    before = max(1, steps_to_minima(params))
-    work = 0.05 * before
-    minima = found_minima(params, task, trainer, rule, ctx, before + work)
+    each = seconds_of_curvature(task)
+    at_target = 0.0 if task.built is None else 2 * each + 2 * seconds_of_largest(task)
+    work = Work(ctx, seconds_to_minima(params) + params.number * each + at_target)
+    minima = found_minima(params, task, trainer, rule, ctx, work)
     networks = minima.networks
     networks = smallest(task.layout, networks) if params.representative == "smallest" else networks
     losses, gradients = loss_and_gradient(task.layout, networks, task.x, task.y)
 
     def spectrum(network: FloatArray) -> FloatArray:
+        matrix = hessian(task.layout, network, task.x, task.y, check=ctx.check)
         ctx.check()
-        return np.asarray(np.linalg.eigvalsh(hessian(task.layout, network, task.x, task.y)))
+        eigenvalues = np.asarray(np.linalg.eigvalsh(matrix))
+        part.add(each)
+        return eigenvalues
 
-    ctx.progress(before, before + work, "spectra")
-    spectra: list[FloatArray] = []
-    for done, eigenvalues in enumerate(ctx.map(spectrum, list(networks)), 1):
-        spectra.append(eigenvalues)
-        ctx.progress(before + work * done / len(networks), before + work, "spectra")
-    return _report(params, task, minima, networks, losses, gradients, np.stack(spectra))
+    part = work.part(params.number * each, "spectra")
+    part.begin()
+    spectra = np.stack(list(ctx.map(spectrum, list(networks))))
+    part.end()
+    target = None if task.built is None else _at_target(task, task.built, work, ctx)
+    work.end()
+    return _report(params, task, minima, networks, losses, gradients, spectra, target)
+
+
+def largest(task: Task, network: FloatArray, work: Work, ctx: Context) -> tuple[float, FloatArray]:
+    """The largest curvature at a kink and its direction, a part of the work of the size `seconds_of_largest`."""
+    part = work.part(seconds_of_largest(task))
+    found = largest_curvature(task.layout, network, task.x, task.y, ctx.check, part.nearer)
+    part.end()
+    return found
+
+
+def seconds_of_largest(task: Task) -> float:
+    """About what `largest` takes; how many turns it needs is not known before."""
+    return HESSIANS_AT_A_KINK * seconds_of_curvature(task)
+
+
+def seconds_of_curvature(task: Task) -> float:
+    """A Hessian with its eigenvalues on one core; with eigenvectors about twice that."""
+    size = task.layout.size
+    return 6e-10 * task.x.size * size**2 + 8e-11 * size**3
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Curvatures at the built network, scaled to the smallest norm.
+
+    Args:
+        largest: in any direction, to the side that it leads to.
+        other: the other way along that direction.
+        off: largest eigenvalue with every node that is 0 on a sample off.
+        on: with them on.
+        raw: as largest, of the network as it was built.
+    """
+
+    largest: float
+    other: float
+    off: float
+    on: float
+    raw: float
+
+
+def _at_target(task: Task, built: FloatArray, work: Work, ctx: Context) -> _Target:
+    small = smallest(task.layout, built[None])[0]
+    each = seconds_of_curvature(task)
+    part = work.part(2 * each, "built network")
+    part.begin()
+
+    def top(slope: float) -> float:
+        matrix = hessian(task.layout, small, task.x, task.y, kinks=slope, check=ctx.check)
+        ctx.check()
+        found = float(np.linalg.eigvalsh(matrix)[-1])
+        part.add(each)
+        return found
+
+    off, on = top(0.0), top(1.0)
+    part.end()
+    curvature, direction = largest(task, small, work, ctx)
+    matrix = hessian(task.layout, small, task.x, task.y, -direction, check=ctx.check)
+    other = float(direction @ matrix @ direction)
+    return _Target(curvature, other, off, on, largest(task, built, work, ctx)[0])
 
 
 def _report(
@@ -57,6 +125,7 @@ def _report(
     losses: FloatArray,
     gradients: FloatArray,
     spectra: FloatArray,
+    target: _Target | None,
 ) -> Result:
     result = Result()
     minima.describe(result, "model")
@@ -85,7 +154,7 @@ def _report(
     text = "Least distance of a node from switching on a sample: where it is 0 there is no Hessian."
     result.add_finding("kink_margin_median", float(np.median(margins)), text, kind="accuracy")
     _add_edge(result, minima.rule, top)
-    _add_target(result, task)
+    _add_target(result, target)
     result.headline = ["lambda_max_target", "lambda_max_median", "gradient_norm_median", "edge_share"]
     _add_figures(result, top)
     return result
@@ -109,34 +178,26 @@ def _add_edge(result: Result, rule: TrainingRule, top: FloatArray) -> None:
     result.add_finding("edge_share", share, text)
 
 
-def _add_target(result: Result, task: Task) -> None:
+def _add_target(result: Result, target: _Target | None) -> None:
     names = ("lambda_max_target", "lambda_target_off", "lambda_target_on", "lambda_max_target_raw")
-    if task.built is None:
+    if target is None:
         for name in names:
             result.add_missing(name, "There is no network built by hand for this target in this layout.")
         return
-    small = smallest(task.layout, task.built[None])[0]
-    curvature, direction = largest_curvature(task.layout, small, task.x, task.y)
     text = (
         "Largest curvature of the loss at the built network, scaled to the smallest norm, in any direction, to the "
         "side it leads to: some of its nodes are exactly 0 on training points, and there is no Hessian."
     )
-    result.add_finding(names[0], curvature, text)
-    other, _ = _other_side(task, small, direction)
-    result.add_finding("lambda_target_other_side", other, "Curvature the other way along this direction.")
-    for name, slope, words in ((names[1], 0.0, "off"), (names[2], 1.0, "on")):
-        matrix = hessian(task.layout, small, task.x, task.y, kinks=slope)
-        text = f"Largest eigenvalue with every node that is 0 on a sample taken as {words}: no direction has this side."
-        result.add_finding(name, float(np.linalg.eigvalsh(matrix)[-1]), text, kind="accuracy")
-    raw, _ = largest_curvature(task.layout, task.built, task.x, task.y)
+    result.add_finding(names[0], target.largest, text)
     result.add_finding(
-        names[3], raw, "The same as it was built, before scaling: curvatures depend on the scaling."
+        "lambda_target_other_side", target.other, "Curvature the other way along this direction."
     )
-
-
-def _other_side(task: Task, network: FloatArray, direction: FloatArray) -> tuple[float, FloatArray]:
-    matrix = hessian(task.layout, network, task.x, task.y, -direction)
-    return float(direction @ matrix @ direction), matrix
+    for name, value, words in ((names[1], target.off, "off"), (names[2], target.on, "on")):
+        text = f"Largest eigenvalue with every node that is 0 on a sample taken as {words}: no direction has this side."
+        result.add_finding(name, value, text, kind="accuracy")
+    result.add_finding(
+        names[3], target.raw, "The same as it was built, before scaling: curvatures depend on the scaling."
+    )
 
 
 def _add_figures(result: Result, top: FloatArray) -> None:

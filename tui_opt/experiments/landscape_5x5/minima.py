@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.errors import ExperimentError
+from tui_opt.experiments.landscape_5x5 import seconds_of_training
 from tui_opt.experiments.landscape_5x5.minima_params import MinimaParams
 from tui_opt.experiments.landscape_5x5.network_params import NetworkParams
 from tui_opt.experiments.landscape_5x5.task import Task
-from tui_opt.experiments.landscape_5x5.training import advance, compiled, drawn, rule_of
+from tui_opt.experiments.landscape_5x5.training import (
+    compiled,
+    drawn,
+    packed,
+    rule_of,
+    train_through,
+    unpacked,
+)
+from tui_opt.experiments.landscape_5x5.work import Part, Work
 from tui_opt.kernels.networks.lanes import Crowd, Rule
 from tui_opt.kernels.networks.pieces import Trains
 from tui_opt.kernels.networks.plain import loss
@@ -26,8 +33,7 @@ IntArray: TypeAlias = NDArray[np.int64]
 
 RUN_AWAY = 1e3
 """A network has diverged whose loss is so many times that of answering zero (or 1, where that is more)."""
-PIECES = 20
-"""Parts in which training is done, for progress."""
+UNDER_WAY = "minima under way"
 
 
 @dataclass(frozen=True)
@@ -63,12 +69,16 @@ class Minima:
             result.add_finding("diverged", self.lost, text, kind="warning")
 
 
-def steps_to_minima(params: Any) -> int:
-    """Steps of each network before it counts as a minimum, for progress."""
-    return int((0 if params.run else params.steps) + params.polish)
+def seconds_to_minima(params: Any) -> float:
+    """What training and polishing take of a run's work."""
+    return seconds_of_training(params, params.number * float(_steps_trained(params) + params.polish))
 
 
-def found_minima(params: Any, task: Task, trainer: Trains, rule: Rule, ctx: Context, total: float) -> Minima:
+def _steps_trained(params: Any) -> int:
+    return 0 if params.run else int(params.steps)
+
+
+def found_minima(params: Any, task: Task, trainer: Trains, rule: Rule, ctx: Context, work: Work) -> Minima:
     """Polished networks that did not diverge, the same whatever threads there are.
 
     Args:
@@ -77,7 +87,7 @@ def found_minima(params: Any, task: Task, trainer: Trains, rule: Rule, ctx: Cont
         trainer: takes the steps.
         rule: how they are trained, where they are not taken from a run.
         ctx: gives the random weights, threads, earlier runs and progress.
-        total: steps of everything, for progress; training and polishing take the first of them.
+        work: progress, of which training and polishing are `seconds_to_minima`.
 
     Raises:
         ExperimentError: all of them diverged, or the run cannot be used.
@@ -87,20 +97,35 @@ def found_minima(params: Any, task: Task, trainer: Trains, rule: Rule, ctx: Cont
         numbers, begun, rule = _of_run(params, task, ctx)
     else:
         numbers, begun = np.arange(params.minima), None
+    small = replace(rule, optimizer="momentum", rate=params.polish_rate, momentum=0.9)
+    stages = (
+        _Stage(0, "training", rule, _steps_trained(params)),
+        _Stage(1, "polishing", small, params.polish),
+    )
     if kept is None:
-        compiled(trainer, task, rule, partial(ctx.progress, 0, total))
-        crowd = begun
+        compiled(trainer, task, rule, work.say)
+        crowd, at = begun, 0
+        under_way = ctx.checkpoint.get(UNDER_WAY)
+        if under_way is not None:
+            crowd, at = unpacked(under_way)
         if crowd is None:
             crowd = Crowd.beginning(drawn(task.layout, params.init, 0, params.minima, ctx), rule.optimizer)
-            _in_pieces(trainer, crowd, rule, params.steps, 0.0, total, "training", ctx)
-        if params.polish:
-            small = replace(rule, optimizer="momentum", rate=params.polish_rate, momentum=0.9)
-            polished = Crowd.beginning(crowd.networks.astype(np.float64), "momentum")
-            before = steps_to_minima(params) - params.polish
-            _in_pieces(trainer, polished, small, params.polish, before, total, "polishing", ctx)
-            crowd = polished
+        for stage in stages:
+            if not stage.steps:
+                continue
+            if stage.number > at:
+                crowd = Crowd.beginning(crowd.networks.astype(np.float64), stage.rule.optimizer)
+            if stage.number >= at:
+                stage.carry_out(params, trainer, crowd, work, ctx)
+            else:
+                stage.part(params, work).end()
         kept = crowd.networks.astype(np.float64)
         ctx.checkpoint.put("minima", kept)
+        ctx.checkpoint.drop(UNDER_WAY)
+    else:
+        for stage in stages:
+            if stage.steps:
+                stage.part(params, work).end()
     with np.errstate(all="ignore"):
         losses = loss(task.layout, kept, task.x, task.y)
     # Weights may be huge and finite: what is called a minimum learns at least something near the target's size.
@@ -113,6 +138,42 @@ def found_minima(params: Any, task: Task, trainer: Trains, rule: Rule, ctx: Cont
         raise ExperimentError(f"{who} diverged in training. Lower {lower}.")
     lost = int(np.sum(~sound))
     return Minima(np.asarray(kept[sound]), numbers[sound], rule, params.run, lost, lower)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Steps with one rule.
+
+    Args:
+        number: of the stage.
+        what: its name.
+        rule: the optimizer.
+        steps: how many.
+    """
+
+    number: int
+    what: str
+    rule: Rule
+    steps: int
+
+    def part(self, params: Any, work: Work) -> Part:
+        """Its part of the run's work."""
+        return work.part(seconds_of_training(params, params.number * float(self.steps)), self.what)
+
+    def carry_out(self, params: Any, trainer: Trains, crowd: Crowd, work: Work, ctx: Context) -> None:
+        """Take the steps that the crowd has not taken yet."""
+        part, per_step = self.part(params, work), seconds_of_training(params, 1.0)
+        part.begin(len(crowd.networks) * crowd.steps * per_step)
+
+        def stepped(steps: int) -> None:
+            part.add(steps * per_step)
+
+        def keep() -> None:
+            ctx.checkpoint.put(UNDER_WAY, packed(crowd, self.number))
+
+        for _ in train_through(trainer, crowd, self.rule, np.array([self.steps]), ctx, stepped, keep):
+            keep()
+        part.end()
 
 
 def _of_run(params: MinimaParams, task: Task, ctx: Context) -> tuple[IntArray, Crowd, Rule]:
@@ -161,20 +222,3 @@ def _said(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(f"{entry:g}" for entry in value) + "]"
     return f"{value:g}" if isinstance(value, float) else repr(value)
-
-
-def _in_pieces(
-    trainer: Trains,
-    crowd: Crowd,
-    rule: Rule,
-    steps: int,
-    before: float,
-    total: float,
-    what: str,
-    ctx: Context,
-) -> None:
-    ctx.progress(before, total, what)
-    ends = np.unique(np.linspace(0, steps, PIECES + 1).astype(int))
-    for first, last in pairwise(ends):
-        advance(trainer, crowd, rule, int(last - first), ctx)
-        ctx.progress(before + float(last), total, what)

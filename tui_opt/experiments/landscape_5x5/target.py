@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_opt.experiments.landscape_5x5 import seconds_of_training
 from tui_opt.experiments.landscape_5x5.params import TargetParams
 from tui_opt.experiments.landscape_5x5.target_figures import add_figures
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.training import advance, compiled, drawn, rule_of, trainer_for
 from tui_opt.experiments.landscape_5x5.words import rows_left_out
+from tui_opt.experiments.landscape_5x5.work import Part, Work
 from tui_opt.kernels.networks.knots import knots
 from tui_opt.kernels.networks.lanes import Crowd
 from tui_opt.kernels.networks.plain import loss, outputs
@@ -23,7 +24,8 @@ from tui_opt.runner.context import Context
 
 FloatArray: TypeAlias = NDArray[np.float64]
 
-STEPS_AT_ONCE = 500
+SECONDS_OF_COUNTING = 4e-4
+"""Of one network's knots, for progress."""
 _NOT_SPLIT = "no part of a target that was not built is known to be of high frequency"
 
 
@@ -50,29 +52,37 @@ def compute(params: TargetParams, ctx: Context) -> Result:
         counted.append(_count("built", task, task.built[None], ctx))
     ctx.partial(lambda: report(params, task, counted))
     if params.compared:
-        total = params.compared * (1 + params.steps)
-        ctx.progress(0, total, "random networks")
+        counting = params.compared * SECONDS_OF_COUNTING
+        training = seconds_of_training(params, float(params.compared * params.steps))
+        work = Work(ctx, (2 if params.steps else 1) * counting + training)
+        part = work.part(counting, "random networks")
+        part.begin()
         networks = drawn(task.layout, params.init, 0, params.compared, ctx)
-        counted.append(_count("random", task, networks, ctx))
+        counted.append(_count("random", task, networks, ctx, part))
         ctx.partial(lambda: report(params, task, counted))
         if params.steps:
-            counted.append(_count("trained", task, _trained(params, task, networks, ctx), ctx))
+            networks = _trained(params, task, networks, work, training, ctx)
+            part = work.part(counting, "trained networks")
+            part.begin()
+            counted.append(_count("trained", task, networks, ctx, part))
+        work.end()
     return report(params, task, counted)
 
 
-def _trained(params: TargetParams, task: Task, networks: FloatArray, ctx: Context) -> FloatArray:
+def _trained(
+    params: TargetParams, task: Task, networks: FloatArray, work: Work, seconds: float, ctx: Context
+) -> FloatArray:
     trainer, rule = trainer_for(task, ctx, params.optimizer), rule_of(params)
-    total = params.compared * (1 + params.steps)
-    compiled(trainer, task, rule, partial(ctx.progress, params.compared, total))
+    compiled(trainer, task, rule, work.say)
     crowd = Crowd.beginning(networks, params.optimizer)
-    ctx.progress(params.compared, total, "training")
-    while crowd.steps < params.steps:
-        advance(trainer, crowd, rule, min(STEPS_AT_ONCE, params.steps - crowd.steps), ctx)
-        ctx.progress(params.compared * (1 + crowd.steps), total, "training")
+    part, per_step = work.part(seconds, "training"), seconds / (params.compared * params.steps)
+    part.begin()
+    advance(trainer, crowd, rule, params.steps, ctx, lambda steps: part.add(steps * per_step))
+    part.end()
     return crowd.networks.astype(np.float64)
 
 
-def _count(kind: str, task: Task, networks: FloatArray, ctx: Context) -> Counted:
+def _count(kind: str, task: Task, networks: FloatArray, ctx: Context, part: Part | None = None) -> Counted:
     """Interior knots within the training set's interval; NaN for a network that is not finite."""
     low, high = float(task.x[0]), float(task.x[-1])
     numbers = np.full(len(networks), np.nan)
@@ -81,6 +91,8 @@ def _count(kind: str, task: Task, networks: FloatArray, ctx: Context) -> Counted
             ctx.check()
         if np.all(np.isfinite(network)):
             numbers[k] = knots(task.layout, network, low, high).size - 2
+        if part is not None:
+            part.add(SECONDS_OF_COUNTING)
     with np.errstate(over="ignore", invalid="ignore"):
         losses = np.concatenate(
             [loss(task.layout, networks[k : k + 64], task.x, task.y) for k in range(0, len(networks), 64)]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.device import gpus
+from tui_opt.experiments.landscape_5x5 import seconds_of_examining, seconds_of_training
 from tui_opt.experiments.landscape_5x5.devices import devices_of, shared, workers_on
 from tui_opt.experiments.landscape_5x5.examined import Trained, examine
 from tui_opt.experiments.landscape_5x5.params import TrainParams
@@ -22,10 +23,13 @@ from tui_opt.experiments.landscape_5x5.training import (
     compiled,
     drawn,
     output_times,
+    packed,
     rule_of,
     train_through,
     trainer_for,
+    unpacked,
 )
+from tui_opt.experiments.landscape_5x5.work import Part, Work
 from tui_opt.kernels.networks.lanes import Crowd, Rule
 from tui_opt.kernels.networks.pieces import Trains
 from tui_opt.result import Result
@@ -42,14 +46,12 @@ class Progress:
     Args:
         found: the networks of finished chunks that were looked at, in order.
         losses: by chunk, [time, network].
-        taken: by chunk, model-steps it has behind it.
         rates: by trainer, seconds that this process spent in steps, and model-steps taken in them.
         lock: held while any of these changes.
     """
 
     found: Trained
     losses: dict[int, SingleArray] = field(default_factory=dict)
-    taken: dict[int, int] = field(default_factory=dict)
     rates: dict[int, tuple[float, int]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -84,22 +86,35 @@ def compute(params: TrainParams, ctx: Context) -> Result:
         used = len(trainers)
         share = "takes all chunks" if used == 1 else "share the chunks"
         ctx.message(f"{params.gpus} GPUs were asked for; {used} can be used here, and {share}.")
-    ctx.progress(0, params.models * params.steps, "training")
+    per_step, per_network = seconds_of_training(params, 1.0), seconds_of_examining(params)
+    work = Work(ctx, params.models * (params.steps * per_step + per_network))
+    work.say("training")
     times = output_times(params.steps, params.outputs)
     size = chunk_size(params.chunk, ctx.device)
     progress = Progress(Trained.nothing(task))
     chunks = [(first, min(size, params.models - first)) for first in range(0, params.models, size)]
 
+    parts = {first: work.part(number * params.steps * per_step, "training") for first, number in chunks}
+
     def trained(chunk: tuple[int, int], trainer: Trains) -> SingleArray:
-        return _chunk(params, task, trainer, times, *chunk, progress, ctx)
+        return _chunk(params, task, trainer, times, *chunk, progress, parts[chunk[0]], ctx)
 
     answers = shared(chunks, trainers, trained, ctx.message, in_background=ctx.device != "cpu")
     for (first, number), networks in zip(chunks, answers, strict=True):
-        found = examine(task, networks, first, params.restarts, ctx)
+        last = first + number == params.models
+        # On a GPU the next chunk is trained meanwhile, and the run is called by that.
+        compared = work.part(number * per_network, "networks compared" if last or ctx.device == "cpu" else "")
+        compared.begin()
+
+        def looked_at(networks: float, part: Part = compared) -> None:
+            part.add(networks * per_network)
+
+        found = examine(task, networks, first, params.restarts, ctx, report=looked_at)
+        compared.end()
         progress.found = progress.found.with_more(found)
-        if first + number < params.models:
+        if not last:
             ctx.partial(lambda: _report(params, task, times, progress, progress.found))
-    ctx.progress(params.models * params.steps, params.models * params.steps, "networks compared")
+    work.end()
     return _report(params, task, times, progress, progress.found)
 
 
@@ -115,42 +130,47 @@ def _report(params: TrainParams, task: Task, times: IntArray, progress: Progress
 
 def _chunk(
     params: TrainParams, task: Task, trainer: Trains, times: IntArray, first: int, number: int, progress: Progress,
-    ctx: Context,
+    part: Part, ctx: Context,
 ) -> SingleArray:  # fmt: skip
     """Trained networks, [network, parameter], of a chunk; its losses are added to the progress."""
     key = f"{first}+{number}/"
     finished, losses = ctx.checkpoint.get(key + "networks"), ctx.checkpoint.get(key + "losses")
     if finished is not None and losses is not None:
         with progress.lock:
-            progress.losses[first], progress.taken[first] = losses, number * params.steps
+            progress.losses[first] = losses
+        part.end()
         return finished
     crowd = Crowd.beginning(drawn(task.layout, params.init, first, number, ctx), params.optimizer)
     so_far = np.full((times.size, number), np.nan, dtype=np.float32)
     kept = ctx.checkpoint.get(key + "under-way")
     if kept is not None and losses is not None:
-        taken = int(kept[0, 0, 0])
-        crowd.networks, crowd.state = kept[1].astype(np.float32), kept[2:].astype(np.float32)
-        crowd.steps = taken
+        crowd, _ = unpacked(kept)
         so_far[: len(losses)] = losses
     with progress.lock:
         progress.losses[first] = so_far
     at = int(np.searchsorted(times, crowd.steps, side="right"))
     began, before = time.perf_counter(), crowd.steps
-    for row in train_through(trainer, crowd, rule_of(params), times, ctx):
+    per_step = seconds_of_training(params, 1.0)
+    part.begin(number * crowd.steps * per_step)
+
+    def stepped(steps: int) -> None:
+        part.add(steps * per_step)
+
+    def keep() -> None:
+        _keep(key, crowd, so_far[:at], ctx)
+
+    for row in train_through(trainer, crowd, rule_of(params), times, ctx, stepped, keep):
         so_far[at] = row
         at += 1
         progress.count(trainer, time.perf_counter() - began, number * (crowd.steps - before))
-        with progress.lock:
-            progress.taken[first] = number * crowd.steps
-            done = sum(progress.taken.values())
-        ctx.progress(done, params.models * params.steps, "training")
         if crowd.steps < params.steps:
-            _keep(key, crowd, so_far[:at], ctx)
+            keep()
             ctx.partial(lambda: _under_way(params, task, times, progress, crowd, ctx))
         began, before = time.perf_counter(), crowd.steps
     ctx.checkpoint.put(key + "losses", so_far)
     ctx.checkpoint.put(key + "networks", crowd.networks)
     ctx.checkpoint.drop(key + "under-way")
+    part.end()
     return crowd.networks
 
 
@@ -169,8 +189,6 @@ def _under_way(
 
 def _keep(key: str, crowd: Crowd, losses: SingleArray, ctx: Context) -> None:
     """The state of a chunk, of which a resumed run makes the same steps."""
-    steps = np.full((1, *crowd.networks.shape), np.nan)
-    steps[0, 0, 0] = crowd.steps
     # Losses first: those after the steps of the state are found again, those before would be missing.
     ctx.checkpoint.put(key + "losses", losses.copy())
-    ctx.checkpoint.put(key + "under-way", np.concatenate([steps, crowd.networks[None], crowd.state]))
+    ctx.checkpoint.put(key + "under-way", packed(crowd))

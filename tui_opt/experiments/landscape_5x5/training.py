@@ -6,6 +6,7 @@ import atexit
 import functools
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -17,7 +18,7 @@ from tui_opt.experiments.landscape_5x5.optimizer_params import USUAL_RATES
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.kernels.networks.initial import Init, random_networks
 from tui_opt.kernels.networks.lane_source import LANES
-from tui_opt.kernels.networks.lanes import WIDEST, Crowd, Rule, Trainer
+from tui_opt.kernels.networks.lanes import WIDEST, Crowd, Report, Rule, Trainer, unreported
 from tui_opt.kernels.networks.layout import Layout
 from tui_opt.kernels.networks.pieces import InPieces, Trains
 from tui_opt.runner.context import Context
@@ -32,6 +33,14 @@ BLOCK: Final = LANES
 
 LEAST_ON_A_GPU: Final = 33_792
 """Networks that a large GPU trains at the same time; fewer would leave a part of it idle."""
+
+
+KEPT_EVERY: Final = 2.0
+"""Seconds between two states that are kept for a checkpoint, which is written every few seconds."""
+MOST_OFTEN: Final = 20.0
+"""Keeping takes at most a twentieth of the time."""
+FIRST_STRETCH: Final = 10_000_000
+"""Weights moved before it is known how long that takes: a moment in lanes, a second or so by matrix products."""
 
 
 MOST_ON_A_GPU: Final = 2_000_000
@@ -126,12 +135,17 @@ def drawn(layout: Layout, init: Init, first: int, number: int, ctx: Context) -> 
     return np.concatenate(networks)[:number]
 
 
-def advance(trainer: Trains, crowd: Crowd, rule: Rule, steps: int, ctx: Context) -> SingleArray:
-    """Steps of all networks, on all threads; the losses before the last of them, [network]."""
+def advance(
+    trainer: Trains, crowd: Crowd, rule: Rule, steps: int, ctx: Context, report: Report = unreported
+) -> SingleArray:
+    """Steps of all networks, on all threads; the losses before the last of them, [network].
+
+    `report` is called from these threads, every tenth of a second of each.
+    """
     parts = [slice(k, min(k + BLOCK, len(crowd.networks))) for k in range(0, len(crowd.networks), BLOCK)]
 
     def one(part: slice) -> SingleArray:
-        return trainer.train(crowd, rule, steps, ctx.check, part)
+        return trainer.train(crowd, rule, steps, ctx.check, part, report)
 
     if not isinstance(trainer, Trainer):
         parts = [slice(0, len(crowd.networks))]  # matrix products have threads of their own
@@ -147,8 +161,54 @@ def output_times(steps: int, number: int) -> NDArray[np.int64]:
 
 
 def train_through(
-    trainer: Trains, crowd: Crowd, rule: Rule, times: NDArray[np.int64], ctx: Context
+    trainer: Trains,
+    crowd: Crowd,
+    rule: Rule,
+    times: NDArray[np.int64],
+    ctx: Context,
+    report: Report = unreported,
+    keep: Callable[[], None] = lambda: None,
 ) -> Iterator[SingleArray]:
-    """Train through the given times; yields the losses [network] before the step that ends at each."""
-    for time in times[times > crowd.steps]:
-        yield advance(trainer, crowd, rule, int(time) - crowd.steps, ctx)
+    """Train through the given times; yields the losses [network] before the step that ends at each.
+
+    Between them training stops now and then for a checkpoint, which changes no number.
+
+    Args:
+        trainer: takes the steps.
+        crowd: is changed.
+        rule: the optimizer.
+        times: ascending; those that are behind are left out.
+        ctx: threads.
+        report: as of `advance`.
+        keep: keeps the crowd as it is, between two times; every KEPT_EVERY seconds, and less often where it takes long.
+    """
+    most = max(1, FIRST_STRETCH // max(1, crowd.networks.size))
+    keeping = 0.0
+    for end in times[times > crowd.steps]:
+        while True:
+            steps = min(most, int(end) - crowd.steps)
+            began = time.monotonic()
+            losses = advance(trainer, crowd, rule, steps, ctx, report)
+            taken = max(time.monotonic() - began, 1e-6)
+            if steps == most:
+                wanted = max(KEPT_EVERY, MOST_OFTEN * keeping)
+                most = max(1, int(steps * min(4.0, wanted / taken)))
+            if crowd.steps == end:
+                break
+            began = time.monotonic()
+            keep()
+            keeping = time.monotonic() - began
+        yield losses
+
+
+def packed(crowd: Crowd, phase: int = 0) -> FloatArray:
+    """A crowd and the number of what it is at, for a checkpoint: of it the same steps are made."""
+    head = np.full((1, *crowd.networks.shape), np.nan)
+    head[0, 0, :2] = crowd.steps, phase
+    return np.concatenate([head, crowd.networks[None], crowd.state])
+
+
+def unpacked(kept: FloatArray) -> tuple[Crowd, int]:
+    """What `packed` made an array of."""
+    crowd = Crowd(kept[1].astype(np.float32), kept[2:].astype(np.float32), int(kept[0, 0, 0]))
+    return crowd, int(np.nan_to_num(kept[0, 0, 1]))

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_opt.experiments.landscape_5x5 import seconds_of_kind
 from tui_opt.experiments.landscape_5x5.examined import quantiles
 from tui_opt.experiments.landscape_5x5.params import WidthsParams
 from tui_opt.experiments.landscape_5x5.task import Task
@@ -17,10 +18,13 @@ from tui_opt.experiments.landscape_5x5.training import (
     compiled,
     drawn,
     output_times,
+    packed,
     rule_of,
     train_through,
     trainer_for,
+    unpacked,
 )
+from tui_opt.experiments.landscape_5x5.work import Part, Work
 from tui_opt.figure import Axis, Figure, Layer, Line, Ref, Rule
 from tui_opt.kernels.networks.lanes import Crowd
 from tui_opt.kernels.networks.layout import Layout
@@ -68,21 +72,16 @@ def compute(params: WidthsParams, ctx: Context) -> Result:
     """One kind after the other."""
     task = Task.of(params)
     times = output_times(params.steps, params.outputs)
-    operations = [Layout(*kind).flops_per_sample for kind in params.kinds]
+    seconds = [seconds_of_kind(params, *kind) for kind in params.kinds]
+    work = Work(ctx, sum(seconds))
     done: list[Kind] = []
     for number, (layers, width) in enumerate(params.kinds):
         own = replace(task, layout=Layout(layers, width), built=None)
         done.append(_empty(own, times, params.models))
-        before, total = sum(operations[:number]), float(sum(operations) * params.steps)
-
-        def told(
-            steps: int, what: str, before: int = before, cost: int = operations[number], total: float = total
-        ) -> None:
-            ctx.progress(before * params.steps + cost * steps, total, what)
-            if steps:
-                ctx.partial(lambda: report(task, times, done))
-
-        _train(params, own, times, done[-1], ctx, told)
+        part = work.part(seconds[number], "training")
+        _train(params, own, times, done[-1], number, work, part, ctx, lambda: report(task, times, done))
+        part.end()
+    work.end()
     return report(task, times, done)
 
 
@@ -101,18 +100,13 @@ def _train(
     task: Task,
     times: NDArray[np.int64],
     kind: Kind,
+    number: int,
+    work: Work,
+    part: Part,
     ctx: Context,
-    told: Callable[[int, str], None],
+    so_far: Callable[[], Result],
 ) -> None:
-    trainer, rule = trainer_for(task, ctx, params.optimizer), rule_of(params)
-    compiled(trainer, task, rule, lambda text: told(0, text))
-    told(0, "training")
-    crowd = Crowd.beginning(drawn(task.layout, params.init, 0, params.models, ctx), params.optimizer)
-    began = time.perf_counter()
-    for at, row in enumerate(train_through(trainer, crowd, rule, times, ctx)):
-        kind.losses[at] = row
-        kind.seconds = time.perf_counter() - began
-        told(crowd.steps, "training")
+    crowd = _trained(params, task, times, kind, number, work, part, ctx, so_far)
     networks = crowd.networks.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         last = np.concatenate(
@@ -124,6 +118,53 @@ def _train(
         if np.isfinite(kind.last[k]):
             answers = outputs(task.layout, network, task.x)
             kind.dead[k] = np.ptp(answers) <= 1e-12 * max(1.0, float(np.abs(answers).max()))
+
+
+def _trained(
+    params: WidthsParams,
+    task: Task,
+    times: NDArray[np.int64],
+    kind: Kind,
+    number: int,
+    work: Work,
+    part: Part,
+    ctx: Context,
+    so_far: Callable[[], Result],
+) -> Crowd:
+    """Networks of a kind, of which a run that was stopped finds the finished ones, and those that it was at."""
+    key = f"{number}/"
+    crowd = Crowd.beginning(drawn(task.layout, params.init, 0, params.models, ctx), params.optimizer)
+    kept, losses, seconds = (ctx.checkpoint.get(key + name) for name in ("networks", "losses", "seconds"))
+    before = 0.0
+    if kept is not None and losses is not None and seconds is not None:
+        crowd, _ = unpacked(kept)
+        kind.losses[: len(losses)] = losses
+        kind.seconds = before = float(seconds[0])
+        if crowd.steps == params.steps:
+            return crowd
+    trainer, rule = trainer_for(task, ctx, params.optimizer), rule_of(params)
+    compiled(trainer, task, rule, work.say)
+    per_step = seconds_of_kind(params, task.layout.layers, task.layout.width) / (params.models * params.steps)
+    part.begin(len(crowd.networks) * crowd.steps * per_step)
+    at = int(np.searchsorted(times, crowd.steps, side="right"))
+    began = time.perf_counter()
+
+    def stepped(steps: int) -> None:
+        part.add(steps * per_step)
+
+    def keep() -> None:
+        kind.seconds = before + time.perf_counter() - began
+        ctx.checkpoint.put(key + "seconds", np.array([kind.seconds]))
+        # Losses before the networks: those after their steps are found again, those before would be missing.
+        ctx.checkpoint.put(key + "losses", kind.losses[:at].copy())
+        ctx.checkpoint.put(key + "networks", packed(crowd))
+
+    for row in train_through(trainer, crowd, rule, times, ctx, stepped, keep):
+        kind.losses[at] = row
+        at += 1
+        keep()
+        ctx.partial(so_far)
+    return crowd
 
 
 def report(task: Task, times: NDArray[np.int64], kinds: list[Kind]) -> Result:

@@ -13,15 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from tui_opt.kernels.callables import Check, unchecked
-from tui_opt.kernels.networks.lanes import Crowd, Rule
+from tui_opt.kernels.networks.lanes import Crowd, Report, Rule, unreported
 from tui_opt.kernels.networks.layout import Layout
 
 FloatArray: TypeAlias = NDArray[np.float64]
 SingleArray: TypeAlias = NDArray[np.float32]
-
-STEPS_IN_A_SLICE = 20
-"""Between two looks at whether to stop."""
-
 
 ROOM_ON_A_PROCESSOR = 256_000_000
 SHARE_OF_FREE_MEMORY = 0.6
@@ -58,28 +54,31 @@ class BatchedTrainer:
         self._y = torch.as_tensor(y[:, None], dtype=dtype, device=device)
 
     def train(
-        self, crowd: Crowd, rule: Rule, steps: int, check: Check = unchecked, part: slice = slice(None)
-    ) -> SingleArray:
+        self, crowd: Crowd, rule: Rule, steps: int, check: Check = unchecked, part: slice = slice(None),
+        report: Report = unreported,
+    ) -> SingleArray:  # fmt: skip
         """Take steps with some of the networks; as `lanes.Trainer.train`.
 
         Raises:
             MemoryError: they do not fit the device; none was changed.
         """
         try:
-            return self._trained(crowd, rule, steps, check, part)
+            return self._trained(crowd, rule, steps, check, part, report)
         except torch.OutOfMemoryError as error:
             raise MemoryError(str(error)) from None
 
-    def _trained(self, crowd: Crowd, rule: Rule, steps: int, check: Check, part: slice) -> SingleArray:
+    def _trained(
+        self, crowd: Crowd, rule: Rule, steps: int, check: Check, part: slice, report: Report
+    ) -> SingleArray:
         w = torch.tensor(crowd.networks[part], dtype=self._x.dtype, device=self._x.device)
         state = torch.tensor(crowd.state[:, part], dtype=self._x.dtype, device=self._x.device)
         losses = torch.zeros(len(w), dtype=self._x.dtype, device=self._x.device)
         with torch.no_grad():
             for t in range(steps):
-                if t % STEPS_IN_A_SLICE == 0:
-                    check()
+                check()  # in every step: of wide networks one takes a tenth of a second
                 losses, gradient = self.loss_and_gradient(w)
                 _step(w, state, gradient, rule, crowd.steps + t + 1)
+                report(len(w))
         crowd.networks[part] = w.cpu().numpy()
         crowd.state[:, part] = state.cpu().numpy()
         return np.asarray(losses.cpu().numpy(), dtype=np.float32)

@@ -15,11 +15,13 @@ is that of the side the direction leads to; what is meant by the largest curvatu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_opt.kernels.callables import Check, unchecked
 from tui_opt.kernels.networks.layout import Layout
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -37,6 +39,7 @@ def hessian(
     towards: FloatArray | None = None,
     *,
     kinks: float = 0.0,
+    check: Check = unchecked,
 ) -> FloatArray:
     """The Hessian of one network's mean squared error, [parameter, parameter], symmetric.
 
@@ -47,6 +50,7 @@ def hessian(
         y: [sample].
         towards: [parameter], the direction whose side is taken where the network is at a kink.
         kinks: the slope of a ReLU at 0 where no direction is given.
+        check: called for every pair of layers.
     """
     parts = layout.parts(network)
     switched = _pattern(layout, network, x, towards, kinks)
@@ -73,6 +77,7 @@ def hessian(
         # d a_(high-1) / d z_low, [sample, node of low, node of high - 1]
         through = masks[low][:, :, None] * np.eye(layout.width)
         for high in range(low + 1, layout.layers + 1):
+            check()
             if high > low + 1:
                 through = (through @ parts[high - 1][0]) * masks[high - 1][:, None, :]
             outer = through[:, :, :, None] * errors[high][:, None, None, :]
@@ -102,26 +107,48 @@ def _pattern(
 
 
 def largest_curvature(
-    layout: Layout, network: FloatArray, x: FloatArray, y: FloatArray
+    layout: Layout,
+    network: FloatArray,
+    x: FloatArray,
+    y: FloatArray,
+    check: Check = unchecked,
+    report: Callable[[], None] = unchecked,
 ) -> tuple[float, FloatArray]:
     """The largest curvature of the loss in any direction, to the side that it leads to, and the direction.
 
     Away from kinks this is the Hessian's largest eigenvalue. At one, a direction chooses the side, that side's Hessian
     has a leading direction, and so on until they agree; begun to both sides.
+
+    Args:
+        layout: the network's shape.
+        network: [parameter].
+        x: [sample].
+        y: [sample].
+        check: called within every Hessian, and before its eigenvectors.
+        report: called after every Hessian, of which there are seven or more.
     """
     best, direction = -np.inf, np.zeros(layout.size)
-    _, vectors = np.linalg.eigh(hessian(layout, network, x, y))
+
+    def towards(side: FloatArray | None) -> FloatArray:
+        matrix = hessian(layout, network, x, y, side, check=check)
+        check()
+        return matrix
+
+    _, vectors = np.linalg.eigh(towards(None))
+    report()
     for side in (1.0, -1.0):
         now = side * vectors[:, -1]
         for _ in range(MOST_TURNS):
-            _, vectors_here = np.linalg.eigh(hessian(layout, network, x, y, now))
+            _, vectors_here = np.linalg.eigh(towards(now))
+            report()
             after = vectors_here[:, -1]
             after = after if after @ now >= 0 else -after
             agreed = bool(after @ now > 1 - 1e-12)
             now = after
             if agreed:
                 break
-        curvature = float(now @ hessian(layout, network, x, y, now) @ now)
+        curvature = float(now @ towards(now) @ now)
+        report()
         if curvature > best:
             best, direction = curvature, now
     return best, direction

@@ -23,6 +23,8 @@ from tui_opt.kernels.networks.layout import Layout
 FloatArray: TypeAlias = NDArray[np.float64]
 SingleArray: TypeAlias = NDArray[np.float32]
 Check: TypeAlias = Callable[[], None]
+Report: TypeAlias = Callable[[int], None]
+"""Called every tenth of a second or so with the steps taken since, of all networks together."""
 Optimizer: TypeAlias = Literal["gd", "momentum", "adadelta", "adam"]
 
 WIDEST: Final = 16
@@ -34,6 +36,10 @@ STATES: Final = {"gd": 0, "momentum": 1, "adadelta": 2, "adam": 2}
 
 NUMBERS: Final = {"gd": 0, "momentum": 0, "adadelta": 1, "adam": 2}
 """What the kernel calls them; gradient descent is momentum 0."""
+
+
+def unreported(steps: int) -> None:
+    """The report of a caller that does not count."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +111,9 @@ class Trainer:
         self._flops = float(layout.flops_per_sample) * padded
 
     def train(
-        self, crowd: Crowd, rule: Rule, steps: int, check: Check = lambda: None, part: slice = slice(None)
-    ) -> SingleArray:
+        self, crowd: Crowd, rule: Rule, steps: int, check: Check = lambda: None, part: slice = slice(None),
+        report: Report = unreported,
+    ) -> SingleArray:  # fmt: skip
         """Take steps with some of the networks.
 
         Args:
@@ -115,6 +122,7 @@ class Trainer:
             steps: how many.
             check: called every tenth of a second.
             part: which networks.
+            report: called as often.
 
         Returns: the loss of each at the last step, before it was taken, [network]. Infinities and NaNs of networks that
             diverged may be missing from it: look at `losses`.
@@ -148,6 +156,7 @@ class Trainer:
                     crowd.steps + done, constants, losses[rows], work,
                 )  # fmt: skip
                 done += now
+                report(now * (rows.stop - rows.start))
             state[:, rows] = kept
         return losses
 

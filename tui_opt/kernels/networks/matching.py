@@ -6,6 +6,7 @@ noise can turn over; matching chooses, for a given other network, the order that
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import permutations
 from typing import Final, TypeAlias
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from tui_opt.kernels.callables import Check, unchecked
 from tui_opt.kernels.networks.layout import Layout
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -46,7 +48,13 @@ def sorted_nodes(layout: Layout, networks: FloatArray) -> FloatArray:
 
 
 def matched_nodes(
-    layout: Layout, networks: FloatArray, target: FloatArray, rng: np.random.Generator, restarts: int = 20
+    layout: Layout,
+    networks: FloatArray,
+    target: FloatArray,
+    rng: np.random.Generator,
+    restarts: int = 20,
+    check: Check = unchecked,
+    report: Callable[[], None] = unchecked,
 ) -> FloatArray:
     """Networks with their nodes in the order nearest to a target.
 
@@ -59,6 +67,8 @@ def matched_nodes(
         target: [parameter], or one for every network.
         rng: draws the starts.
         restarts: number of starts.
+        check: called in every round of each.
+        report: called after each.
 
     Returns: [network, parameter]; its distance to the target is never larger than the one given.
     """
@@ -71,17 +81,19 @@ def matched_nodes(
         orders = np.broadcast_to(np.arange(layout.width), shape)
         if start:
             orders = rng.permuted(orders, axis=2)
-        found = _descend(layout, permuted(layout, networks, np.ascontiguousarray(orders)), target)
+        found = _descend(layout, permuted(layout, networks, np.ascontiguousarray(orders)), target, check)
         now = np.square(found - target).sum(axis=1)
         nearer = now < distance
         best[nearer], distance[nearer] = found[nearer], now[nearer]
+        report()
     return best
 
 
-def _descend(layout: Layout, networks: FloatArray, target: FloatArray) -> FloatArray:
+def _descend(layout: Layout, networks: FloatArray, target: FloatArray, check: Check) -> FloatArray:
     moving = np.arange(len(networks))
     networks = networks.copy()
     for _ in range(MOST_ROUNDS):
+        check()
         changed = np.zeros(moving.size, dtype=bool)
         for layer in range(layout.layers):
             overlap = _overlap(layout, networks[moving], target[moving], layer)

@@ -20,10 +20,16 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_opt.kernels.callables import Check, unchecked
+
 SingleArray: TypeAlias = NDArray[np.float32]
 Slope: TypeAlias = Callable[[SingleArray], tuple[SingleArray, SingleArray]]
 """Networks [network, parameter] to losses [network] and gradients [network, parameter]."""
-Check: TypeAlias = Callable[[], None]
+
+
+def unreported(images: int) -> None:
+    """The report of a caller that does not count."""
+
 
 TINY: Final = np.float32(1e-30)
 
@@ -131,6 +137,7 @@ def pulled(
     steps: int = 100,
     rate: float = 2e-3,
     check: Check = lambda: None,
+    report: Callable[[], None] = unchecked,
 ) -> SingleArray:
     """Pull every start to its end: the distance shrinks in rounds, and on each sphere the loss is descended.
 
@@ -141,7 +148,8 @@ def pulled(
         rounds: spheres between start and end.
         steps: Adam steps along each sphere.
         rate: their learning rate.
-        check: called now and then.
+        check: called in every step.
+        report: called after every step.
 
     Returns: where they were on each sphere, with both ends, [path, round + 1, parameter].
     """
@@ -159,6 +167,7 @@ def pulled(
             now = rate * (0.05 + 0.95 * (1.0 - i / steps)) / (1.0 - 0.9**taken)
             _moved(w, first, second, gradient, now, 1.0 - 0.99**taken, 1e-6)
             w = _on_sphere(w, ends, r)
+            report()
         path.append(w.copy())
     return np.stack([*path, ends], axis=1).astype(np.float32)
 
@@ -170,7 +179,7 @@ def minimax(
     *,
     stages: Sequence[Stage] = STAGES,
     check: Check = lambda: None,
-    report: Callable[[int], None] = lambda steps: None,
+    report: Callable[[int], None] = unreported,
 ) -> SingleArray:
     """Lower the largest loss along paths, ends fixed.
 
@@ -180,7 +189,7 @@ def minimax(
         rng: draws the places between pivots.
         stages: how many pivots, steps and powers.
         check: called in every step.
-        report: called with the steps taken since its last call.
+        report: called after every step, with the images of a path.
     """
     for stage in stages:
         paths = spread(paths, stage.pivots)
@@ -200,7 +209,7 @@ def minimax(
             _moved(paths, first, second, force, rate, 1.0 - 0.99 ** (step + 1), 1e-5)
             if step % EVERY == EVERY - 1:
                 paths = spread(paths, stage.pivots)
-                report(EVERY)
+            report(stage.pivots)
     return paths
 
 
@@ -214,7 +223,7 @@ def string(
     most_force: float = 5.0,
     every: int = 20,
     check: Check = lambda: None,
-    report: Callable[[int], None] = lambda steps: None,
+    report: Callable[[int], None] = unreported,
 ) -> SingleArray:
     """The string method: images descend across the path and are spread evenly again.
 
@@ -231,7 +240,7 @@ def string(
         paths[:, 1:-1] += velocity
         if step % every == every - 1:
             paths = spread(paths, paths.shape[1])
-            report(every)
+        report(paths.shape[1])
     return paths
 
 
@@ -246,7 +255,7 @@ def nudged_elastic_band(
     most_force: float = 5.0,
     climb_from: float = 0.5,
     check: Check = lambda: None,
-    report: Callable[[int], None] = lambda steps: None,
+    report: Callable[[int], None] = unreported,
 ) -> SingleArray:
     """Nudged elastic bands with upwinded tangents, and the highest image climbing in the second half.
 
@@ -263,7 +272,7 @@ def nudged_elastic_band(
         most_force: a longer force on an image is cut to this.
         climb_from: part of the steps after which the highest image climbs.
         check: called in every step.
-        report: called with the steps taken since its last call.
+        report: called after every step, with the images of a path.
     """
     paths, velocity = paths.copy(), np.zeros_like(paths[:, 1:-1])
     which = np.arange(len(paths))
@@ -281,8 +290,7 @@ def nudged_elastic_band(
             force[which, top] = -inner[which, top] + 2 * uphill * tangent[which, top]
         velocity = np.float32(momentum) * velocity + np.float32(rate) * _bounded(force, most_force)
         paths[:, 1:-1] += velocity
-        if step % EVERY == EVERY - 1:
-            report(EVERY)
+        report(paths.shape[1])
     return paths
 
 

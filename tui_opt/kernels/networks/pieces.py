@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.kernels.callables import Check, unchecked
-from tui_opt.kernels.networks.lanes import Crowd, Rule
+from tui_opt.kernels.networks.lanes import Crowd, Report, Rule, unreported
 
 SingleArray: TypeAlias = NDArray[np.float32]
 
@@ -17,9 +17,36 @@ class Trains(Protocol):
     """Takes steps with networks: `lanes.Trainer` and what can stand in for it."""
 
     def train(
-        self, crowd: Crowd, rule: Rule, steps: int, check: Check = ..., part: slice = ...
+        self,
+        crowd: Crowd,
+        rule: Rule,
+        steps: int,
+        check: Check = ...,
+        part: slice = ...,
+        report: Report = ...,
     ) -> SingleArray:
         """The losses before the last step, [network]."""
+
+
+class _Once:
+    """Reports of pieces that may be begun again: what was said of one that failed is not said twice."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._of_piece = self._ahead = 0
+
+    def __call__(self, steps: int) -> None:
+        self._of_piece += steps
+        known = min(steps, self._ahead)
+        self._ahead -= known
+        if steps > known:
+            self._report(steps - known)
+
+    def begin(self, failed: bool) -> None:
+        """A piece begins, after one that failed or is finished."""
+        if failed:
+            self._ahead += self._of_piece
+        self._of_piece = 0
 
 
 class InPieces:
@@ -38,8 +65,9 @@ class InPieces:
         self.most = max(1, most)
 
     def train(
-        self, crowd: Crowd, rule: Rule, steps: int, check: Check = unchecked, part: slice = slice(None)
-    ) -> SingleArray:
+        self, crowd: Crowd, rule: Rule, steps: int, check: Check = unchecked, part: slice = slice(None),
+        report: Report = unreported,
+    ) -> SingleArray:  # fmt: skip
         """As `lanes.Trainer.train`.
 
         Raises:
@@ -47,18 +75,20 @@ class InPieces:
         """
         first, last, _ = part.indices(len(crowd.networks))
         losses = np.zeros(last - first, dtype=np.float32)
-        now = first
+        now, told = first, _Once(report)
         while now < last:
             piece = slice(now, min(now + self.most, last))
             try:
                 losses[piece.start - first : piece.stop - first] = self._trainer.train(
-                    crowd, rule, steps, check, piece
+                    crowd, rule, steps, check, piece, told
                 )
             except MemoryError:
                 number = piece.stop - piece.start
                 if number == 1:
                     raise
                 self.most = (number + 1) // 2
+                told.begin(failed=True)
                 continue
+            told.begin(failed=False)
             now = piece.stop
         return losses
