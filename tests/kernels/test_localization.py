@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import special
 
+from tui_opt.kernels.localization import pixels as pixels_of
 from tui_opt.kernels.localization import shares, training
 from tui_opt.kernels.localization.network import LEAK, Network, Tallies, random_network
 from tui_opt.kernels.localization.pixels import among, dense, sparse
@@ -211,6 +212,23 @@ def test_a_network_has_the_variances_of_he() -> None:
     assert net.biases.var() == pytest.approx(2 / 400, rel=0.3)
     assert net.output_weights.var() == pytest.approx(2 / 300, rel=0.2)
     assert net.is_sound
+
+
+@pytest.mark.parametrize("looked_at", [1, 170, 10**6])
+def test_images_without_zeros_are_the_images_however_many_are_taken_at_a_time(
+    looked_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pixels_of, "LOOKED_AT", looked_at)
+    pictures, looks = images(23, 17), []
+    pictures[4] = 0
+    found = sparse(pictures, LEVELS, lambda: looks.append(1))
+    whole = np.zeros((23, 17))
+    whole[np.repeat(np.arange(23), np.diff(found.starts)), found.columns] = found.values
+    assert np.array_equal(whole, pictures / LEVELS)
+    assert np.array_equal(found.sums, pictures.sum(axis=1, dtype=int) / LEVELS)
+    assert (found.columns.dtype, found.starts[-1]) == (np.int32, np.count_nonzero(pictures))
+    assert len(looks) == {1: 46, 170: 6, 10**6: 2}[looked_at]
+    assert sparse(pictures[:0], LEVELS).starts.tolist() == [0]
 
 
 # --- shares and correlations ----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tui_opt.experiments.ocr_localization.match_params import InfluenceParams, MatchUnitsParams
     from tui_opt.experiments.ocr_localization.params import ActivationsParams, LessonParams, LocalizeParams
 
-PROGRAM: Final = 200_000_000
+PROGRAM: Final = 250_000_000
 """Bytes of the program with its libraries and compiled kernels."""
 HELD_OUT: Final = 4000
 """Images after phase one that are looked at, where nothing is learnt from them."""
@@ -37,10 +37,8 @@ SLICE: Final = 300_000_000
 _DOUBLE: Final = 8
 _STORED: Final = 12
 """Bytes of a drawn pixel without its zeros."""
-_SORTED: Final = 28
-"""The same while zeros are taken out."""
 _SLICE: Final = 48_000_000
-"""Bytes of slices that are at hand in each network's thread."""
+"""Bytes that are at hand while large arrays are gone through slice by slice, at most."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +97,9 @@ def at_once(number: int) -> int:
 def _images(p: LessonParams, lesson: Lesson) -> float:
     """Bytes of the data set, and of the groups' digits without their zeros, while these are taken out."""
     size = sum(COUNTS[p.dataset])
+    slice_of = min(_SLICE, 12 * size * lesson.pixels)
     chosen = size * lesson.images / max(p.phase_one_images, 1)
-    return size * (lesson.pixels + 40) + chosen * (2 * lesson.pixels + DRAWN[p.dataset] * (_STORED + _SORTED))
+    return size * (lesson.pixels + 40) + chosen * (lesson.pixels + DRAWN[p.dataset] * _STORED) + slice_of
 
 
 def _read(p: LessonParams, lesson: Lesson) -> float:
@@ -151,10 +150,10 @@ def intervene_bytes(p: InterveneParams) -> float:
     layer, sets = lesson.network(p.hidden), 3 + p.resamples
     ends = layer * (p.seeds * (sets + 1) + 2 * at_once(p.seeds) * (sets + 1))
     drawn = DRAWN[p.dataset] + (p.patch_size**2 if p.change == "patch" else 0)
-    images = lesson.images * (2 * lesson.pixels + drawn * (3 * _STORED + _SORTED))
+    images = lesson.images * (3 * lesson.pixels + drawn * 3 * _STORED)
     orders = _DOUBLE * lesson.steps * (3 + 0.5 * p.resamples + 3 * at_once(p.seeds))
     data = sum(COUNTS[p.dataset]) * (lesson.pixels + 2)
-    return data + images + orders + ends + 12 * layer + 2 * _SLICE
+    return data + images + orders + ends + 12 * layer + min(_SLICE, 4 * sets * layer)
 
 
 # --- match-units ----------------------------------------------------------------------------------------------
@@ -225,7 +224,8 @@ def match_units_bytes(p: MatchUnitsParams) -> float:
     units, counted, table = p.hidden_a + p.hidden_b, lesson.steps / 2, p.hidden_a * p.hidden_b
     widest = max(p.hidden_a, p.hidden_b)
     of_images = 2 * counted * units + counted * widest + lesson.held * (2 * units + lesson.pixels)
-    pair = _DOUBLE * (of_images + 8 * table) + 3 * lesson.network(units) + 2 * _SLICE
+    slice_of = min(_SLICE, 3 * _DOUBLE * counted * widest)
+    pair = _DOUBLE * (of_images + 8 * table) + 3 * lesson.network(units) + slice_of
     orders = 6 * _DOUBLE * lesson.steps
     return _images(p, lesson) + orders + at_once(p.seeds) * pair + 8 * _DOUBLE * table
 

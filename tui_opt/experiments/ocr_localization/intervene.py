@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -51,10 +51,16 @@ def compute(params: InterveneParams, ctx: Context) -> Result:
     targets = (classes >= lesson.group).astype(np.int64)
     picked = _picked(params, classes == lesson.place[params.digit])
     order = np.tile(np.arange(chosen.size), lesson.epochs)
-    plain = Taught(sparse(images, lesson.data.levels), targets, order)
+    plain = Taught(sparse(images, lesson.data.levels, ctx.check), targets, order)
     rng = ctx.rng("control")
-    changed = _changed(params, lesson, images, targets, order, picked)
-    control = _control(params, lesson, images, targets, order, picked, rng, ctx)
+    others = np.sort(rng.choice(len(images), picked.size, replace=False))
+    if params.change == "patch":
+        brighter = _patched(params, lesson, images, picked)
+        changed = replace(plain, images=sparse(brighter, lesson.data.levels, ctx.check))
+        brighter = _scattered(params, lesson, images, picked, others, rng, ctx)
+        control = replace(plain, images=sparse(brighter, lesson.data.levels, ctx.check))
+    else:
+        changed, control = (_taught_otherwise(params, plain, which) for which in (picked, others))
     halves = [
         Taught(
             plain.images,
@@ -194,59 +200,45 @@ def _patch(params: InterveneParams) -> IntArray:
     return np.asarray((rows[:, None] * params.side + columns).ravel())
 
 
-def _changed(
+def _patched(
+    params: InterveneParams, lesson: Lesson, images: NDArray[np.uint8], picked: IntArray
+) -> NDArray[np.uint8]:
+    """The images with a bright square on those that were picked."""
+    images = images.copy()
+    images[np.ix_(picked, _patch(params))] = lesson.data.levels - 1
+    return images
+
+
+def _scattered(
     params: InterveneParams,
     lesson: Lesson,
     images: NDArray[np.uint8],
-    targets: IntArray,
-    order: IntArray,
     picked: IntArray,
-) -> Taught:
-    if params.change == "patch":
-        images = images.copy()
-        images[np.ix_(picked, _patch(params))] = lesson.data.levels - 1
-    return _with(params, lesson, images, targets, order, picked)
-
-
-def _control(
-    params: InterveneParams,
-    lesson: Lesson,
-    images: NDArray[np.uint8],
-    targets: IntArray,
-    order: IntArray,
-    picked: IntArray,
+    others: IntArray,
     rng: np.random.Generator,
     ctx: Context,
-) -> Taught:
-    """As much of a change without structure: other images, drawn at random; for a patch other pixels in each of them.
+) -> NDArray[np.uint8]:
+    """As much of a change without structure: random pixels of others, drawn for each of them, are brightened.
 
     A bright pixel changes an image by as much as it was dark before. What each pixel of the square adds to one image is
     added to some pixel of another.
     """
-    others = np.sort(rng.choice(len(images), picked.size, replace=False))
-    if params.change == "patch":
-        images, most = images.copy(), lesson.data.levels - 1
-        amounts = most - images[np.ix_(picked, _patch(params))].astype(np.int64)
-        for first in range(0, others.size, AT_ONCE):
-            ctx.check()
-            part = slice(first, first + AT_ONCE)
-            brighter = images[others[part]]
-            scatter(brighter, amounts[part], most, rng)
-            images[others[part]] = brighter
-    return _with(params, lesson, images, targets, order, others)
+    most = lesson.data.levels - 1
+    amounts = most - images[np.ix_(picked, _patch(params))].astype(np.int64)
+    images = images.copy()
+    for first in range(0, others.size, AT_ONCE):
+        ctx.check()
+        part = slice(first, first + AT_ONCE)
+        brighter = images[others[part]]
+        scatter(brighter, amounts[part], most, rng)
+        images[others[part]] = brighter
+    return images
 
 
-def _with(
-    params: InterveneParams,
-    lesson: Lesson,
-    images: NDArray[np.uint8],
-    targets: IntArray,
-    order: IntArray,
-    picked: IntArray,
-) -> Taught:
+def _taught_otherwise(params: InterveneParams, plain: Taught, which: IntArray) -> Taught:
+    """Some images with the other label, or without them."""
     if params.change == "relabel":
-        targets = targets.copy()
-        targets[picked] = 1 - targets[picked]
-    if params.change == "remove":
-        order = order[~np.isin(order, picked)]
-    return Taught(sparse(images, lesson.data.levels), targets, order)
+        targets = plain.targets.copy()
+        targets[which] = 1 - targets[which]
+        return replace(plain, targets=targets)
+    return replace(plain, order=plain.order[~np.isin(plain.order, which)])

@@ -6,14 +6,18 @@ x' is zero wherever nothing was drawn, which is most of an image.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
+
+LOOKED_AT: Final = 4_000_000
+"""Pixels whose zeros are taken out between two looks at whether to stop."""
 
 
 @dataclass(frozen=True)
@@ -37,21 +41,32 @@ class Pixels:
     size: int
 
 
-def sparse(images: NDArray[np.uint8], levels: int) -> Pixels:
+def sparse(images: NDArray[np.uint8], levels: int, check: Callable[[], None] = lambda: None) -> Pixels:
     """Images without their zeros.
 
     Args:
         images: [image, pixel], from 0 to levels - 1.
         levels: L, the number of grey values.
+        check: called after every slice of the images.
     """
-    pixels = images.shape[1]
-    places = np.flatnonzero(images != 0)  # of booleans, and flat: many times faster than of numbers
-    rows = places // pixels
-    starts = np.zeros(images.shape[0] + 1, dtype=np.int64)
-    np.cumsum(np.bincount(rows, minlength=images.shape[0]), out=starts[1:])
-    values = images.reshape(-1)[places] / float(levels)
+    number, pixels = images.shape
+    height = max(1, LOOKED_AT // max(pixels, 1))
+    slices = [slice(first, first + height) for first in range(0, number, height)]
+    starts = np.zeros(number + 1, dtype=np.int64)
+    for part in slices:
+        np.sum(images[part] != 0, axis=1, out=starts[1:][part])
+        check()
+    np.cumsum(starts, out=starts)
+    columns, values = np.empty(starts[-1], dtype=np.int32), np.empty(starts[-1])
+    for part in slices:
+        some = images[part]
+        places = np.flatnonzero(some != 0)  # of booleans, and flat: many times faster than of numbers
+        into = slice(starts[part.start], starts[part.start] + places.size)
+        np.divide(some.reshape(-1)[places], float(levels), out=values[into])
+        np.remainder(places, pixels, out=columns[into], casting="same_kind")
+        check()
     sums = images.sum(axis=1, dtype=np.int64) / float(levels)
-    return Pixels(starts, (places - rows * pixels).astype(np.int32), values, sums, 1.0 / levels, pixels)
+    return Pixels(starts, columns, values, sums, 1.0 / levels, pixels)
 
 
 def among(drawn: Pixels, chosen: NDArray[np.bool_]) -> Pixels:
