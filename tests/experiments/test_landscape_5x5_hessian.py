@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.landscape_5x5 import hessian
@@ -19,6 +20,8 @@ from tui_opt.kernels.networks.lanes import Rule
 from tui_opt.locations import cache_dir
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
+from tui_opt.runner.machine import limited_threads
+from tui_opt.scenario import registry
 
 SMALL: dict[str, Any] = {"layers": 2, "width": 3, "heights": [1.0], "minima": 6, "steps": 300}
 
@@ -63,6 +66,36 @@ def test_spectra_are_those_of_the_networks_whatever_the_threads(
                 assert np.isfinite(
                     resolve(layer.x if layer.kind == "line" else layer.edges, one.values())
                 ).all()
+
+
+@pytest.mark.parametrize("experiment", ["hessian", "basin"])
+def test_linear_algebra_has_one_thread_and_gets_the_others_back(
+    experiment: str, kernels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where ours share the cores with another pool, they wait for each other."""
+
+    def threads() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    seen: list[set[int]] = []
+    for name in ("eigh", "eigvalsh"):
+        whole = getattr(np.linalg, name)
+
+        def watched(matrix: np.ndarray, whole: Any = whole) -> Any:
+            seen.append(threads())
+            return whole(matrix)
+
+        monkeypatch.setattr(np.linalg, name, watched)
+    found = registry().scenario("landscape-5x5").experiment(experiment)
+    given = {"minima": 3} if experiment == "hessian" else {"trials": 2, "nearby_steps": 2}
+    asked = found.params.check({"layers": 2, "width": 3, "heights": [1.0], "steps": 3, **given})
+    with limited_threads(2):
+        before = threads()
+        found.load_compute()(asked, Context(experiment, threads=2, kernels=kernels))
+        assert threads() == before
+    assert before == {2}
+    assert seen == [{1}] * len(seen)
+    assert len(seen) >= 4
 
 
 def test_polishing_lowers_the_gradient_and_the_limit_follows_the_rate(kernels: Path) -> None:

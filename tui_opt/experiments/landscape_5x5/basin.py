@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.landscape_5x5 import seconds_of_training
 from tui_opt.experiments.landscape_5x5.basin_report import report
-from tui_opt.experiments.landscape_5x5.hessian import largest, seconds_of_curvature, seconds_of_largest
+from tui_opt.experiments.landscape_5x5.hessian import (
+    alone,
+    largest,
+    seconds_of_curvature,
+    seconds_of_largest,
+)
 from tui_opt.experiments.landscape_5x5.params import BasinParams
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.training import (
@@ -193,8 +198,11 @@ def _stability(
 ) -> Stability:  # fmt: skip
     """Heavy ball: a mode of curvature c is stable for rates below 2 (1 + momentum) / c (Polyak 1964)."""
     # The network is at kinks, and there rounding would decide what a Hessian is: a direction does.
-    curvature, _ = largest(task, centre, work, ctx)
-    off = float(np.linalg.eigvalsh(hessian(task.layout, centre, task.x, task.y, check=ctx.check))[-1])
+    with alone():
+        curvature, _ = largest(task, centre, work, ctx)
+        matrix = hessian(task.layout, centre, task.x, task.y, check=ctx.check)
+        ctx.check()
+        off = float(np.linalg.eigvalsh(matrix)[-1])
     work.part(seconds_of_curvature(task)).end()
     if rule.optimizer not in ("gd", "momentum") or not curvature > 0:
         return Stability(curvature, off, float("nan"), [])

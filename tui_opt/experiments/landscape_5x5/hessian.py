@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -20,6 +21,7 @@ from tui_opt.kernels.networks.plain import loss_and_gradient
 from tui_opt.kernels.networks.scaling import smallest
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
+from tui_opt.runner.machine import limited_threads
 
 FloatArray: TypeAlias = NDArray[np.float64]
 
@@ -51,11 +53,21 @@ def compute(params: HessianParams, ctx: Context) -> Result:
 
     part = work.part(params.number * each, "spectra")
     part.begin()
-    spectra = np.stack(list(ctx.map(spectrum, list(networks))))
-    part.end()
-    target = None if task.built is None else _at_target(task, task.built, work, ctx)
+    with alone():
+        spectra = np.stack(list(ctx.map(spectrum, list(networks))))
+        part.end()
+        target = None if task.built is None else _at_target(task, task.built, work, ctx)
     work.end()
     return _report(params, task, minima, networks, losses, gradients, spectra, target)
+
+
+def alone() -> AbstractContextManager[None]:
+    """Holds linear algebra to one thread for each of ours.
+
+    Two pools of threads on the same cores wait for each other, twenty times as long as they compute; and how many
+    threads there are would be seen in the last digits.
+    """
+    return limited_threads(1)
 
 
 def largest(task: Task, network: FloatArray, work: Work, ctx: Context) -> tuple[float, FloatArray]:
@@ -109,12 +121,11 @@ def _at_target(task: Task, built: FloatArray, work: Work, ctx: Context) -> _Targ
         part.add(each)
         return found
 
-    off, on = top(0.0), top(1.0)
+    off, on = ctx.map(top, (0.0, 1.0))
     part.end()
-    curvature, direction = largest(task, small, work, ctx)
+    (curvature, direction), (raw, _) = ctx.map(lambda one: largest(task, one, work, ctx), (small, built))
     matrix = hessian(task.layout, small, task.x, task.y, -direction, check=ctx.check)
-    other = float(direction @ matrix @ direction)
-    return _Target(curvature, other, off, on, largest(task, built, work, ctx)[0])
+    return _Target(curvature, float(direction @ matrix @ direction), off, on, raw)
 
 
 def _report(
