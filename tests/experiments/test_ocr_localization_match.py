@@ -7,20 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.optimize import linear_sum_assignment
 
 from tests.kernels.test_localization import LEVELS, images
 from tui_opt.errors import CancelledError
 from tui_opt.experiments.ocr_localization import influence, match_units
 from tui_opt.experiments.ocr_localization.match_params import InfluenceParams, MatchUnitsParams
-from tui_opt.kernels.localization import assignment, network, responses
-from tui_opt.kernels.localization.assignment import assigned
+from tui_opt.kernels.localization import network, responses
 from tui_opt.kernels.localization.network import Network, random_network
 from tui_opt.kernels.localization.pixels import dense, sparse
 from tui_opt.kernels.localization.responses import (
     activations,
     class_gradients,
     correlations_between,
+    matched,
     mean_of_known,
     pair_scores,
     passes,
@@ -116,37 +115,11 @@ def test_permuted_units_are_found_again() -> None:
     a = rng.normal(size=(40, 7))
     order = rng.permutation(7)
     likeness = correlations_between(a, 3.0 * a[:, order] + 1.0)
-    rows, columns = assigned(likeness)
+    rows, columns = matched(likeness)
     assert np.array_equal(order[columns], rows)
     assert np.allclose(pair_scores(a[:, rows], a[:, order][:, columns]), 1.0)
     assert np.allclose(np.corrcoef(a.T), correlations_between(a, a))
     assert correlations_between(np.ones((5, 1)), a[:5]).tolist() == [[0.0] * 7]
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (3, 8), (8, 3), (60, 60), (90, 70)])
-@pytest.mark.parametrize("kind", ["drawn", "ties", "alike", "nothing"])
-def test_the_pairing_is_scipys_and_can_be_stopped_between_rows(
-    shape: tuple[int, int], kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rng = np.random.default_rng(shape[0])
-    gain = rng.normal(size=shape)
-    if kind == "ties":
-        gain = np.round(gain)
-    if (
-        kind == "alike"
-    ):  # what a hard image does to all units: correlations near 1, and many rows want one column
-        gain = 0.9 + 0.1 * rng.normal(size=(shape[0], 1)) * rng.normal(size=shape[1]) + 1e-3 * gain
-    if kind == "nothing":
-        gain[:] = 0.0
-    rows, columns = linear_sum_assignment(-gain)
-    for visits in (1, 10**9):
-        monkeypatch.setattr(assignment, "VISITS", visits)
-        looks: list[float] = []
-        found = assigned(gain, looks.append)
-        assert np.array_equal(found[0], rows)
-        assert np.array_equal(found[1], columns)
-        assert len(looks) == (min(shape) if visits == 1 else 1)
-        assert sum(looks) == pytest.approx(1)
 
 
 def test_slices_of_units_and_images_give_what_the_whole_does(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,9 +154,8 @@ def test_slices_of_units_and_images_give_what_the_whole_does(monkeypatch: pytest
 def test_what_is_asked_of_a_pair_can_be_stopped_anywhere_and_shows_in_the_progress(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for module, names in ((responses, ("RANKED", "SCALED", "MULTIPLIED")), (assignment, ("VISITS",))):
-        for name in names:
-            monkeypatch.setattr(module, name, 2000)
+    for name in ("RANKED", "SCALED", "MULTIPLIED"):
+        monkeypatch.setattr(responses, name, 2000)
     stages = ("signature", "hidden", "likeness", "activation", "matching")
     for stage in stages:
         ctx = Context("match-units")

@@ -8,8 +8,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_opt.kernels.localization.assignment import assigned
-from tui_opt.kernels.localization.responses import correlations_between, mean_of_known, pair_scores
+from tui_opt.kernels.localization.responses import correlations_between, matched, mean_of_known, pair_scores
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -72,8 +71,10 @@ class Matching:
         """Match the units of two networks by signatures, and judge the matching."""
         likeness = correlations_between(a.signature, b.signature, looks.likeness)
         activation = correlations_between(a.hidden, b.hidden, looks.activation)
-        rows, columns = assigned(likeness, looks.matching)
-        best = assigned(activation, looks.matching)
+        rows, columns = matched(likeness)
+        looks.matching(1.0)
+        best = matched(activation)
+        looks.matching(1.0)
         return cls(
             likeness,
             activation,

@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
+from scipy.optimize import linear_sum_assignment
 
 from tui_opt.kernels.localization.network import LEAK, Network
 
@@ -170,6 +171,12 @@ def _standard(x: FloatArray, look: Look = _unseen) -> FloatArray:
 def profiles(hidden: FloatArray, classes: IntArray, number: int) -> FloatArray:
     """Mean activation of every unit by class, [class, unit]."""
     return np.stack([hidden[classes == c].mean(axis=0) for c in range(number)])
+
+
+def matched(likeness: FloatArray) -> tuple[IntArray, IntArray]:
+    """The pairing of rows with columns whose sum is largest (Kuhn 1955); of unequal numbers some stay alone."""
+    rows, columns = linear_sum_assignment(-likeness)
+    return np.asarray(rows), np.asarray(columns)
 
 
 def pair_scores(a: FloatArray, b: FloatArray) -> FloatArray:
