@@ -35,7 +35,7 @@ PHASES = {
     "train": [COMPILING, "training", "networks compared"],
     "paths": [COMPILING, "training", "polishing", "nodes matched", COMPILING, "paths"],
     "basin": [COMPILING, "stability limit", "training"],
-    "widths": [COMPILING, "training", COMPILING, "training"],
+    "widths": [COMPILING, "training", "losses", COMPILING, "training", "losses"],
     "hessian": [COMPILING, "training", "polishing", "spectra", "built network"],
 }
 
@@ -97,11 +97,11 @@ LARGER: dict[str, dict[str, Any]] = {
     "hessian": {"minima": 3, "steps": 100, "polish": 50},
 }
 LEAST: dict[str, dict[str, int]] = {
-    "target": {"random networks": 30, "training": 100, "trained networks": 30},
+    "target": {"random networks": 31, "training": 100, "trained networks": 31},
     "train": {"training": 200, "networks compared": 20},
     "paths": {"training": 100, "polishing": 50, "nodes matched": 20, "paths": 2 * (2 * 10 + 40) + 20},
     "basin": {"stability limit": 7 + 2 * 2 * 50, "training": 2 * 2 * 50},
-    "widths": {"training": 100},
+    "widths": {"training": 100, "losses": 2 * 3},
     "hessian": {"training": 100, "polishing": 50, "spectra": 3, "built network": 2 + 2 * 7},
 }
 """How many values of progress there are at the least if a step is a slice, and each Hessian counts."""

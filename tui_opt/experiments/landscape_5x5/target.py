@@ -25,7 +25,8 @@ from tui_opt.runner.context import Context
 FloatArray: TypeAlias = NDArray[np.float64]
 
 SECONDS_OF_COUNTING = 4e-4
-"""Of one network's knots, for progress."""
+SECONDS_OF_A_LOSS = 5e-5
+"""Of one network's knots and its loss, for progress."""
 _NOT_SPLIT = "no part of a target that was not built is known to be of high frequency"
 
 
@@ -52,7 +53,7 @@ def compute(params: TargetParams, ctx: Context) -> Result:
         counted.append(_count("built", task, task.built[None], ctx))
     ctx.partial(lambda: report(params, task, counted))
     if params.compared:
-        counting = params.compared * SECONDS_OF_COUNTING
+        counting = params.compared * (SECONDS_OF_COUNTING + SECONDS_OF_A_LOSS)
         training = seconds_of_training(params, float(params.compared * params.steps))
         work = Work(ctx, (2 if params.steps else 1) * counting + training)
         part = work.part(counting, "random networks")
@@ -93,11 +94,14 @@ def _count(kind: str, task: Task, networks: FloatArray, ctx: Context, part: Part
             numbers[k] = knots(task.layout, network, low, high).size - 2
         if part is not None:
             part.add(SECONDS_OF_COUNTING)
-    with np.errstate(over="ignore", invalid="ignore"):
-        losses = np.concatenate(
-            [loss(task.layout, networks[k : k + 64], task.x, task.y) for k in range(0, len(networks), 64)]
-        )
-    return Counted(kind, numbers, float(np.median(losses)))
+    losses = []
+    for k in range(0, len(networks), 64):
+        ctx.check()
+        with np.errstate(over="ignore", invalid="ignore"):
+            losses.append(loss(task.layout, networks[k : k + 64], task.x, task.y))
+        if part is not None:
+            part.add(len(losses[-1]) * SECONDS_OF_A_LOSS)
+    return Counted(kind, numbers, float(np.median(np.concatenate(losses))))
 
 
 def report(params: TargetParams, task: Task, counted: list[Counted]) -> Result:

@@ -40,6 +40,10 @@ COLUMNS = (
 )  # fmt: skip
 
 
+SECONDS_OF_A_LOOK = 1e-4
+"""At a trained network, for progress; each is looked at twice."""
+
+
 @dataclass
 class Kind:
     """Networks of one size.
@@ -73,14 +77,14 @@ def compute(params: WidthsParams, ctx: Context) -> Result:
     task = Task.of(params)
     times = output_times(params.steps, params.outputs)
     seconds = [seconds_of_kind(params, *kind) for kind in params.kinds]
-    work = Work(ctx, sum(seconds))
+    looking = 2 * params.models * SECONDS_OF_A_LOOK
+    work = Work(ctx, sum(seconds) + len(seconds) * looking)
     done: list[Kind] = []
     for number, (layers, width) in enumerate(params.kinds):
         own = replace(task, layout=Layout(layers, width), built=None)
         done.append(_empty(own, times, params.models))
         part = work.part(seconds[number], "training")
         _train(params, own, times, done[-1], number, work, part, ctx, lambda: report(task, times, done))
-        part.end()
     work.end()
     return report(task, times, done)
 
@@ -107,17 +111,29 @@ def _train(
     so_far: Callable[[], Result],
 ) -> None:
     crowd = _trained(params, task, times, kind, number, work, part, ctx, so_far)
+    part.end()
     networks = crowd.networks.astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        last = np.concatenate(
-            [loss(task.layout, networks[k : k + 16], task.x, task.y) for k in range(0, len(networks), 16)]
-        )
+    look = work.part(2 * len(networks) * SECONDS_OF_A_LOOK, "losses")
+    look.begin()
+
+    def looked_at(number: int) -> None:
+        ctx.check()
+        look.add(number * SECONDS_OF_A_LOOK)
+
+    lasts = []
+    for k in range(0, len(networks), 16):
+        with np.errstate(over="ignore", invalid="ignore"):
+            lasts.append(loss(task.layout, networks[k : k + 16], task.x, task.y))
+        looked_at(len(lasts[-1]))
+    last = np.concatenate(lasts)
     kind.last = np.where(np.isfinite(last), last, np.inf)
     kind.best = outputs(task.layout, networks[np.argmin(kind.last)], task.x)
     for k, network in enumerate(networks):
         if np.isfinite(kind.last[k]):
             answers = outputs(task.layout, network, task.x)
             kind.dead[k] = np.ptp(answers) <= 1e-12 * max(1.0, float(np.abs(answers).max()))
+        looked_at(1)
+    look.end()
 
 
 def _trained(
