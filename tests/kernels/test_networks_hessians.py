@@ -82,7 +82,7 @@ def test_at_kinks_automatic_differentiation_draws_from_rounding_and_the_largest_
     x = training_set(knots(PAPER, network), 9)
     y = outputs(PAPER, network, x)
     rng = np.random.default_rng(0)
-    begun = scaled(PAPER, np.repeat(network[None], 10, axis=0), rng.normal(0, 0.3, (10, 5, 5)))
+    begun = scaled(PAPER, np.repeat(network[None], 6, axis=0), rng.normal(0, 0.3, (6, 5, 5)))
     small = smallest(PAPER, begun)
     assert np.abs(balance(PAPER, small)).max() < 1e-10
     assert np.abs(outputs(PAPER, small, x) - y).max() < 1e-13
