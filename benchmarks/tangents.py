@@ -25,7 +25,7 @@ from tui_opt.experiments.lorenz.params import OpLandscapeParams, OpParams
 from tui_opt.kernels.tangents import Question, follow
 from tui_opt.kernels.tangents.lorenz import Lorenz
 from tui_opt.kernels.tangents.lorenz_lanes import TILE, follow_lanes, slope_along, slope_of, toward
-from tui_opt.kernels.tangents.vector_width import widest_vectors
+from tui_opt.kernels.vector_width import widest_vectors
 from tui_opt.runner.context import Context
 
 FloatArray = NDArray[np.float64]

@@ -35,7 +35,7 @@ from tui_opt.kernels.plane_cells import (
 )
 from tui_opt.kernels.plane_cuts import add_pieces, add_whole, cut_images
 from tui_opt.kernels.plane_images import image, read, rectangles, rest_of_mass, take_out
-from tui_opt.kernels.tangents.vector_width import widest_vectors
+from tui_opt.kernels.vector_width import widest_vectors
 
 
 @numba.njit(

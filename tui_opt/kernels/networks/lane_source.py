@@ -247,7 +247,7 @@ _MODULE: Final = '''\
 import numba
 import numpy as np
 
-from tui_opt.kernels.tangents.vector_width import widest_vectors
+from tui_opt.kernels.vector_width import widest_vectors
 
 U = np.uint64
 F = np.float32

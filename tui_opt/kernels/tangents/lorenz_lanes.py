@@ -20,8 +20,8 @@ from tui_opt.kernels.callables import Check, unchecked
 from tui_opt.kernels.lanes import bits_of, from_bits, select
 from tui_opt.kernels.tangents.lorenz import Lorenz
 from tui_opt.kernels.tangents.system import FloatArray, IntArray, Question
-from tui_opt.kernels.tangents.vector_width import widest_vectors
 from tui_opt.kernels.tangents.wide import LN2
+from tui_opt.kernels.vector_width import widest_vectors
 
 LANES: Final = 64
 """Lanes of a block: eight vectors of 512 bits."""

@@ -34,7 +34,7 @@ from tui_opt.kernels.tangents.lorenz_lanes import (
     unless_negligible,
 )
 from tui_opt.kernels.tangents.system import FloatArray, HoldRule, Integrator
-from tui_opt.kernels.tangents.vector_width import widest_vectors
+from tui_opt.kernels.vector_width import widest_vectors
 
 VECTORS: Final = 7
 """W, three of the full frame, two of the held one, and Y-W."""
