@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tui_opt.experiments.landscape_5x5.costs import seconds_at_target, seconds_of_curvature
 from tui_opt.scenario import Estimate, Experiment, Scenario, later
 
 if TYPE_CHECKING:
@@ -247,7 +248,8 @@ WIDTHS = Experiment(
 
 def _hessian(p: HessianParams) -> Estimate:
     seconds = 1.0 + seconds_of_training(p, p.number * ((0 if p.run else p.steps) + p.polish))
-    seconds += p.number * (1e-10 * samples(p) * p.parameters**2 + 2e-9 * p.parameters**3)
+    seconds += p.number * seconds_of_curvature(samples(p), p.parameters)
+    seconds += seconds_at_target(samples(p), p.parameters) if p.is_built else 0.0
     return Estimate(
         seconds,
         bytes_of_training(p, p.number, p.number) + 40 * p.parameters**2 + 16 * samples(p) * p.parameters,

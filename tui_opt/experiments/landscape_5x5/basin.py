@@ -11,12 +11,8 @@ from numpy.typing import NDArray
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.landscape_5x5 import seconds_of_training
 from tui_opt.experiments.landscape_5x5.basin_report import report
-from tui_opt.experiments.landscape_5x5.hessian import (
-    alone,
-    largest,
-    seconds_of_curvature,
-    seconds_of_largest,
-)
+from tui_opt.experiments.landscape_5x5.costs import seconds_of_curvature, seconds_of_largest
+from tui_opt.experiments.landscape_5x5.hessian import alone, largest
 from tui_opt.experiments.landscape_5x5.params import BasinParams
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.training import (
@@ -94,8 +90,8 @@ def compute(params: BasinParams, ctx: Context) -> Result:
     work = Work(
         ctx,
         seconds_of_training(params, float(params.trials) * each)
-        + seconds_of_largest(task)
-        + seconds_of_curvature(task)
+        + seconds_of_largest(*task.sizes)
+        + seconds_of_curvature(*task.sizes)
         + len(params.factors) * tries,
     )
     compiled(trainer, task, rule, work.say)
@@ -203,7 +199,7 @@ def _stability(
         matrix = hessian(task.layout, centre, task.x, task.y, check=ctx.check)
         ctx.check()
         off = float(np.linalg.eigvalsh(matrix)[-1])
-    work.part(seconds_of_curvature(task)).end()
+    work.part(seconds_of_curvature(*task.sizes)).end()
     if rule.optimizer not in ("gd", "momentum") or not curvature > 0:
         return Stability(curvature, off, float("nan"), [])
     limit = 2.0 * (1.0 + (rule.momentum if rule.optimizer == "momentum" else 0.0)) / curvature

@@ -9,6 +9,11 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_opt.experiments.landscape_5x5.costs import (
+    seconds_at_target,
+    seconds_of_curvature,
+    seconds_of_largest,
+)
 from tui_opt.experiments.landscape_5x5.minima import Minima, found_minima, seconds_to_minima
 from tui_opt.experiments.landscape_5x5.minima_params import HessianParams
 from tui_opt.experiments.landscape_5x5.task import Task
@@ -28,16 +33,14 @@ FloatArray: TypeAlias = NDArray[np.float64]
 FLAT: Final = 1e-6
 """Eigenvalues below this part of the largest are flat directions: symmetries, and nodes that are off."""
 EDGES: Final = 41
-HESSIANS_AT_A_KINK: Final = 14.0
-"""What the largest curvature there usually takes: seven Hessians with eigenvectors, which are two with eigenvalues."""
 
 
 def compute(params: HessianParams, ctx: Context) -> Result:
     """Train, polish, choose the representative, then a Hessian and its eigenvalues for every network."""
     task = Task.of(params)
     trainer, rule = trainer_for(task, ctx), rule_of(params)
-    each = seconds_of_curvature(task)
-    at_target = 0.0 if task.built is None else 2 * each + 2 * seconds_of_largest(task)
+    each = seconds_of_curvature(*task.sizes)
+    at_target = 0.0 if task.built is None else seconds_at_target(*task.sizes)
     work = Work(ctx, seconds_to_minima(params) + params.number * each + at_target)
     minima = found_minima(params, task, trainer, rule, ctx, work)
     networks = minima.networks
@@ -72,21 +75,10 @@ def alone() -> AbstractContextManager[None]:
 
 def largest(task: Task, network: FloatArray, work: Work, ctx: Context) -> tuple[float, FloatArray]:
     """The largest curvature at a kink and its direction, a part of the work of the size `seconds_of_largest`."""
-    part = work.part(seconds_of_largest(task))
+    part = work.part(seconds_of_largest(*task.sizes))
     found = largest_curvature(task.layout, network, task.x, task.y, ctx.check, part.nearer)
     part.end()
     return found
-
-
-def seconds_of_largest(task: Task) -> float:
-    """About what `largest` takes; how many turns it needs is not known before."""
-    return HESSIANS_AT_A_KINK * seconds_of_curvature(task)
-
-
-def seconds_of_curvature(task: Task) -> float:
-    """A Hessian with its eigenvalues on one core; with eigenvectors about twice that."""
-    size = task.layout.size
-    return 6e-10 * task.x.size * size**2 + 8e-11 * size**3
 
 
 @dataclass(frozen=True)
@@ -110,7 +102,7 @@ class _Target:
 
 def _at_target(task: Task, built: FloatArray, work: Work, ctx: Context) -> _Target:
     small = smallest(task.layout, built[None])[0]
-    each = seconds_of_curvature(task)
+    each = seconds_of_curvature(*task.sizes)
     part = work.part(2 * each, "built network")
     part.begin()
 

@@ -79,6 +79,11 @@ class Task:
             y - outputs(own, only_spline(own, network), x),
         )
 
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Samples, and parameters of a network."""
+        return self.x.size, self.layout.size
+
     @cached_property
     def spline_error(self) -> float:
         """Mean squared error of the best spline with knots at the corners."""

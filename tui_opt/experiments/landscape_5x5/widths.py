@@ -84,7 +84,11 @@ def compute(params: WidthsParams, ctx: Context) -> Result:
         own = replace(task, layout=Layout(layers, width), built=None)
         done.append(_empty(own, times, params.models))
         part = work.part(seconds[number], "training")
-        _train(params, own, times, done[-1], number, work, part, ctx, lambda: report(task, times, done))
+        crowd = _trained(
+            params, own, times, done[-1], number, work, part, ctx, lambda: report(task, times, done)
+        )
+        part.end()
+        _look_at(own, crowd.networks.astype(np.float64), done[-1], work, ctx)
     work.end()
     return report(task, times, done)
 
@@ -99,20 +103,8 @@ def _empty(task: Task, times: NDArray[np.int64], models: int) -> Kind:
     )
 
 
-def _train(
-    params: WidthsParams,
-    task: Task,
-    times: NDArray[np.int64],
-    kind: Kind,
-    number: int,
-    work: Work,
-    part: Part,
-    ctx: Context,
-    so_far: Callable[[], Result],
-) -> None:
-    crowd = _trained(params, task, times, kind, number, work, part, ctx, so_far)
-    part.end()
-    networks = crowd.networks.astype(np.float64)
+def _look_at(task: Task, networks: FloatArray, kind: Kind, work: Work, ctx: Context) -> None:
+    """Losses of trained networks, the output of the best, and which are dead."""
     look = work.part(2 * len(networks) * SECONDS_OF_A_LOOK, "losses")
     look.begin()
 
