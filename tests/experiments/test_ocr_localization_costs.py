@@ -43,7 +43,7 @@ def test_steps_are_those_of_the_lesson(dataset: str, params: dict[str, Any]) -> 
     if why := missing(dataset):
         pytest.skip(why)
     asked = LocalizeParams.check({"dataset": dataset, **params})
-    lesson, expected = Lesson.of(asked), costs.Lesson.of(asked)
+    lesson, expected = Lesson.of(asked), costs.LessonSize.of(asked)
     lengths = [fork.samples.size for fork in lesson.forks]
     for really, estimated in (
         (lesson.phase_one.samples.size, expected.steps),

@@ -6,9 +6,10 @@ are left out.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from tui_opt.runner.machine import available_cores
 
 if TYPE_CHECKING:
     from tui_opt.experiments.ocr_localization.intervene_params import InterveneParams
@@ -30,8 +31,6 @@ STEP: Final = {"digits": 3e-8, "mnist": 1e-7}
 RANK, MULTIPLY, ENTRY, AUGMENT, CHANGE = 2.2e-7, 2e-11, 2e-9, 2e-10, 3e-7
 """Seconds of ranking an entry, of a product in a matrix product, of an entry that is read and written, of a cube of
 units matched, and of a parameter of a changed network that is looked at."""
-GRADIENT: Final = 1
-"""Steps of training that take as long as the gradient of one image."""
 SLICE: Final = 300_000_000
 """Weights, times images, of which gradients are found between two looks at whether to stop."""
 _DOUBLE: Final = 8
@@ -42,7 +41,7 @@ _SLICE: Final = 48_000_000
 
 
 @dataclass(frozen=True)
-class Lesson:
+class LessonSize:
     """How much is learnt, from how often digits are.
 
     Args:
@@ -64,7 +63,7 @@ class Lesson:
     pixels: int
 
     @classmethod
-    def of(cls, p: LessonParams) -> Lesson:
+    def of(cls, p: LessonParams) -> LessonSize:
         """From parameters."""
         from tui_opt.experiments.ocr_localization.params import PIXELS, SIZES
 
@@ -91,10 +90,10 @@ class Lesson:
 
 def at_once(number: int) -> int:
     """Networks that are learnt at once on this machine, of so many."""
-    return min(number, os.cpu_count() or 1)
+    return min(number, available_cores())
 
 
-def _images(p: LessonParams, lesson: Lesson) -> float:
+def _images(p: LessonParams, lesson: LessonSize) -> float:
     """Bytes of the data set, and of the groups' digits without their zeros, while these are taken out."""
     size = sum(COUNTS[p.dataset])
     slice_of = min(_SLICE, 12 * size * lesson.pixels)
@@ -102,7 +101,7 @@ def _images(p: LessonParams, lesson: Lesson) -> float:
     return size * (lesson.pixels + 40) + chosen * (lesson.pixels + DRAWN[p.dataset] * _STORED) + slice_of
 
 
-def _read(p: LessonParams, lesson: Lesson) -> float:
+def _read(p: LessonParams, lesson: LessonSize) -> float:
     """Seconds of reading the data and taking out zeros."""
     return 0.2 + 1e-9 * _images(p, lesson)
 
@@ -110,7 +109,7 @@ def _read(p: LessonParams, lesson: Lesson) -> float:
 # --- localize and activations ---------------------------------------------------------------------------------
 
 
-def answers(lesson: Lesson, hidden: int) -> float:
+def answers(lesson: LessonSize, hidden: int) -> float:
     """Seconds that shares and correlations of one trained network take."""
     entries = lesson.pixels * hidden
     return entries * (ENTRY * (4 * lesson.digits + lesson.digits**2 + 100) + 8 * MULTIPLY * hidden)
@@ -118,14 +117,14 @@ def answers(lesson: Lesson, hidden: int) -> float:
 
 def localize_seconds(p: LocalizeParams | ActivationsParams, networks: int) -> float:
     """Phase one, all forks, and what is asked of every network."""
-    lesson = Lesson.of(p)
+    lesson = LessonSize.of(p)
     each = (lesson.steps + lesson.forks) * p.hidden * STEP[p.dataset] + answers(lesson, p.hidden)
     return _read(p, lesson) + networks * (0.01 + each)
 
 
 def localize_bytes(p: LocalizeParams | ActivationsParams, networks: int, kept: float) -> float:
     """Tallies and ends of networks at once, what is made of them, and so many layers kept of each."""
-    lesson = Lesson.of(p)
+    lesson = LessonSize.of(p)
     layer = lesson.network(p.hidden)
     learning = at_once(networks) * (layer * (4 * lesson.digits + 16) + 7 * _DOUBLE * p.hidden**2)
     orders = 3 * _DOUBLE * (lesson.steps + lesson.forks + lesson.fork)
@@ -137,7 +136,7 @@ def localize_bytes(p: LocalizeParams | ActivationsParams, networks: int, kept: f
 
 def intervene_seconds(p: InterveneParams) -> float:
     """Every network on every data set, and what is said of the ends."""
-    lesson = Lesson.of(p)
+    lesson = LessonSize.of(p)
     steps = lesson.steps * (3 + 0.5 * p.resamples)
     parameters = (lesson.pixels + 1) * p.hidden
     looked = parameters * (CHANGE + 3 * ENTRY * p.resamples)
@@ -146,7 +145,7 @@ def intervene_seconds(p: InterveneParams) -> float:
 
 def intervene_bytes(p: InterveneParams) -> float:
     """Ends of all networks, those that are learnt, and three sets of images."""
-    lesson = Lesson.of(p)
+    lesson = LessonSize.of(p)
     layer, sets = lesson.network(p.hidden), 3 + p.resamples
     ends = layer * (p.seeds * (sets + 1) + 2 * at_once(p.seeds) * (sets + 1))
     drawn = DRAWN[p.dataset] + (p.patch_size**2 if p.change == "patch" else 0)
@@ -213,14 +212,14 @@ def match_seconds(
 
 def match_units_seconds(p: MatchUnitsParams) -> float:
     """Pairs of networks, trained and not."""
-    lesson = Lesson.of(p)
+    lesson = LessonSize.of(p)
     pair = match_seconds(p, lesson.steps, lesson.steps / 2, lesson.held, lesson.pixels)
     return _read(p, lesson) + p.seeds * (0.01 + pair.learning + pair.answering)
 
 
 def match_units_bytes(p: MatchUnitsParams) -> float:
     """Traces and signatures of both networks, their standard forms, activations, and tables of pairs of units."""
-    lesson = Lesson.of(p)
+    lesson = LessonSize.of(p)
     units, counted, table = p.hidden_a + p.hidden_b, lesson.steps / 2, p.hidden_a * p.hidden_b
     widest = max(p.hidden_a, p.hidden_b)
     of_images = 2 * counted * units + counted * widest + lesson.held * (2 * units + lesson.pixels)
@@ -235,8 +234,8 @@ def match_units_bytes(p: MatchUnitsParams) -> float:
 
 def influence_seconds(p: InfluenceParams) -> float:
     """Phase one, and gradients of the images learnt and of new ones at every checkpoint."""
-    lesson = Lesson.of(p)
-    gradients = p.checkpoints * (lesson.images + lesson.held) * GRADIENT
+    lesson = LessonSize.of(p)
+    gradients = p.checkpoints * (lesson.images + lesson.held)
     each = (lesson.steps + gradients) * p.hidden * STEP[p.dataset]
     entries = lesson.digits**2 * lesson.pixels * p.hidden
     return _read(p, lesson) + p.seeds * (0.01 + each + p.checkpoints * entries * MULTIPLY)
@@ -244,7 +243,7 @@ def influence_seconds(p: InfluenceParams) -> float:
 
 def influence_bytes(p: InfluenceParams) -> float:
     """Tallies, gradients of both sets of images, and slices of images."""
-    lesson = Lesson.of(p)
+    lesson = LessonSize.of(p)
     layer = lesson.network(p.hidden)
     slice_of = min(max(lesson.images, lesson.held), max(1, SLICE // (lesson.pixels * p.hidden)))
     each = lesson.digits * layer * 6 + _DOUBLE * slice_of * (3 * lesson.pixels + 6 * p.hidden)
