@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import contextlib
 import fcntl
 import os
 import pty
@@ -114,6 +113,7 @@ class Terminal:
         self._fed = 0
         self._arrived = threading.Condition()
         self._stopped = False
+        self._gone = False
         self._reading = threading.Event()
         self._reading.set()
         self.started = time.monotonic()
@@ -165,12 +165,14 @@ class Terminal:
 
     def hang_up(self) -> None:
         """The terminal is gone: the system sends SIGHUP, and reading and writing fail."""
+        if self._gone:
+            return  # a second time it would close what has been given these numbers since, another terminal's, say
+        self._gone = True
         self._stopped = True
         self._reading.set()
         self._thread.join(PATIENCE)
-        for descriptor in (self._slave, self._master):
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
+        os.close(self._slave)
+        os.close(self._master)
 
     def close(self) -> None:
         """End the program, if it still runs, and put the terminal away."""
