@@ -161,6 +161,9 @@ class Server:
     ranges: bool = True
     break_after: int | None = None
     status: int | None = None
+    leads_to: str = ""
+    unpacks: bool = False
+    silent: threading.Event | None = None
 
 
 @pytest.fixture
@@ -178,6 +181,11 @@ def server() -> Iterator[Server]:
             if made.status is not None or content is None:
                 self.send_error(made.status or 404)
                 return
+            if made.leads_to:
+                self.send_response(302)
+                self.send_header("Location", made.leads_to)
+                self.end_headers()
+                return
             start = int(asked_for.removeprefix("bytes=").rstrip("-")) if asked_for and made.ranges else 0
             if start >= len(content):
                 self.send_response(416)
@@ -189,8 +197,12 @@ def server() -> Iterator[Server]:
             if start:
                 self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
             self.send_header("Content-Length", str(len(content) - start))
+            if made.unpacks:  # says of a packed file that it is packed for the way only
+                self.send_header("Content-Encoding", "gzip")
             self.end_headers()
             self.wfile.write(content[start:][: made.break_after])
+            if made.silent is not None:
+                made.silent.wait()
 
     listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     made.address = f"http://127.0.0.1:{listening.server_address[1]}/mnist/"
@@ -252,6 +264,46 @@ def test_a_download_that_was_complete_but_not_yet_in_place_is_taken(tmp_path: Pa
     (tmp_path / "mnist" / f"{SMALL_IMAGES.name}.gz.part").write_bytes(CONTENT[SMALL_IMAGES])
     paths = fetch_mnist(tmp_path, mirrors=[server.address])
     assert paths[0].read_bytes() == CONTENT[SMALL_IMAGES]
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("there", [bytes(10_000), b"another beginning"], ids=["longer", "another"])
+def test_a_part_of_something_else_does_not_stand_in_the_way(
+    tmp_path: Path, server: Server, there: bytes
+) -> None:
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / f"{SMALL_IMAGES.name}.gz.part").write_bytes(there)
+    paths = fetch_mnist(tmp_path, mirrors=[server.address])
+    assert [asked_for for _, asked_for in server.asked[:2]] == [f"bytes={len(there)}-", ""]
+    assert paths[0].read_bytes() == CONTENT[SMALL_IMAGES]
+
+
+@pytest.mark.usefixtures("small")
+def test_what_is_unpacked_on_the_way_is_no_part_to_go_on_from(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "_CHUNK", 5)
+    server.unpacks, server.break_after = True, 40
+    with pytest.raises(DataError, match="the connection broke off"):
+        fetch_mnist(tmp_path, mirrors=[server.address])
+    assert list((tmp_path / "mnist").iterdir()) == []
+    server.break_after = None
+    paths = fetch_mnist(tmp_path, mirrors=[server.address])
+    assert np.array_equal(read_idx(paths[0], SMALL_IMAGES), IMAGES)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_server_that_falls_silent_or_leads_nowhere_is_a_sentence(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "_TIMEOUT", (5.0, 0.1))
+    server.break_after, server.silent = 20, threading.Event()
+    with pytest.raises(DataError, match="it did not answer in time"):
+        fetch_mnist(tmp_path, mirrors=[server.address])
+    server.silent.set()
+    server.leads_to = "http://[::1/"
+    with pytest.raises(DataError, match="leads to an address that is none"):
+        fetch_mnist(tmp_path, mirrors=[server.address])
 
 
 @pytest.mark.usefixtures("small")
@@ -354,6 +406,18 @@ def test_the_command_says_of_each_file_what_is_wrong_with_it(cli: Cli, tmp_path:
     text = cli("data", "--data-dir", tmp_path, XDG_DATA_HOME=str(tmp_path))
     assert text.returncode == 1
     assert "incomplete, 3 of the 4 files wrong" in text.stdout
+
+
+def test_folders_that_cannot_be_looked_into_are_sentences(cli: Cli, tmp_path: Path) -> None:
+    """Of a user who is not there, and with a name longer than any may be: root may look into all others."""
+    nobody = cli("data", OPTEXPLORE_DATA_DIR="~no-such-user/data")
+    assert (nobody.returncode, nobody.stdout) == (2, "")
+    assert "OPTEXPLORE_DATA_DIR is ~no-such-user/data, and there is no home folder" in nobody.stderr
+    long = tmp_path / ("a" * 300)
+    looked_for = {"OPTEXPLORE_DATA_DIR": str(long), "XDG_DATA_HOME": str(tmp_path)}
+    done = cli("data", **looked_for)
+    assert done.returncode == 0
+    assert f"{long} cannot be looked into: File name too long." in done.stdout
 
 
 def test_missing_files_are_an_error_only_where_that_is_asked(cli: Cli, tmp_path: Path) -> None:

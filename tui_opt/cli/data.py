@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from tui_opt.cli.data_dir import data_dir_option
-from tui_opt.datasets.mnist import FILES, FOLDER, MIRRORS, IdxFile, find
+from tui_opt.datasets.mnist import FILES, FOLDER, MIRRORS, IdxFile, barred, find
 from tui_opt.errors import DataError, ExitCode
 from tui_opt.locations import data_dirs
 
@@ -80,6 +80,8 @@ def _print(rows: list[dict[str, Any]], folders: list[Path]) -> None:
     for folder in folders:
         click.echo(f"  {folder / FOLDER}")
     if missing:
+        if why := barred(folders):
+            click.echo(why)
         click.echo("`optexplore data fetch mnist` downloads what is missing.")
 
 

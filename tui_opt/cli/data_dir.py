@@ -7,12 +7,14 @@ from pathlib import Path
 
 import click
 
+from tui_opt.locations import expanded
+
 VARIABLE = "OPTEXPLORE_DATA_DIR"
 
 
 def _set(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> None:
     if value is not None:
-        os.environ[VARIABLE] = str(value.expanduser().absolute())
+        os.environ[VARIABLE] = str(expanded(value, "--data-dir").absolute())
 
 
 data_dir_option = click.option(

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tui_opt.datasets.mnist import PARTS, find
+from tui_opt.datasets.mnist import PARTS, barred, find
 from tui_opt.errors import DataError
 from tui_opt.locations import data_dirs
 from tui_opt.problems import near_match
@@ -74,11 +74,11 @@ def missing(name: str, *, test: bool = False) -> str:
     gone = [file.name for file in PARTS["test" if test else "train"] if find(file, folders) is None]
     if not gone:
         return ""
-    places = " and ".join(map(str, folders))
+    places, why = " and ".join(map(str, folders)), barred(folders)
     return (
-        f"MNIST is not here: {' and '.join(gone)} (or .gz) not found in {places}. `optexplore data fetch mnist` "
-        "downloads it; where it lies elsewhere, set OPTEXPLORE_DATA_DIR or use --data-dir. The data set digits needs "
-        "no download."
+        f"MNIST is not here: {' and '.join(gone)} (or .gz) not found in {places}. {why}{' ' if why else ''}"
+        "`optexplore data fetch mnist` downloads it; where it lies elsewhere, set OPTEXPLORE_DATA_DIR or use "
+        "--data-dir. The data set digits needs no download."
     )
 
 

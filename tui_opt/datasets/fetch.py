@@ -78,6 +78,7 @@ def _from(mirror: str, file: IdxFile, target: Path, progress: Progress) -> Path:
 
     name = f"{file.name}.gz"
     part = target / f"{name}.part"
+    resumed = part.exists()
     downloader = _resuming(part, file, progress)
     try:
         with _quiet(pooch.get_logger()):
@@ -92,12 +93,18 @@ def _from(mirror: str, file: IdxFile, target: Path, progress: Progress) -> Path:
             )
     except requests.RequestException as error:
         raise DataError(_reason(error)) from None
+    except PermissionError:  # pooch adds several sentences to it
+        raise DataError("it cannot be written: Permission denied.") from None
     except OSError as error:
         raise DataError(f"it cannot be written: {error.strerror or error}.") from None
+    except ValueError as error:  # of urllib, for an address that a server sends elsewhere to
+        raise DataError(f"it leads to an address that is none ({str(error).rstrip('.')}).") from None
     try:
         read_idx(path, file)
     except DataError as error:
         path.unlink(missing_ok=True)
+        if resumed:  # the beginning may have been of another file, or of another packing
+            return _from(mirror, file, target, progress)
         raise DataError(f"what came is not the file ({error})") from None
     return path
 
@@ -106,18 +113,22 @@ def _resuming(part: Path, file: IdxFile, progress: Progress) -> Callable[[str, A
     """A downloader for pooch that keeps what has come in `part`, and asks for the rest only."""
     most = file.size + _OVERHEAD
 
-    def download(url: str, output_file: Any, _: Any) -> None:
+    def asked(url: str, have: int) -> bool:
+        """Whether the part is complete now; it is not where the server has nothing after what there is."""
         import requests
 
-        have = part.stat().st_size if part.exists() else 0
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
             if have and answer.status_code == requests.codes.requested_range_not_satisfiable:
-                have = _end_of(answer, have)
-            else:
-                answer.raise_for_status()
-                have = have if _goes_on(answer, have) else 0
-                _append(answer, part, have, most, file, progress)
+                return answer.headers.get("Content-Range", "") == f"bytes */{have}"
+            answer.raise_for_status()
+            _append(answer, part, have if _goes_on(answer, have) else 0, most, file, progress)
+        return True
+
+    def download(url: str, output_file: Any, _: Any) -> None:
+        if not asked(url, part.stat().st_size if part.exists() else 0):
+            part.unlink()  # it is of something else, and would stand in the way for ever
+            asked(url, 0)
         part.replace(output_file)
 
     return download
@@ -129,28 +140,29 @@ def _goes_on(answer: requests.Response, have: int) -> bool:
     return partial and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
 
 
-def _end_of(answer: requests.Response, have: int) -> int:
-    """The length of what there is, where a server says that this is all of it; an error otherwise."""
-    if answer.headers.get("Content-Range", "") != f"bytes */{have}":
-        answer.raise_for_status()
-    return have
-
-
 def _append(
     answer: requests.Response, part: Path, have: int, most: int, file: IdxFile, progress: Progress
 ) -> None:
     length = answer.headers.get("Content-Length", "")
-    total = have + int(length) if length.isdecimal() else None
+    # Some servers have packed files unpacked on the way: lengths and ranges are of the packed bytes then.
+    unpacked = answer.headers.get("Content-Encoding", "identity").lower() != "identity"
+    total = have + int(length) if length.isdecimal() and not unpacked else None
     if total is not None and total > most:
         raise DataError(f"it has {total:,} bytes, more than {file.name} can have.")
-    with part.open("ab" if have else "wb") as out:
-        for chunk in answer.iter_content(_CHUNK):
-            out.write(chunk)
-            have += len(chunk)
-            if have > most:
-                part.unlink()
-                raise DataError(f"it has more bytes than {file.name} can have.")
-            progress(f"{file.name}.gz", have, total)
+    whole = False
+    try:
+        with part.open("ab" if have else "wb") as out:
+            for chunk in answer.iter_content(_CHUNK):
+                out.write(chunk)
+                have += len(chunk)
+                if have > most:
+                    part.unlink()
+                    raise DataError(f"it has more bytes than {file.name} can have.")
+                progress(f"{file.name}.gz", have, total)
+        whole = True
+    finally:
+        if unpacked and not whole:
+            part.unlink(missing_ok=True)
     if total is not None and have < total:
         raise DataError(f"it broke off after {have:,} of {total:,} bytes.")
 
@@ -162,8 +174,11 @@ def _reason(error: requests.RequestException) -> str:
         return (
             f"the server answered {error.response.status_code} {error.response.reason or ''}".rstrip() + "."
         )
-    if isinstance(error, requests.Timeout):
+    # While it sends, requests has no Timeout for a server that falls silent, but the text of one.
+    if isinstance(error, requests.Timeout) or "timed out" in str(error):
         return "it did not answer in time."
+    if isinstance(error, requests.exceptions.ContentDecodingError):
+        return "what it packed on the way cannot be unpacked."
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "the connection broke off."
     if isinstance(error, requests.ConnectionError):

@@ -84,6 +84,24 @@ def find(file: IdxFile, folders: Iterable[Path]) -> Path | None:
     for folder in folders:
         for place in (folder / FOLDER, folder):
             for name in file.names:
-                if (place / name).is_file():
+                if _is_file(place / name):
                     return place / name
     return None
+
+
+def barred(folders: Iterable[Path]) -> str:
+    """A sentence for each of these folders that cannot be looked into; empty where all can, or are not there."""
+    sentences = []
+    for place in (place for folder in folders for place in (folder / FOLDER, folder)):
+        try:
+            (place / FILES[0].name).exists()
+        except OSError as error:
+            sentences.append(f"{place} cannot be looked into: {error.strerror or error}.")
+    return " ".join(sentences)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # the folder is not for this user, or its name too long for any
+        return False
