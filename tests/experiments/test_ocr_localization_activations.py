@@ -69,6 +69,14 @@ def test_settings_that_diverge_are_in_the_table_and_not_in_the_means() -> None:
     assert "No setting" in result.findings["r_biases_other"].text
 
 
+def test_a_setting_has_learnt_though_its_first_images_are_counted() -> None:
+    result = run(
+        activation=["softplus"], output=["linear"], learning_rate=[0.05], hidden=100, epochs=2, seeds=1, tally="full",
+    )  # fmt: skip
+    assert result.arrays["loss_phase_one"].values[0] > 0.25
+    assert result.findings["learnt"].value == 1
+
+
 def test_settings_whose_training_ran_away_are_named() -> None:
     result = run(activation=["relu"], output=["linear"], learning_rate=[0.03, 1.5], tally="full", seeds=3)
     assert np.isfinite(result.arrays["loss_phase_one"].values).all()

@@ -241,6 +241,14 @@ def test_networks_that_learn_nothing_have_not_run_away(small: Result) -> None:
     assert small.warnings == []
 
 
+def test_what_networks_begin_with_is_not_held_against_them() -> None:
+    """Where all of phase one is counted, most of the loss may be of its first images; the second half says the rest."""
+    wide: dict[str, Any] = {"hidden": 100, "epochs": 2, "seeds": 1, "activation": "softplus"}
+    whole, half = (localize(**wide, learning_rate=0.05, tally=tally) for tally in ("full", "second-half"))
+    assert value(half, "loss_phase_one") < 0.125 < 0.25 < value(whole, "loss_phase_one")
+    assert whole.warnings == half.warnings == []
+
+
 @pytest.mark.parametrize("activation", ["softplus", "relu", "tanh"])
 def test_no_network_has_run_away_before_it_learns(activation: str) -> None:
     """The wildest are those of one unit, whose output weights are largest."""

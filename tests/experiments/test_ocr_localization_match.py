@@ -278,6 +278,18 @@ def test_diverged_networks_have_no_influence() -> None:
     result = influence.compute(params, Context("influence"))
     assert result.findings["diverged"].value == 2
     assert np.isnan(result.findings["tracin_own"].value)
+    wide = InfluenceParams.check({**SMALL, "hidden": 20, "learning_rate": 50.0})
+    assert (
+        influence.compute(wide, Context("influence")).findings["diverged"].value == 2
+    )  # and no overflow is told
+
+
+def test_dead_networks_have_not_diverged() -> None:
+    dead = {"activation": "relu", "output": "relu", "learning_rate": 1.0, "checkpoints": 1}
+    result = influence.compute(InfluenceParams.check({**SMALL, "hidden": 10, **dead}), Context("influence"))
+    assert "diverged" not in result.findings
+    assert result.findings["dead"].value == 2
+    assert "every network diverged or is dead" in result.findings["tracin_own"].text
 
 
 def test_finished_networks_are_not_learnt_again(monkeypatch: pytest.MonkeyPatch) -> None:

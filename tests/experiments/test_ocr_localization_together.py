@@ -106,7 +106,8 @@ def assert_same(one: Result, other: Result) -> None:
 @pytest.mark.parametrize("experiment", ON_GPU, ids=lambda e: e.name)
 def test_a_gpu_says_what_the_processor_says(experiment: Experiment, gpu: list[str]) -> None:
     plain, there = Listening(), Listening("cuda:0", threads=2)
-    assert_same(run(experiment, plain), run(experiment, there))
+    counted = {"tally": "full"} if experiment is ACTIVATIONS else {}
+    assert_same(run(experiment, plain, **counted), run(experiment, there, **counted))
     assert set(gpu) == {"cuda:0"}
     assert there.said == []
     assert there.shown[-1] == pytest.approx(1.0)
@@ -137,7 +138,7 @@ def test_groups_are_as_large_as_memory_allows_and_change_nothing(
 
     monkeypatch.setattr(batched, "train_together", counted)
     parts = run(LOCALIZE, Listening("cuda:0"))
-    assert groups == [2, 2, 2, 1, 1, 1]  # three trainings of each group: uncounted, counted, forks
+    assert groups == [2, 2, 2, 2, 1, 1, 1, 1]  # trainings of each: uncounted, both halves if counted, forks
     assert_same(whole, parts)
 
 

@@ -58,12 +58,14 @@ class Trial:
     def stderr(self, name: str) -> float:
         """Its standard error, NaN for fewer than two."""
         known = self._known(name)
-        return float(known.std(ddof=1) / np.sqrt(known.size)) if known.size > 1 else float("nan")
+        with np.errstate(over="ignore"):  # losses of networks that ran away
+            return float(known.std(ddof=1) / np.sqrt(known.size)) if known.size > 1 else float("nan")
 
     @property
     def has_learnt(self) -> bool:
         """Whether its networks learnt anything in phase one."""
-        return self.mean("loss_phase_one") < LEARNT * chance(self.output)
+        sane = not ran_away(self.mean("loss_phase_one"))
+        return sane and self.mean("loss_second_half") < LEARNT * chance(self.output)
 
     @property
     def lost(self) -> list[float]:
@@ -163,7 +165,10 @@ def report(params: ActivationsParams, trials: list[Trial]) -> Result:
         result.add_array(f"{name}_stderr", errors, ("setting",), text="standard error over seeds")
     _add_kinds(result, [t for t in trials if t.has_learnt], params.hidden)
     learnt = sum(t.has_learnt for t in trials)
-    text = f"Settings, of {len(trials)}, whose networks learnt: their loss is below half of that of answering one half."
+    text = (
+        f"Settings, of {len(trials)}, whose networks learnt: over the second half of phase one their loss is below "
+        "half of that of answering one half."
+    )
     result.add_finding("learnt", learnt, text)
     _warn_of(result, [t for t in trials if t.lost])
     result.headline = ["r2_weights_relu_like", "r2_weights_other", "r_biases_relu_like", "r_biases_other"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,8 @@ class One:
     """One network.
 
     Args:
-        matrix: TracIn over its largest entry's size, [digit learnt, digit held out].
+        matrix: TracIn over its largest entry's size, [digit learnt, digit held out]; NaN of a network that diverged,
+            and zero of one without any gradient.
         tally_share: share of group_a in the updates of each unit, [unit].
         tracin_share: share of group_a in the influence that goes through each unit, [unit].
     """
@@ -108,9 +109,10 @@ def _one(params: InfluenceParams, lesson: Lesson, number: int, ctx: Context, tol
         start = end
         if end in marks:
             gradients = [_gradients(params, lesson, network, order, ctx, told) for order in (learnt, held)]
-            one, units = tracin(gradients[0], gradients[1])
-            whole += params.learning_rate * one
-            by_unit += params.learning_rate * units
+            with np.errstate(all="ignore"):  # of networks that diverged, which are left out
+                one, units = tracin(gradients[0], gradients[1])
+                whole += params.learning_rate * one
+                by_unit += params.learning_rate * units
     if not network.is_sound:
         whole[:] = np.nan  # which leaves it out
     size = np.abs(by_unit)
@@ -118,7 +120,7 @@ def _one(params: InfluenceParams, lesson: Lesson, number: int, ctx: Context, tol
     tally = tallies.weights.sum(axis=1) + tallies.biases
     with np.errstate(all="ignore"):
         return One(
-            whole / np.abs(whole).max(),
+            whole / np.abs(whole).max() if whole.any() else whole,
             share(tally[:group].sum(axis=0), tally[group:].sum(axis=0)),
             share(size[:group, :group].sum(axis=(0, 1)), size[group:, group:].sum(axis=(0, 1))),
         )
@@ -149,14 +151,20 @@ def _gradients(
 def report(params: InfluenceParams, lesson: Lesson, found: list[One]) -> Result:
     """The matrix, its blocks, and the agreement of tallies with it."""
     result = Result()
-    known = [one for one in found if np.isfinite(one.matrix).all()]
-    if len(known) < len(found):
-        lost = len(found) - len(known)
+    sound = [one for one in found if np.isfinite(one.matrix).all()]
+    if lost := len(found) - len(sound):
         text = (
             f"{lost} of {len(found)} networks diverged and are left out: parameters are beyond {FAR:,.0f} or no "
             "numbers. Lower learning_rate."
         )
         result.add_finding("diverged", lost, text, kind="warning")
+    known = [one for one in sound if one.matrix.any()]
+    if still := len(sound) - len(known):
+        text = (
+            f"{still} of {len(found)} networks have no gradient at any checkpoint and are left out: all of their units "
+            "are dead. Lower learning_rate."
+        )
+        result.add_finding("dead", still, text, kind="warning")
     digits = lesson.digits
     shape = (len(digits), len(digits))
     matrices = np.stack([one.matrix for one in known]) if known else np.full((1, *shape), np.nan)
@@ -194,13 +202,17 @@ def report(params: InfluenceParams, lesson: Lesson, found: list[One]) -> Result:
             "The same on the digits of the other group, for which the answer is the opposite: it should be negative.",
         ),
     ):
-        _add(result, name, np.array([matrix[mask].mean() for matrix in matrices]), text)
+        _add(result, name, np.array([matrix[mask].mean() for matrix in matrices]), text, _NONE_LEFT)
     agreement = np.array([correlation(one.tally_share, one.tracin_share) for one in known])
     text = (
         "Correlation, over hidden units, of the share of group_a in the sums of updates with its share in the "
         "influence (TracIn) that goes through the unit."
     )
-    _add(result, "tally_tracin_correlation", agreement, text)
+    one_unit = "it takes two hidden units or more, and there is one"
+    why = (
+        _NONE_LEFT if not known else one_unit if params.hidden == 1 else "the shares of the units do not vary"
+    )
+    _add(result, "tally_tracin_correlation", agreement, text, why)
     first = known[0] if known else found[0]
     result.add_array(
         "tally_share", first.tally_share, ("unit",), text="share of group_a in a unit's updates, first seed"
@@ -240,10 +252,13 @@ def report(params: InfluenceParams, lesson: Lesson, found: list[One]) -> Result:
     return result
 
 
-def _add(result: Result, name: str, values: FloatArray, text: str) -> None:
+_NONE_LEFT: Final = "every network diverged or is dead"
+
+
+def _add(result: Result, name: str, values: FloatArray, text: str, why_none: str) -> None:
     values = values[np.isfinite(values)]
     if not values.size:
-        result.add_missing(name, f"{text} No network has one.")
+        result.add_missing(name, f"{text} It does not exist here: {why_none}.")
         return
     stderr = float(values.std(ddof=1) / np.sqrt(values.size)) if values.size > 1 else None
     result.add_finding(name, float(values.mean()), text, stderr=stderr)

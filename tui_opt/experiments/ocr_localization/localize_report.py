@@ -151,8 +151,9 @@ def _add(
     if not known.size:
         result.add_missing(name, f"{text} It does not exist here: {why_none}.")
         return float("nan"), float("nan")
-    mean = float(known.mean())
-    stderr = float(known.std(ddof=1) / np.sqrt(known.size)) if known.size > 1 else None
+    with np.errstate(over="ignore"):  # losses of networks that ran away
+        mean = float(known.mean())
+        stderr = float(known.std(ddof=1) / np.sqrt(known.size)) if known.size > 1 else None
     result.add_finding(name, mean, text, stderr=stderr, kind="accuracy" if kind == "accuracy" else "finding")
     return mean, float("nan") if stderr is None else stderr
 
@@ -221,7 +222,7 @@ def _add_accuracy(result: Result, params: LocalizeParams, lesson: Lesson, kept: 
     if diverged := sum(not np.isfinite(loss) for loss in losses):
         text = f"{text[:-1]}, of those of the {len(losses)} networks that did not diverge; {diverged} did."
     _add(result, "loss_phase_one", losses, text, "the networks diverged")
-    warn_of(result, [a.loss_phase_one for a in kept], params.output)
+    warn_of(result, losses, [a.loss_second_half for a in kept], params.output)
     fraction = float(np.mean([a.finite_fraction for a in kept]))
     text = "Of the weights of all seeds, those that have both shares; the others are in no correlation."
     result.add_finding("finite_fraction", fraction, text, kind="accuracy")
@@ -243,7 +244,8 @@ def _add_accuracy(result: Result, params: LocalizeParams, lesson: Lesson, kept: 
         if known:
             result.add_finding("border_error", max(known), text, kind="accuracy")
         else:
-            result.add_missing("border_error", text)
+            why = "it takes two such units or more, whose shares differ"
+            result.add_missing("border_error", f"{text} It does not exist here: {why}.")
     if fraction < 0.5:
         result.add_finding(
             "mostly_undefined",

@@ -87,6 +87,7 @@ class Agreement:
         no_update: weights without an update share, never updated while updates were counted: 0/0.
         no_change: weights without a change share, which no exchange of digits changed: 0/0.
         loss_phase_one: mean loss over the counted part of phase one.
+        loss_second_half: the same over its second half, whichever part is counted: whether anything was learnt.
     """
 
     r_weights: float
@@ -104,6 +105,7 @@ class Agreement:
     no_update: float
     no_change: float
     loss_phase_one: float
+    loss_second_half: float
 
     def packed(self) -> FloatArray:
         """As one array, for a checkpoint."""
@@ -139,10 +141,12 @@ class Learnt:
 
     Args:
         tallies: absolute updates over the counted part of phase one, by digit.
+        loss: mean over the second half of phase one.
         ends: the network after each fork, in the order of the lesson's digits.
     """
 
     tallies: Tallies
+    loss: float
     ends: list[Network]
 
 
@@ -165,8 +169,8 @@ def learn(
     """
     tallies = Tallies.of(network, len(lesson.digits))
 
-    def take(pupil: Network, sequence: Sequence, counted: Tallies | None) -> Network:
-        train(
+    def take(pupil: Network, sequence: Sequence, counted: Tallies | None) -> float:
+        return train(
             pupil,
             lesson.pixels,
             sequence.samples,
@@ -179,12 +183,15 @@ def learn(
             check=check,
             report=report,
         )
-        return pupil
 
-    begins = lesson.tally_begins(setting.tally)
+    begins, half = lesson.tally_begins(setting.tally), lesson.tally_begins("second-half")
     take(network, lesson.phase_one.part(0, begins), None)
-    take(network, lesson.phase_one.part(begins), tallies)
-    return Learnt(tallies, [take(network.copy(), sequence, None) for sequence in lesson.forks])
+    take(network, lesson.phase_one.part(begins, half), tallies)
+    loss = take(network, lesson.phase_one.part(half), tallies)
+    ends = [network.copy() for _ in lesson.forks]
+    for end, sequence in zip(ends, lesson.forks, strict=True):
+        take(end, sequence, None)
+    return Learnt(tallies, loss, ends)
 
 
 def one_seed(
@@ -297,6 +304,7 @@ def answer(
         no_update=nothing[0],
         no_change=nothing[1],
         loss_phase_one=tallies.loss / max(tallies.samples, 1),
+        loss_second_half=learnt.loss,
     )
     return Seed(
         shares, agreement, by_pixel, np.concatenate([tallies.weights, tallies.biases[:, None]], axis=1)

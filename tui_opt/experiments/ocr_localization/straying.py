@@ -30,12 +30,13 @@ def worst(losses: Sequence[float]) -> str:
     return f"up to {max(finite):.2g}" if finite else "no finite number"
 
 
-def warn_of(result: Result, losses: Sequence[float], output: str) -> None:
+def warn_of(result: Result, losses: Sequence[float], late: Sequence[float], output: str) -> None:
     """Warnings for networks whose shares are not of anything learnt.
 
     Args:
         result: gets them.
-        losses: mean losses of the networks.
+        losses: mean losses of the networks over the counted part of phase one.
+        late: the same over its second half: of all of it, what networks begin with may be most.
         output: activation of the outputs, which says what answering one half costs.
     """
     half = chance(output)
@@ -47,11 +48,12 @@ def warn_of(result: Result, losses: Sequence[float], output: str) -> None:
             "steps that overshot, not of anything learnt. Lower learning_rate."
         )
         result.add_finding("ran_away", len(lost), text, kind="warning")
-    dull = sum(half <= loss < ABSURD for loss in losses)
+    dull = sum(half <= end and loss < ABSURD for loss, end in zip(losses, late, strict=True))
     if dull:
         text = (
-            f"{dull} of {len(losses)} networks answer no better in phase one than one half to everything, which has a "
-            f"mean loss of {half:.2g}: what their shares agree on is not anything learnt. Lower learning_rate where "
-            "it is large, for steps that overshoot leave units dead; raise it, or epochs, where it is small."
+            f"{dull} of {len(losses)} networks answer no better in the second half of phase one than one half to "
+            f"everything, which has a mean loss of {half:.2g}: what their shares agree on is not anything learnt. "
+            "Lower learning_rate where it is large, for steps that overshoot leave units dead; raise it, or epochs, "
+            "where it is small."
         )
         result.add_finding("learnt_nothing", dull, text, kind="warning")

@@ -115,7 +115,7 @@ class Together:
 
     def __init__(self, lesson: Lesson, tally: str, ctx: Context) -> None:
         self._lesson, self._tally, self._ctx = lesson, tally, ctx
-        self._courses: tuple[Courses, Courses, Courses] | None = None
+        self._courses: tuple[Courses, Courses, Courses, Courses] | None = None
         self._say = once(ctx.message)
 
     def size(self, hidden: int) -> Size:
@@ -125,7 +125,7 @@ class Together:
         pixels, digits = self._lesson.pixels.size, len(self._lesson.digits)
         phase_one = bytes_on_device(1, pixels, hidden, classes=digits)
         return Size(
-            max(phase_one, bytes_on_device(digits, pixels, hidden)), 8 * pixels * hidden * (3 + 3 * digits)
+            max(phase_one, bytes_on_device(digits, pixels, hidden)), 8 * pixels * hidden * (3 + 4 * digits)
         )
 
     def learn(self, networks: Sequence[Network], settings: Sequence[Setting], report: Report) -> list[Learnt]:
@@ -136,7 +136,7 @@ class Together:
         """
         from tui_opt.kernels.localization.batched import train_together
 
-        early, counted, forks = self._on_device()
+        early, *counted, forks = self._on_device()
         first = settings[0]
         rates = np.array([setting.rate for setting in settings])
 
@@ -148,20 +148,28 @@ class Together:
 
         digits = len(self._lesson.digits)
         before = take(early, [networks]).networks
-        phase_one = take(counted, before, digits)
-        ends = take(forks, [phase_one.networks[0]] * digits).networks
-        return [Learnt(tallies, [fork[n] for fork in ends]) for n, tallies in enumerate(phase_one.tallies[0])]
+        first_half = take(counted[0], before, digits)
+        second_half = take(counted[1], first_half.networks, digits)
+        tallies, losses = first_half.tallies[0], second_half.losses[0]
+        for tally, more in zip(tallies, second_half.tallies[0], strict=True):
+            tally.add(more)
+        ends = take(forks, [second_half.networks[0]] * digits).networks
+        return [
+            Learnt(tally, float(losses[n]), [fork[n] for fork in ends]) for n, tally in enumerate(tallies)
+        ]
 
-    def _on_device(self) -> tuple[Courses, Courses, Courses]:
+    def _on_device(self) -> tuple[Courses, Courses, Courses, Courses]:
+        """What comes before what is counted, what is counted of the first half and of the second, and the forks."""
         if self._courses is None:
             from tui_opt.kernels.localization import courses
 
             lesson, begins = self._lesson, self._lesson.tally_begins(self._tally)
+            half, phase_one = lesson.tally_begins("second-half"), lesson.phase_one
             parts = (
-                [lesson.phase_one.part(0, begins)], [lesson.phase_one.part(begins)], lesson.forks,
+                [phase_one.part(0, begins)], [phase_one.part(begins, half)], [phase_one.part(half)], lesson.forks,
             )  # fmt: skip
-            one, two, three = (
+            one, two, three, four = (
                 courses.Courses([course(lesson, order) for order in part], self._ctx.device) for part in parts
             )
-            self._courses = one, two, three
+            self._courses = one, two, three, four
         return self._courses

@@ -80,3 +80,10 @@ class Tallies:
     def of(cls, network: Network, classes: int) -> Tallies:
         """Nothing counted yet."""
         return cls(np.zeros((classes, *network.weights.shape)), np.zeros((classes, *network.biases.shape)))
+
+    def add(self, more: Tallies) -> None:
+        """Count what was counted of later steps, too."""
+        self.weights += more.weights
+        self.biases += more.biases
+        self.loss += more.loss
+        self.samples += more.samples
