@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from tui_opt.errors import CancelledError
 from tui_opt.experiments.ocr_localization import (
@@ -112,6 +113,30 @@ def test_a_gpu_says_what_the_processor_says(experiment: Experiment, gpu: list[st
     assert there.said == []
     assert there.shown[-1] == pytest.approx(1.0)
     assert "cuda" in experiment.devices
+
+
+WIDE: dict[str, dict[str, Any]] = {
+    "localize": {"hidden": 300},
+    "activations": {"hidden": 300, **ONE_SETTING},
+    "match-units": {"hidden_a": 90, "hidden_b": 70, "epochs": 5},
+    "influence": {"hidden": 300},
+}
+
+
+@pytest.mark.parametrize("experiment", [LOCALIZE, ACTIVATIONS, MATCH_UNITS, INFLUENCE], ids=lambda e: e.name)
+def test_results_are_the_same_bits_whatever_threads_linear_algebra_may_have(experiment: Experiment) -> None:
+    results = []
+    for threads in (1, 2):
+        with threadpool_limits(limits=threads):
+            results.append(
+                run(experiment, Context("ocr-localization/test"), seeds=1, **WIDE[experiment.name])
+            )
+    one, two = results
+    assert {n: f.value for n, f in one.findings.items() if np.isfinite(f.value)} == {
+        n: f.value for n, f in two.findings.items() if np.isfinite(f.value)
+    }
+    for name, array in one.arrays.items():
+        assert array.values.tobytes() == two.arrays[name].values.tobytes(), name
 
 
 @pytest.mark.slow

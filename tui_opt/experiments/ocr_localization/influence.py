@@ -12,6 +12,7 @@ from tui_opt.experiments.ocr_localization.costs import SLICE
 from tui_opt.experiments.ocr_localization.lesson import Lesson, Sequence
 from tui_opt.experiments.ocr_localization.match_params import InfluenceParams
 from tui_opt.experiments.ocr_localization.one_seed import Report
+from tui_opt.experiments.ocr_localization.one_thread import linear_algebra_on_one_thread
 from tui_opt.experiments.ocr_localization.work import Work
 from tui_opt.figure import Axis, Figure, Heatmap, Ref, Scatter
 from tui_opt.kernels.localization.network import FAR, Network, Tallies, random_network
@@ -50,6 +51,7 @@ class One:
         return cls(packed[: digits * digits].reshape(digits, digits), tally, influence)
 
 
+@linear_algebra_on_one_thread
 def compute(params: InfluenceParams, ctx: Context) -> Result:
     """Every network by itself: phase one with its tallies, and gradients along it; finished ones are kept."""
     lesson = Lesson.of(params)

@@ -14,6 +14,7 @@ from tui_opt.experiments.ocr_localization.intervene_params import InterveneParam
 from tui_opt.experiments.ocr_localization.intervene_report import Extent, report
 from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.one_seed import Report
+from tui_opt.experiments.ocr_localization.one_thread import linear_algebra_on_one_thread
 from tui_opt.experiments.ocr_localization.together import Size, groups, once
 from tui_opt.experiments.ocr_localization.work import Work
 from tui_opt.kernels.localization.network import Network, random_network
@@ -42,6 +43,7 @@ class Taught:
     order: IntArray
 
 
+@linear_algebra_on_one_thread
 def compute(params: InterveneParams, ctx: Context) -> Result:
     """Every initial network on the data, on the changed data, on its control, and on random halves of the data."""
     lesson = Lesson.of(params)

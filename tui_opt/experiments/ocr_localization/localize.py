@@ -18,6 +18,7 @@ from tui_opt.experiments.ocr_localization.one_seed import (
     learn,
     steps_of,
 )
+from tui_opt.experiments.ocr_localization.one_thread import linear_algebra_on_one_thread
 from tui_opt.experiments.ocr_localization.params import LocalizeParams
 from tui_opt.experiments.ocr_localization.together import Together, groups
 from tui_opt.experiments.ocr_localization.work import Work
@@ -27,6 +28,7 @@ from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
 
+@linear_algebra_on_one_thread
 def compute(params: LocalizeParams, ctx: Context) -> Result:
     """Every seed by itself, on as many threads as there are; finished ones are found in the checkpoint again."""
     lesson = Lesson.of(params)
