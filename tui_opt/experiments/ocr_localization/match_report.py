@@ -37,7 +37,10 @@ def report(found: list[Scores], first: Matching) -> Result:
         "match_score_oracle": "The same for units matched by their activations on the new images themselves.",
         "signature_agreement": "Correlation, over all pairs of units, of likeness by updates and by activations.",
         "signature_agreement_untrained": "The same for the initial networks.",
-        "gain": "match_score less that of the initial networks: what learning the same images adds.",
+        "gain": (
+            "match_score less that of the initial networks, over pairs that have both: what learning the same images "
+            "adds."
+        ),
     }
     for name in texts:
         numbers = [float(getattr(scores, name)) for scores in known]
