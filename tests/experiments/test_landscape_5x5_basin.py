@@ -116,6 +116,16 @@ def test_where_nothing_returns_it_is_said() -> None:
     assert math.isnan(result.findings["half_distance"].value)
     assert "zero at every distance" in result.findings["half_distance"].text
     assert not result.arrays["return_probability"].values.any()
+    few = Trials(
+        noise, np.where(np.arange(64) % 9 == 1, 0.0, 0.1) + 0.05 * (noise > 1.5), np.ones(64), np.empty(0)
+    )
+    nowhere = report(asked, few, STABLE, 12.0, 22)
+    assert nowhere.findings["half_distance"].text.startswith("fewer than half of the trials return")
+    assert all(math.isnan(float(row[-1])) for row in nowhere.tables["thresholds"].rows)
+    lost = (np.arange(64) % 9 == 1) & (noise > 1.0)
+    most = Trials(noise, np.where(lost, 0.05, 0.0), np.ones(64), np.empty(0))
+    continued = report(asked, most, STABLE, 12.0, 22).findings["half_distance"]
+    assert continued.value > asked.noise_max and "the fit is only continued" in continued.text
     all_back = Trials(noise, np.zeros(64), np.ones(64), np.empty(0))
     assert "all trials returned" in report(asked, all_back, STABLE, 12.0, 22).findings["half_distance"].text
     parted = Trials(noise, np.where(noise < 1.0, 0.0, 1.0), np.ones(64), np.empty(0))

@@ -140,3 +140,9 @@ def test_networks_that_are_left_out_are_counted(lost: int, said: str) -> None:
         np.zeros((left, 22)), np.arange(left), Rule("momentum", 0.01), "", lost, "learning_rate, now 0.01"
     ).describe(result, "model")
     assert result.warnings == [f"{said} Lower learning_rate, now 0.01."]
+
+
+def test_rows_of_a_file_that_are_left_out_are_told(kernels: Path, tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_text("x,y\n1,2\n-1,0\n0,\n0.5,1\n")
+    result = run(kernels, minima=1, steps=2, data=str(tmp_path / "points.csv"))
+    assert result.warnings == ["1 row of the data file was left out for missing values."]

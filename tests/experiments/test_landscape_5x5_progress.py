@@ -102,7 +102,7 @@ LEAST: dict[str, dict[str, int]] = {
     "paths": {"training": 100, "polishing": 50, "nodes matched": 20, "paths": 2 * (2 * 10 + 40) + 20},
     "basin": {"stability limit": 7 + 2 * 2 * 50, "training": 2 * 2 * 50},
     "widths": {"training": 100, "losses": 2 * 3},
-    "hessian": {"training": 100, "polishing": 50, "spectra": 3, "built network": 2 + 2 * 7},
+    "hessian": {"training": 100, "polishing": 50, "spectra": 3, "built network": 2 + 2 * 5},
 }
 """How many values of progress there are at the least if a step is a slice, and each Hessian counts."""
 

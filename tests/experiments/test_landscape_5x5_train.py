@@ -20,6 +20,7 @@ from tui_opt.kernels.networks.matching import permuted
 from tui_opt.kernels.networks.pieces import InPieces
 from tui_opt.kernels.networks.plain import loss, loss_and_gradient, outputs
 from tui_opt.kernels.networks.scaling import scaled
+from tui_opt.problems import ParameterErrors
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
 from tui_opt.runner.machine import kernel_cache
@@ -276,3 +277,24 @@ def test_on_a_gpu_the_fused_kernel_is_taken_where_it_can(monkeypatch: pytest.Mon
         .values,
         rtol=1e-4,
     )
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "constants"),
+    [("adadelta", ("rho", "epsilon")), ("adam", ("beta1", "beta2", "epsilon")), ("momentum", ("momentum",))],
+)
+def test_the_most_extreme_constants_are_none_of_their_own_in_single_precision(
+    kernels: Path | None, optimizer: str, constants: tuple[str, ...]
+) -> None:
+    """Beyond them a decay would be 1 and epsilon 0, and networks infinite at any learning rate."""
+    fields = params().model_json_schema()["properties"]
+    for most in (True, False):
+        given = {name: fields[name]["bounds"]["le" if most else "ge"] for name in constants}
+        given |= {"epsilon": fields["epsilon"]["bounds"]["ge"]} if "epsilon" in constants else {}
+        asked = params(models=16, steps=30, restarts=1, optimizer=optimizer, learning_rate=1e-4, **given)
+        result = compute(asked, Context("landscape-5x5/train", seed=1, kernels=kernels))
+        assert result.findings["diverged_fraction"].value == 0.0, given
+    for name in constants:
+        for value in (1e-300,) if name == "epsilon" else (0.99999999, 1.0):
+            with pytest.raises(ParameterErrors, match=name):
+                params(**{name: value})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,13 @@ SMALL = {
     "steps": 50,
 }
 SMALL |= {"optimizer": "momentum", "outputs": 6}
+
+
+def test_rows_that_are_left_out_are_told(tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_text("x,y\n1,2\n-1,0\n0,\n0.5,1\n")
+    given = {**SMALL, "widths": [3], "depths": [2], "steps": 2, "data": str(tmp_path / "points.csv")}
+    result = compute(WidthsParams.check(given), Context("landscape-5x5/widths", kernels=kernel_cache()))
+    assert result.warnings == ["1 row of the data file was left out for missing values."]
 
 
 def test_kinds_are_trained_as_by_plain_steps() -> None:

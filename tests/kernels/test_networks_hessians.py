@@ -117,6 +117,28 @@ def test_the_largest_curvature_at_kinks_is_reached_from_any_direction_and_soon(
         assert largest_curvature(PAPER, small, x, y)[0] == pytest.approx(expected, rel=1e-12)
 
 
+def test_no_ascent_on_gradients_finds_a_larger_curvature_where_sides_and_their_leading_directions_never_agree() -> (
+    None
+):
+    """Leading directions alone end at 539.6 here: the steepest one lies where sides meet."""
+    layout = Layout(3, 6)
+    network = built_network(layout, (1.0, -1.0, 0.5, 2.0), AMPLITUDE)
+    x = training_set(knots(layout, network), 4)
+    y = outputs(layout, network, x)
+    small = smallest(layout, network[None])[0]
+    curvature, direction = largest_curvature(layout, small, x, y)
+    ways = np.random.default_rng(0).normal(size=(50, layout.size))
+    step, most = 1e-6, 0.0
+    for _ in range(150):
+        ways /= np.linalg.norm(ways, axis=1, keepdims=True)
+        losses, ways = loss_and_gradient(layout, small + step * ways, x, y)
+        most = max(most, float(2 * losses.max() / step**2))
+    assert curvature == pytest.approx(543.212, abs=0.002)
+    assert 543.0 < most < curvature * (1 + 1e-5)
+    moved, _ = loss_and_gradient(layout, (small + step * direction)[None], x, y)
+    assert 2 * moved[0] / step**2 == pytest.approx(curvature, rel=1e-5)
+
+
 def test_away_from_kinks_the_largest_curvature_is_the_largest_eigenvalue() -> None:
     network = random_networks(PAPER, 1, seed=7)[0]
     curvature, _ = largest_curvature(PAPER, network, X, Y)

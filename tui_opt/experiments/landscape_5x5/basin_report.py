@@ -120,10 +120,13 @@ def _add_half(
     returned: NDArray[np.bool_],
     name: str,
 ) -> None:
-    if fit is not None and fit.slope < 0:
-        result.add_finding(
-            name, fit.half, "norm of the noise from which half of the trials return", stderr=fit.half_stderr
-        )
+    if fit is not None and fit.slope < 0 and fit.half <= 0:
+        result.add_missing(name, "fewer than half of the trials return, however small the noise")
+    elif fit is not None and fit.slope < 0:
+        text = "norm of the noise from which half of the trials return"
+        if fit.half > params.noise_max:
+            text += f"; beyond {params.noise_max:g}, the largest that was tried, the fit is only continued"
+        result.add_finding(name, fit.half, text, stderr=fit.half_stderr)
         result.add_finding(
             "return_slope", fit.slope, "slope of the logit", stderr=math.sqrt(fit.covariance[1, 1])
         )
@@ -141,8 +144,9 @@ def _add_half(
 
 
 def _half(noise: FloatArray, returned: NDArray[np.bool_]) -> float:
+    """Where half return by the fit; NaN where that is nowhere."""
     fit = logistic_fit(noise, returned)
-    return fit.half if fit is not None and fit.slope < 0 else math.nan
+    return fit.half if fit is not None and fit.slope < 0 and fit.half > 0 else math.nan
 
 
 def _add_thresholds(result: Result, params: BasinParams, noise: FloatArray, loss: FloatArray) -> None:

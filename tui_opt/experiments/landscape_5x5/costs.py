@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 HESSIANS_AT_A_KINK: Final = 14.0
-"""What the largest curvature there usually takes: seven Hessians with eigenvectors, which are two with eigenvalues."""
+"""What the largest curvature there usually takes: five Hessians with eigenvectors, and nine without eigenvalues."""
 
 
 def seconds_of_curvature(samples: int, parameters: int) -> float:

@@ -18,6 +18,7 @@ from tui_opt.experiments.landscape_5x5.minima import Minima, found_minima, secon
 from tui_opt.experiments.landscape_5x5.minima_params import HessianParams
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.training import rule_of, trainer_for
+from tui_opt.experiments.landscape_5x5.words import rows_left_out
 from tui_opt.experiments.landscape_5x5.work import Work
 from tui_opt.figure import Axis, Figure, Histogram, Layer, Line, Ref, Rule
 from tui_opt.kernels.networks.hessians import hessian, kink_margin, largest_curvature
@@ -132,6 +133,8 @@ def _report(
 ) -> Result:
     result = Result()
     minima.describe(result, "model")
+    if task.dropped:
+        result.warn(rows_left_out(task.dropped))
     result.add_array("eigenvalues", spectra, ("model", "i"), text="of the loss's Hessian, ascending")
     result.add_array("loss", losses, ("model",), text="mean squared error")
     norms = np.sqrt(np.square(gradients).sum(axis=1))

@@ -6,6 +6,10 @@ from typing import Any, Literal
 
 from tui_opt.params import Params, Real, choice, real, whole
 
+NEARLY_ONE = 0.9999999
+LEAST_EPSILON = 1e-30
+"""In single precision, in which networks are trained, what is nearer to one is one, and far smaller numbers are zero."""
+
 Optimizer = Literal["gd", "momentum", "adadelta", "adam"]
 Init = Literal[
     "glorot-uniform", "glorot-normal", "he-uniform", "he-normal", "lecun-uniform", "lecun-normal", "torch"
@@ -43,12 +47,14 @@ def learning_rate(default: Any = "auto") -> Any:
 def momentum() -> Any:
     """The heavy ball's momentum."""
     return real(
-        0.9, low=0, below=1, symbol="µ", group="training", help="Factor on the last step of momentum."
+        0.9, low=0, high=NEARLY_ONE, symbol="µ", group="training", help="Factor on the last step of momentum."
     )
 
 
 def _decay(default: float, what: str) -> Any:
-    return real(default, low=0, below=1, group="training", help=f"Decay of the mean {what} that Adam keeps.")
+    return real(
+        default, low=0, high=NEARLY_ONE, group="training", help=f"Decay of the mean {what} that Adam keeps."
+    )
 
 
 class OptimizerParams(Params):
@@ -62,10 +68,15 @@ class OptimizerParams(Params):
     learning_rate: Real | Literal["auto"] = learning_rate()
     momentum: Real = momentum()
     rho: Real = real(
-        0.95, low=0, below=1, symbol="ρ", group="training", help="Decay of the averages that Adadelta keeps."
+        0.95,
+        low=0,
+        high=NEARLY_ONE,
+        symbol="ρ",
+        group="training",
+        help="Decay of the averages that Adadelta keeps.",
     )
     epsilon: Real = real(
-        1e-7, above=0, high=1.0, symbol="ε", log=True, group="training",
+        1e-7, low=LEAST_EPSILON, high=1.0, symbol="ε", log=True, group="training",
         help="Added to averages of squares by Adadelta and Adam.",
     )  # fmt: skip
     beta1: Real = _decay(0.9, "gradient")

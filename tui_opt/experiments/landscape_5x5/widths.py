@@ -24,6 +24,7 @@ from tui_opt.experiments.landscape_5x5.training import (
     trainer_for,
     unpacked,
 )
+from tui_opt.experiments.landscape_5x5.words import rows_left_out
 from tui_opt.experiments.landscape_5x5.work import Part, Work
 from tui_opt.figure import Axis, Figure, Layer, Line, Ref, Rule
 from tui_opt.kernels.networks.lanes import Crowd
@@ -223,6 +224,8 @@ def report(task: Task, times: NDArray[np.int64], kinds: list[Kind]) -> Result:
         result.add_finding(f"least_median_{name}", rows[-1][7], "median of the least losses on their way")
         result.add_finding(f"seconds_{name}", kind.seconds, "time of their training", unit="s")
     result.add_table("widths", COLUMNS, rows, title="Networks of several sizes on the same target")
+    if task.dropped:
+        result.warn(rows_left_out(task.dropped))
     _add_figures(result, task, kinds)
     return result
 
