@@ -54,6 +54,22 @@ def test_letters_typed_with_the_filters_key_are_no_commands(tmp_path: Path) -> N
     asyncio.run(main())
 
 
+def test_letters_wait_while_the_screen_is_busy(tmp_path: Path) -> None:
+    """A letter that went ahead of the filter's key would go to the tree, and be lost."""
+
+    async def main() -> None:
+        async with driving(tmp_path / "runs") as driver:
+            driver.main.call_later(asyncio.sleep, 0.8)
+            type_at_once(driver, "/", *"toy")
+            await driver.until(
+                lambda: driver.app.focused is not None and driver.app.focused.id == "filter-line"
+            )
+            await driver.until(lambda: driver.app.focused.value.endswith("oy"))  # type: ignore[union-attr]
+            assert driver.app.focused.value == "toy"  # type: ignore[union-attr]
+
+    asyncio.run(main())
+
+
 def test_a_key_is_not_held_up_by_a_widget_that_was_taken_away(tmp_path: Path) -> None:
     async def main() -> None:
         async with driving(tmp_path / "runs") as driver:

@@ -19,8 +19,11 @@ from textual.message_pump import MessagePump
 
 #: a key becomes an action, an action a message, and that another: each is done a lap later.
 LAPS = 3
-#: a widget that is taken away says nothing any more; the next key does not wait for it longer than this.
-PATIENCE = 0.5
+#: seconds between looks whether a widget has been taken away: it says nothing any more.
+LOOK = 0.05
+#: seconds after which a key stops waiting for the one before it. On a busy machine the screen may be at something for a
+#: second, and a key that went ahead would be lost, or be a command where a letter was meant.
+PATIENCE = 10.0
 
 
 class Keyboard:
@@ -60,7 +63,12 @@ class Keyboard:
 
 
 async def _settled(pump: MessagePump) -> None:
-    """Wait until what stands in a queue now has been done."""
+    """Wait until what stands in a queue now has been done, or nobody is there any more to do it."""
     done = asyncio.Event()
-    if pump.call_later(done.set):
-        await done.wait()
+    if not pump.call_later(done.set):
+        return
+    while pump.is_attached:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK):
+                await done.wait()
+                return

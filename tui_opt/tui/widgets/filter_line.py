@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.widgets import Input
 
 
@@ -23,6 +24,13 @@ class FilterLine(Input):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(placeholder="filter", compact=True, id=id)
         self.cursor_blink = False
+
+    def on_resize(self) -> None:
+        """Keep the cursor in sight, and before it as much as there is room for."""
+        self.scroll_to(x=0, animate=False, force=True, immediate=True)
+        self.scroll_to_region(
+            Region(self.cursor_position, 0, 1, 1), animate=False, force=True, immediate=True
+        )
 
     async def action_close(self) -> None:
         """Take the filter away, and this line with it."""
