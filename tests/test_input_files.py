@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tui_opt.input_files import checksums
 from tui_opt.runner.execute import begin, execute
 from tui_opt.runner.planning import plan
+from tui_opt.runner.read_inputs import checksums
 from tui_opt.scenario_file import ScenarioFileError, read_file, read_text
 
 ROWS = "x1,y\n" + "\n".join(f"{k / 7},{(k % 5) - 2}" for k in range(40)) + "\n"

@@ -1,4 +1,4 @@
-"""Files and runs that parameters name: where they are, and checksums of what was read.
+"""Files and runs that parameters name: where they are.
 
 A scenario file names them relative to itself or to the working directory; a run keeps the absolute place, so that it is
 found again from anywhere. The id of a run stays as it is, for it is looked for in the store.
@@ -6,16 +6,12 @@ found again from anywhere. The id of a run stays as it is, for it is looked for 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tui_opt.param_spec import ParamSpec
-
-if TYPE_CHECKING:
-    from tui_opt.params import Params
 
 
 def with_located_files(
@@ -56,38 +52,3 @@ def _located(value: Any, source: Path, is_run: bool) -> Any:
         return str(beside if source.is_file() and beside.exists() else here)
     except (OSError, ValueError, RuntimeError):  # no place of any file: whoever opens it says so
         return value
-
-
-def checksums(params: Params, folder: Path | None = None) -> dict[str, dict[str, str]]:
-    """`{"files": {place: SHA-256}}` of the files that parameters name, and of the arrays of runs; empty without any.
-
-    Args:
-        params: of a run.
-        folder: where the run stands.
-    """
-    found = {}
-    for name, spec in params.specs().items():
-        place = getattr(params, name)
-        if spec.is_run and isinstance(place, str):
-            place = _arrays_of(place, folder)
-        elif not spec.is_path:
-            continue
-        if not place:
-            continue
-        try:
-            with open(place, "rb") as file:
-                found[place] = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError:
-            continue  # the experiment says so when it reads the file
-    return {"files": found} if found else {}
-
-
-def _arrays_of(given: str, folder: Path | None) -> str:
-    """The file with the arrays of a run, empty where it is not found; the experiment says so when it reads it."""
-    from tui_opt.errors import OptexploreError
-    from tui_opt.runner.earlier import find_run
-
-    try:
-        return str(find_run(given, folder).path / "arrays.npz")
-    except OptexploreError:
-        return ""

@@ -83,7 +83,7 @@ def whole_or_run(
 ) -> Any:
     """A whole number, or in its place an earlier run by its id or the place of its directory; arguments as in `real`.
 
-    The annotation is `Whole | str`; `Context.earlier` reads the run.
+    The annotation is `Whole | str`; `tui_opt.runner.earlier.earlier_run` reads the run.
     """
     extra = _extra(symbol=symbol, log=log, group=group, is_run=True, bounds={"ge": low, "le": high})
     return Field(default, description=help, json_schema_extra=extra)

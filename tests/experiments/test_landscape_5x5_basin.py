@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tui_opt.experiments.landscape_5x5.basin import Stability, Trials, compute, noises
-from tui_opt.experiments.landscape_5x5.basin_report import report
+from tui_opt.experiments.landscape_5x5.basin import compute, noises
+from tui_opt.experiments.landscape_5x5.basin_report import Stability, Trials, report
 from tui_opt.experiments.landscape_5x5.params import BasinParams
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.kernels.networks.hessians import hessian, largest_curvature

@@ -12,16 +12,25 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from tui_opt.expressions.arithmetic import SCALAR
 from tui_opt.expressions.functions import UNARY
 from tui_opt.expressions.graph import Graph, Nodes
 
-if TYPE_CHECKING:
-    from tui_opt.expressions.expression import Expression
-
 _MOST_MULTIPLIED: Final = 64  # |n| up to which x^n is written as repeated squaring
+
+
+class Formula(Protocol):
+    """What a tape is made of: an `Expression`, as far as that needs to be known here."""
+
+    @property
+    def nodes(self) -> Nodes:
+        """The graph in evaluation order; the last node is the formula."""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The declared names, in order."""
 
 
 class Instruction(NamedTuple):
@@ -59,7 +68,7 @@ class Tape:
         return hashlib.sha256(repr(content).encode()).hexdigest()
 
 
-def assemble(expressions: Sequence[Expression]) -> Tape:
+def assemble(expressions: Sequence[Formula]) -> Tape:
     """One tape with an output per expression, common subexpressions computed once.
 
     Raises ValueError where there is no expression or the expressions do not share their variables.

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tui_opt.runner.earlier import EarlierRun
-
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -266,21 +264,6 @@ class Context:
             self._partial_next = max(started + PARTIAL_INTERVAL, earliest)
         finally:
             self._partial_busy.release()
-
-    def earlier(self, run: str, experiment: str, arrays: tuple[str, ...]) -> EarlierRun:
-        """A run that a parameter names, with what it was asked and some of its arrays.
-
-        Args:
-            run: its id, a beginning of it, or the place of its directory.
-            experiment: `scenario/experiment` that it must be of.
-            arrays: names of the arrays to read.
-
-        Raises:
-            ExperimentError: it is not there, not done, or of something else.
-        """
-        from tui_opt.runner.earlier import earlier_run  # takes the store
-
-        return earlier_run(run, self.runs, experiment, arrays)
 
     def rng(self, stream: str, block: int = 0) -> np.random.Generator:
         """A generator of its own for (seed, experiment, stream, block)."""

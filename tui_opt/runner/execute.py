@@ -19,7 +19,6 @@ from tui_opt.errors import (
     OptexploreError,
 )
 from tui_opt.expectations import Outcome, judge
-from tui_opt.input_files import checksums
 from tui_opt.result import Result
 from tui_opt.runner import files
 from tui_opt.runner.computation import Computation, DirectoryRecorder
@@ -34,6 +33,7 @@ from tui_opt.runner.machine import (
     told_warnings,
 )
 from tui_opt.runner.planning import Plan
+from tui_opt.runner.read_inputs import checksums
 from tui_opt.runner.run_directory import RunDirectory, State, now
 from tui_opt.runner.stamp import touch
 

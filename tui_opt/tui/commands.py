@@ -4,30 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from tui_opt.tui.widgets.scenario_tree import Place
-
-if TYPE_CHECKING:
-    from tui_opt.tui.screens.main import MainScreen
+from tui_opt.tui.screens.panes import PaneScreen
+from tui_opt.tui.widgets.scenario_tree import Place, ScenarioTree
 
 
 class PlaceCommands(Provider):
     """Opens an experiment or a preset by a few letters of its name, and does what the keys do."""
 
-    @property
-    def _main(self) -> MainScreen | None:
-        from tui_opt.tui.screens.main import MainScreen
-
-        screen = self.screen
-        return screen if isinstance(screen, MainScreen) else None
-
     def _all(self) -> Iterator[tuple[str, str, Any]]:
-        main = self._main
-        if main is None:
+        main = self.screen
+        if not isinstance(main, PaneScreen):
             return
+
+        def opening(place: Place) -> Any:
+            return partial(main.post_message, ScenarioTree.Picked(place))
+
         seen = set()
         for active in main.active_bindings.values():
             binding = active.binding
@@ -40,11 +35,11 @@ class PlaceCommands(Provider):
         for scenario in main.scenarios.values():
             for experiment in scenario.experiments:
                 place = Place(scenario.name, experiment.name)
-                yield f"{scenario.name} {experiment.name}", experiment.title, partial(main.open_place, place)
+                yield f"{scenario.name} {experiment.name}", experiment.title, opening(place)
         for (system, question), presets in main.presets.items():
             for preset in presets:
                 place = Place(system, question, preset)
-                yield f"{system} {question}: {preset.title}", "preset", partial(main.open_place, place)
+                yield f"{system} {question}: {preset.title}", "preset", opening(place)
 
     async def discover(self) -> Hits:
         """What stands there before anything is typed."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tui_opt.tui.desk import Desk
     from tui_opt.tui.mailbox import Mailbox
     from tui_opt.tui.run_view import RunView
-    from tui_opt.tui.screens.main import MainScreen
+    from tui_opt.tui.screens.panes import PaneScreen
     from tui_opt.tui.settings import Keeper
     from tui_opt.tui.terminal import Terminal
 
@@ -46,7 +46,7 @@ class Workbench:
     """
 
     def __init__(
-        self, screen: MainScreen, desk: Desk, mailbox: Mailbox, terminal: Terminal, settings: Keeper
+        self, screen: PaneScreen, desk: Desk, mailbox: Mailbox, terminal: Terminal, settings: Keeper
     ) -> None:
         self._screen = screen
         self._desk = desk

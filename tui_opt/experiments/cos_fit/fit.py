@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 
 import numpy as np
 
+from tui_opt.experiments.cos_fit.fit_answer import STOCHASTIC, Answer
 from tui_opt.experiments.cos_fit.fit_ending import add_ending
 from tui_opt.experiments.cos_fit.fit_figures import add_figures
 from tui_opt.experiments.cos_fit.fit_params import FitParams
@@ -17,10 +17,7 @@ from tui_opt.expressions import assemble
 from tui_opt.kernels.fitting.batch_fits import lbfgs, least_squares_fit
 from tui_opt.kernels.fitting.first_optimizer import make_first_optimizer
 from tui_opt.kernels.fitting.minibatch import (
-    Fit,
     IntArray,
-    Rule,
-    Update,
     losses_and_gradients,
     steps_per_epoch,
 )
@@ -29,58 +26,10 @@ from tui_opt.kernels.fitting.torch_tape import TorchModel
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
-STOCHASTIC = ("sgd", "momentum", "adam")
 SMALL = 1 << 17
 """Numbers per update below which a second thread of torch costs more than it helps."""
 MOST_TOGETHER = 64
 """Repetitions that go through torch together."""
-
-
-@dataclass
-class Answer:
-    """What is known so far.
-
-    Attributes:
-        params: the question.
-        samples: of the first repetition.
-        fit: the same as the kernels take them.
-        start: [parameters].
-        target: [parameters], where the first repetition's loss is least.
-        path: [steps + 1, parameters], of the first repetition.
-        losses: [steps + 1], the batch's before each update, of all samples for the start and for SciPy's fits.
-        per_epoch: updates in an epoch; 1 for SciPy's fits.
-        ends: [repetitions, parameters].
-        end_losses: [repetitions], last of each.
-        reached: [repetitions], whether every parameter is where its samples' loss is least.
-        evaluations: how often a batch, or all samples, were looked at.
-        message: how SciPy's fit ended, in its words.
-    """
-
-    params: FitParams
-    samples: Samples
-    fit: Fit
-    start: FloatArray
-    target: FloatArray
-    path: FloatArray
-    losses: FloatArray
-    per_epoch: int
-    ends: list[FloatArray] = field(default_factory=list)
-    end_losses: list[float] = field(default_factory=list)
-    reached: list[bool] = field(default_factory=list)
-    evaluations: int = 0
-    message: str = ""
-
-    @property
-    def stochastic(self) -> bool:
-        """Whether it goes by minibatches."""
-        return self.params.optimizer in STOCHASTIC
-
-    @property
-    def update(self) -> Update:
-        """The rule of a minibatch descent."""
-        p = self.params
-        rule: Rule = "momentum" if p.optimizer == "momentum" else "adam" if p.optimizer == "adam" else "sgd"
-        return Update(rule, p.learning_rate, p.momentum)
 
 
 def compute(params: FitParams, ctx: Context) -> Result:

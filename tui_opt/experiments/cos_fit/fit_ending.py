@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tui_opt.experiments.cos_fit.fit_answer import Answer
 from tui_opt.experiments.cos_fit.samples import FloatArray
 from tui_opt.kernels.fitting.ending import hessian, ridge_between, time_constants, where_lost
 from tui_opt.kernels.fitting.minibatch import Fit, Update, losses_and_gradients
 from tui_opt.result import Result
-
-if TYPE_CHECKING:
-    from tui_opt.experiments.cos_fit.fit import Answer
 
 GROWN = 10.0
 """A loss that is so many times that of the start has diverged."""

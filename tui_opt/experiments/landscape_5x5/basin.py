@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.landscape_5x5 import seconds_of_training
-from tui_opt.experiments.landscape_5x5.basin_report import report
+from tui_opt.experiments.landscape_5x5.basin_report import Stability, Trials, report
 from tui_opt.experiments.landscape_5x5.costs import seconds_of_curvature, seconds_of_largest
 from tui_opt.experiments.landscape_5x5.hessian import alone, largest
 from tui_opt.experiments.landscape_5x5.params import BasinParams
@@ -41,40 +40,6 @@ STEPS_AT_ONCE: Final = 1000
 CHUNK: Final = 1024
 NEARBY_TRIALS: Final = 32
 POLISH_MOMENTUM: Final = 0.9
-
-
-@dataclass
-class Trials:
-    """What became of the noisy copies.
-
-    Args:
-        noise: [trial], norm.
-        loss: [trial] after training; NaN where it is not finished.
-        moved: [trial], the way from start to end.
-        polished: [trial], loss after the steps that follow; empty where there are none.
-    """
-
-    noise: FloatArray
-    loss: FloatArray
-    moved: FloatArray
-    polished: FloatArray
-
-
-@dataclass(frozen=True)
-class Stability:
-    """The largest curvature at the built network, and what it predicts.
-
-    Args:
-        curvature: the largest of any direction, on the side of the kinks that it leads to.
-        off: the largest eigenvalue of the Hessian with every node that is at a kink off.
-        limit: largest learning rate at which a step does not grow along it; NaN for adaptive optimizers.
-        tried: rows of (factor, learning rate, median loss, largest loss) from nearby.
-    """
-
-    curvature: float
-    off: float
-    limit: float
-    tried: list[tuple[float, float, float, float]]
 
 
 def compute(params: BasinParams, ctx: Context) -> Result:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, TypeAlias
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,6 @@ from tui_opt.kernels.logistic import LogisticFit, logistic_fit
 from tui_opt.kernels.lowess import lowess
 from tui_opt.result import Result
 
-if TYPE_CHECKING:
-    from tui_opt.experiments.landscape_5x5.basin import Stability, Trials
-
 FloatArray: TypeAlias = NDArray[np.float64]
 
 THRESHOLDS: Final = (1e-6, 1e-4, 1e-3, 1e-2)
@@ -26,6 +24,40 @@ PLACES: Final = 101
 BINS: Final = 8
 LEAST_LOSS: Final = 1e-16
 """Losses are smoothed as logarithms; below this they are rounding."""
+
+
+@dataclass
+class Trials:
+    """What became of the noisy copies.
+
+    Args:
+        noise: [trial], norm.
+        loss: [trial] after training; NaN where it is not finished.
+        moved: [trial], the way from start to end.
+        polished: [trial], loss after the steps that follow; empty where there are none.
+    """
+
+    noise: FloatArray
+    loss: FloatArray
+    moved: FloatArray
+    polished: FloatArray
+
+
+@dataclass(frozen=True)
+class Stability:
+    """The largest curvature at the built network, and what it predicts.
+
+    Args:
+        curvature: the largest of any direction, on the side of the kinks that it leads to.
+        off: the largest eigenvalue of the Hessian with every node that is at a kink off.
+        limit: largest learning rate at which a step does not grow along it; NaN for adaptive optimizers.
+        tried: rows of (factor, learning rate, median loss, largest loss) from nearby.
+    """
+
+    curvature: float
+    off: float
+    limit: float
+    tried: list[tuple[float, float, float, float]]
 
 
 def report(params: BasinParams, trials: Trials, stability: Stability, norm: float, size: int) -> Result:

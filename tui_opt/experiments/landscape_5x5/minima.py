@@ -27,6 +27,7 @@ from tui_opt.kernels.networks.pieces import Trains
 from tui_opt.kernels.networks.plain import loss
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
+from tui_opt.runner.earlier import earlier_run
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -178,7 +179,7 @@ class _Stage:
 
 def _of_run(params: MinimaParams, task: Task, ctx: Context) -> tuple[IntArray, Crowd, Rule]:
     """Numbers, networks and rule of a run of `train` on the same task; those that diverged there are not taken."""
-    run = ctx.earlier(params.run, "landscape-5x5/train", ("x", "y", "loss", "networks"))
+    run = earlier_run(params.run, ctx.runs, "landscape-5x5/train", ("x", "y", "loss", "networks"))
     _same_task(params, run.params, run.id, task, run.arrays["x"], run.arrays["y"])
     losses = run.arrays["loss"]
     order = np.argsort(losses, kind="stable") if params.taken == "best" else np.arange(losses.size)

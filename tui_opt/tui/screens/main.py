@@ -5,19 +5,16 @@ The first frame is the tree alone; everything else is mounted after it has been 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.containers import Horizontal, Vertical
-from textual.events import Resize
-from textual.screen import Screen
 
-from tui_opt.scenario import built_in
 from tui_opt.tui.commands import PlaceCommands
+from tui_opt.tui.screens.panes import PaneScreen
 from tui_opt.tui.widgets.key_line import KeyLine
 from tui_opt.tui.widgets.scenario_tree import Place, ScenarioTree
 from tui_opt.tui.widgets.status_line import StatusLine
@@ -25,10 +22,8 @@ from tui_opt.tui.widgets.status_line import StatusLine
 if TYPE_CHECKING:
     from textual.widgets import Input, Tree
 
-    from tui_opt.scenario import Scenario
     from tui_opt.tui.desk import Desk
     from tui_opt.tui.mailbox import Mailbox
-    from tui_opt.tui.presets import Preset
     from tui_opt.tui.settings import Keeper
     from tui_opt.tui.terminal import Terminal
     from tui_opt.tui.widgets.form import Form
@@ -37,11 +32,8 @@ if TYPE_CHECKING:
     from tui_opt.tui.widgets.tab_line import TabLine
     from tui_opt.tui.workbench import Workbench
 
-NARROW = 100
-PANES = ("scenarios", "stage", "parameters", "runs")
 
-
-class MainScreen(Screen[None]):
+class MainScreen(PaneScreen):
     """What the app shows. Keys become requests to the workbench; what comes back by letter is handed to it.
 
     Args:
@@ -113,8 +105,6 @@ class MainScreen(Screen[None]):
         self._bench: Workbench | None = None
         self._waiting: list[object] = []
         self._wanted_place: Place | None = None
-        self.presets: Mapping[tuple[str, str], Sequence[Preset]] = {}
-        self.scenarios: Mapping[str, Scenario] = built_in()
 
     # --- building up ----------------------------------------------------------------------------------------
 
@@ -168,46 +158,10 @@ class MainScreen(Screen[None]):
         else:
             self._bench.receive(letter)
 
-    # --- panes ----------------------------------------------------------------------------------------------
-
-    def on_resize(self, event: Resize) -> None:
-        """One pane at a time where there is no room for all."""
-        self.set_class(event.size.width < NARROW, "narrow")
-        self.set_class(event.size.width >= 160, "wide")
-
-    @property
-    def narrow(self) -> bool:
-        """Whether one pane is shown at a time."""
-        return self.has_class("narrow")
-
-    def show_pane(self, name: str, *, focus: bool = True) -> None:
-        """Bring a pane into sight, and the keys to it."""
-        for pane in PANES:
-            self.set_class(pane == name, f"pane-{pane}")
-        if focus:
-            target = {"scenarios": "#tree", "stage": "#stage", "parameters": "#form", "runs": "#runs"}[name]
-            found = self.query(target)
-            if found:
-                widget = found.first()
-                # At once, and not when Textual finds the time: the next key may be meant for this pane already.
-                self.set_focus(getattr(widget, "focus_target", widget))
-
     def on_descendant_focus(self) -> None:
-        """In a narrow terminal the pane with the keys is the one in sight."""
-        if self.focused is None:
-            return
-        ids = {"tree": "scenarios", "runs": "runs", "stage": "stage", "parameters": "parameters"}
-        pane = next((ids[node.id] for node in self.focused.ancestors_with_self if node.id in ids), None)
-        if pane is None:
-            return
-        self.show_pane(pane, focus=False)
-        self.set_class(pane == "stage" and self.has_class("zoomed"), "zoomed")
-        if pane in ("stage", "parameters") and self._bench is not None:
-            self._bench.tell_status()  # what a cursor was on is of no interest any more
-
-    def action_pane(self, name: str) -> None:
-        """Go to a pane."""
-        self.show_pane(name)
+        """What a cursor was on is of no interest any more once the keys are with the stage or the form."""
+        if self._bench is not None and self.pane_with_keys in ("stage", "parameters"):
+            self._bench.tell_status()
 
     # --- keys -----------------------------------------------------------------------------------------------
 
@@ -363,12 +317,3 @@ class MainScreen(Screen[None]):
         """A button was clicked."""
         if self._bench is not None and event.line.id == "buttons":
             self._bench.button(event.index)
-
-    def selected_run(self) -> Path | None:
-        """The run under the cursor of the list, where the list has the keys."""
-        from tui_opt.tui.widgets.run_list import RunList
-
-        focused = self.focused
-        if isinstance(focused, RunList) and focused.current is not None:
-            return Path(focused.current.run_dir)
-        return None
