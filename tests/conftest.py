@@ -53,8 +53,8 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
 
 # How long an example takes says nothing about whether it is right.
-# The ordinary suite tries the same ones every time: it says whether a change broke something. The thorough one looks for
-# what nobody has thought of, with new ones.
+# The ordinary suite tries the same ones every time, for it says whether a change broke something. The thorough one
+# looks for what nobody has thought of, with new ones.
 settings.register_profile("optexplore", deadline=None, max_examples=25, derandomize=True)
 settings.register_profile("thorough", deadline=None, max_examples=100)  # what make test-slow asks for
 settings.load_profile("optexplore")
