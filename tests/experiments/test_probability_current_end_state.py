@@ -321,6 +321,39 @@ def test_an_end_state_that_is_a_point_is_said_to_be_one() -> None:
     assert "closest_ks" not in result.findings
 
 
+@pytest.mark.parametrize(
+    ("up", "down", "substeps", "sinking"),
+    [
+        # g = a W or -a W and a wall at 1: ln W walks, for plain steps downwards, for exact flows without a drift.
+        ("W", "-W", 1, {"operator", "ito", "stratonovich", "sme2"}),
+        ("W", "-W", 0, {"operator", "ito", "stratonovich", "sme2"}),
+        # The mean of ln|1 - T g'| is above 0: a law of finite width.
+        ("W", "-1.2*W", 1, set()),
+    ],
+)
+def test_laws_that_are_points_at_a_zero_of_the_noise_are_said_to_be(
+    up: str, down: str, substeps: int, sinking: set[str]
+) -> None:
+    result = end_state(
+        gradients=[up, down], temperature=0.1, substeps=substeps, barrier="none", walls="reflecting", start=0.5,
+        w_min=0, w_max=1, cells=200, models=ALL, walkers=3000, steps=400,
+    )  # fmt: skip
+    said = " ".join(w for w in result.warnings if "W = 0" in w)
+    names = {"operator": "exact chain's law on cells", "ito": "Ito", "stratonovich": "Stratonovich",
+             "fick": "Fick", "sme2": "second-order"}  # fmt: skip
+    assert {model for model, name in names.items() if name in said} == sinking
+    assert ("closest_ks" in result.findings) == ("operator" not in sinking)
+
+
+def test_walkers_that_cells_cannot_show_are_said_to_be_elsewhere() -> None:
+    # Almost all of the mass is nearer to 0 than any cell, whose chain lets more of it come back than does.
+    result = end_state(
+        gradients=["W", "-W"], temperature=0.1, barrier="none", walls="reflecting", start=0.5, w_min=0, w_max=1,
+        cells=200, models=["operator"], walkers=3000, steps=2000,
+    )  # fmt: skip
+    assert any("Trust the walkers" in w for w in result.warnings)
+
+
 def test_walkers_that_have_not_settled_are_said_to_have_not() -> None:
     result = wide_and_narrow(0.02, 2.0, models=["operator"], walkers=3000, steps=100)
     assert any("Take more steps" in w for w in result.warnings)

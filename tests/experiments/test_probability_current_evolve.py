@@ -218,12 +218,22 @@ def test_small_steps_agree_with_their_walkers_where_one_step_is_thrown_away(subs
 
 
 def test_cells_that_are_too_narrow_lose_mass_which_is_counted_and_said() -> None:
-    result = evolve(temperature=0.5, w_min=-0.5, w_max=4.0, models=["operator"], steps=20)
+    result = evolve(
+        temperature=0.5, w_min=-0.5, w_max=4.0, models=["operator", "ito"], steps=20, walkers=2000
+    )
     outside = result.findings["outside_operator"].value
     assert outside > 0.01
     assert integral(result, "operator")[-1] == pytest.approx(1 - outside, abs=1e-12)
     assert result.findings["mass_error_operator"].value < 1e-12
     assert any("left the cells" in sentence for sentence in result.warnings)
+    # Walkers go anywhere, the chain's mass is gone, a diffusion's is thrown back: they are compared before that.
+    assert any("(ito) have walls" in sentence for sentence in result.warnings)
+    for model in ("operator", "ito"):
+        error = result.findings[f"sd_error_{model}"]
+        assert error.text.endswith("to t = 0")
+        assert error.value == pytest.approx(
+            abs(curve(result, f"sd_{model}")[0] - curve(result, "sd_monte_carlo")[0]), abs=1e-12
+        )
 
 
 def test_cells_that_leave_out_a_part_of_the_initial_law_are_said_to() -> None:

@@ -11,6 +11,7 @@ from tui_opt.experiments.probability_current.end_state_figures import add_figure
 from tui_opt.experiments.probability_current.end_state_findings import add_findings
 from tui_opt.experiments.probability_current.end_state_laws import NAMES, End, Ends, end_of, exact_law
 from tui_opt.experiments.probability_current.end_state_question import asked
+from tui_opt.experiments.probability_current.end_state_sinks import Sink, add_sinks, drained, sinks_of
 from tui_opt.experiments.probability_current.end_state_walkers import SETTLED, Walked, walked
 from tui_opt.experiments.probability_current.params import EndStateParams
 from tui_opt.experiments.probability_current.setting import OPERATOR, add_validity
@@ -21,9 +22,11 @@ from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
 GRID_ERROR_WORTH_A_WARNING = 0.02
-"""Relative change of a rate on half as many cells."""
+"""Change on half as many cells, of a rate relative to it, of a law relative to its spread."""
 CHANCE = 1.95
 """√n times the Kolmogorov-Smirnov distance of n samples from their own law, exceeded once in 1000 times."""
+CONTRADICTION = 2.0
+"""Times that distance at which the law on cells is wrong: chance exceeds it once in 10^13 times."""
 LEAST_EXPECTED = 5.0
 """Escapes expected from which on their number is compared."""
 
@@ -31,7 +34,7 @@ LEAST_EXPECTED = 5.0
 def compute(params: EndStateParams, ctx: Context) -> Result:
     """The law of every model, and walkers beside it, each the others' check."""
     question = asked(params, ctx)
-    ends = Ends(question, exact_law(question))
+    ends, sinks = Ends(question, exact_law(question)), sinks_of(question)
     work = len(params.models) + (2 if params.walkers else 0)
     for done, model in enumerate(params.models):
         ctx.progress(done, work, model)
@@ -39,7 +42,7 @@ def compute(params: EndStateParams, ctx: Context) -> Result:
             ends.found[model] = end_of(question, model, ctx)
         except ExperimentError as error:
             ends.reasons[model] = str(error)
-        ctx.partial(lambda: _result(ends, None))
+        ctx.partial(lambda: _result(ends, sinks, None))
     if not ends.found:
         raise ExperimentError(next(iter(ends.reasons.values())))
     sample = None
@@ -48,10 +51,10 @@ def compute(params: EndStateParams, ctx: Context) -> Result:
         sample = walked(
             question, ends.chain, ctx, lambda share: ctx.progress(done + 2 * share, work, "walkers")
         )
-    return _result(ends, sample)
+    return _result(ends, sinks, sample)
 
 
-def _result(ends: Ends, sample: Walked | None) -> Result:
+def _result(ends: Ends, sinks: tuple[Sink, ...], sample: Walked | None) -> Result:
     result = Result()
     question = ends.question
     edges = question.edges
@@ -72,7 +75,8 @@ def _result(ends: Ends, sample: Walked | None) -> Result:
     for model, end in ends.found.items():
         _add_accuracy(result, model, end)
     _add_table(result, ends)
-    _add_warnings(result, ends, sample)
+    _add_warnings(result, ends, sinks, sample)
+    add_sinks(result, ends, sinks)
     add_figures(result, question, singular)
     return result
 
@@ -120,9 +124,10 @@ def _add_counted_rate(result: Result, ends: Ends, sample: Walked) -> None:
     escapes, chain = sample.escapes, ends.chain
     name = "escape_rate_monte_carlo"
     if not escapes.at_risk > 0:
-        result.add_missing(
-            name, "Too few walkers were left by the time that the law had settled.", unit="1/steps"
-        )
+        text = "No walker was left by the time that the law had settled."
+        if sample.plan.distance > SETTLED:
+            text = "The law had not settled by the last step that walkers were looked at."
+        result.add_missing(name, text, unit="1/steps")
         return
     text = f"{escapes.count} escapes in {escapes.at_risk:.3g} walker steps after step {sample.plan.burn_in}"
     result.add_finding(name, escapes.rate, text, unit="1/steps", stderr=escapes.error)
@@ -169,7 +174,7 @@ def _add_table(result: Result, ends: Ends) -> None:
     result.add_table("models", ("model", *quantities), rows, title=title)
 
 
-def _add_warnings(result: Result, ends: Ends, sample: Walked | None) -> None:
+def _add_warnings(result: Result, ends: Ends, sinks: tuple[Sink, ...], sample: Walked | None) -> None:
     question = ends.question
     add_validity(result, question.setting.validity(question.edges), question.params.models)
     for model, reason in ends.reasons.items():
@@ -186,6 +191,12 @@ def _add_warnings(result: Result, ends: Ends, sample: Walked | None) -> None:
                 f"The rate of escape of {NAMES[model]} changes by {end.rate_error:.2g} of itself on half as many "
                 "cells. Take more cells."
             )
+        wide = end.sd > float(question.edges[1] - question.edges[0]) and not drained(ends, sinks, model)
+        if wide and end.grid_error > GRID_ERROR_WORTH_A_WARNING * end.sd:
+            result.warn(
+                f"The law of {NAMES[model]} changes by {end.grid_error / end.sd:.2g} of its spread on half as many "
+                "cells. Take more cells."
+            )
         for note in end.notes if model == OPERATOR else []:
             result.warn(f"{note[0].upper()}{note[1:].rstrip('.')}.")
     chain = ends.chain
@@ -199,6 +210,14 @@ def _add_warnings(result: Result, ends: Ends, sample: Walked | None) -> None:
     if sample.lost > 0:
         text = "share of the walkers at no finite place that did not pass the exit"
         result.add_finding("lost_walkers", sample.lost, text, kind="warning")
+    distance = result.findings.get("ks_monte_carlo")
+    chance = CHANCE / math.sqrt(max(sample.left, 1))
+    if distance is not None and distance.value > CONTRADICTION * chance:
+        result.warn(
+            f"The walkers' distribution function is {distance.value:.2g} away from the exact chain's on these cells, "
+            f"where chance allows {chance:.2g}: the cells are too wide for this law. Trust the walkers, or take more "
+            "cells."
+        )
     if sample.plan.distance > 2 * SETTLED:
         more = sample.plan.snapshot == question.params.steps
         result.warn(

@@ -65,6 +65,7 @@ def report(answer: Answer) -> Result:
     _add_paths(result, answer)
     for model, motion in answer.motions.items():
         _add_findings(result, answer, model, motion)
+    _warn_of_walls(result, answer)
     validity = answer.question.setting.validity(np.union1d(edges, result.arrays["w"].values))
     add_validity(result, validity, answer.params.models)
     for model, reason in answer.reasons.items():
@@ -83,6 +84,18 @@ def report(answer: Answer) -> Result:
         )
     add_figures(result, answer.params)
     return result
+
+
+def _warn_of_walls(result: Result, answer: Answer) -> None:
+    """Diffusions keep what the exact chain lets go."""
+    exact = answer.motions.get(OPERATOR)
+    names = ", ".join(model for model in answer.motions if model != OPERATOR)
+    if exact is not None and names and exact.outside[-1] > MASS_WORTH_A_WARNING:
+        result.warn(
+            f"Walkers leave the cells, but the diffusion models ({names}) have walls at their ends, "
+            f"{answer.edges[0]:.4g} and {answer.edges[-1]:.4g}, that throw everything back. Widen w_min and w_max to "
+            "compare them."
+        )
 
 
 def _add_sample(result: Result, answer: Answer, sample: Statistics) -> None:
@@ -156,22 +169,27 @@ def _add_errors(result: Result, answer: Answer, model: str, motion: Motion) -> N
     """Worst deviations over time of mean and spread from the walkers', or from the exact chain's without them."""
     exact, sample = answer.motions.get(OPERATOR), answer.sample
     chance = _sampling_errors(answer)
+    # Cells that mass has left and walkers, who may go anywhere, are no longer about the same.
+    left = exact is not None and bool(exact.outside[-1] > MASS_WORTH_A_WARNING)
+    whole = exact.outside <= MASS_WORTH_A_WARNING if exact is not None else np.ones(len(motion.mean), bool)
     for i, (name, quantity) in enumerate((("mean", "mean"), ("sd", "standard deviation"))):
         finding, ours = f"{name}_error_{model}", getattr(motion, name)
         if sample is not None:
-            away = np.abs(ours - getattr(sample, name))
+            away = np.where(whole, np.abs(ours - getattr(sample, name)), np.nan)
             worst = int(np.nanargmax(away)) if np.isfinite(away).any() else 0
             text = f"largest deviation of the {quantity} from Monte Carlo's over time"
+            if left and whole.any():
+                last = answer.question.times[whole][-1]
+                text += f", as long as the cells hold all, to t = {last:.0f}"
             if not np.isfinite(away[worst]):
                 text += ": there are not walkers enough at any time"
             result.add_finding(finding, float(away[worst]), text, unit="W", stderr=float(chance[worst, i]))
             if model == OPERATOR and answer.question.held > 1.0 - MASS_WORTH_A_WARNING:
-                # Cells that mass has left and walkers, who may go anywhere, are no longer about the same.
-                away = np.where(motion.outside > MASS_WORTH_A_WARNING, np.nan, away)
                 _add_z(result, name, quantity, away, np.hypot(chance[:, i], motion.cell_errors[:, i]))
         elif exact is not None and model != OPERATOR:
             text = f"largest deviation of the {quantity} from the exact chain's over time"
-            result.add_finding(finding, _largest(np.abs(ours - getattr(exact, name))), text, unit="W")
+            away = np.where(whole, np.abs(ours - getattr(exact, name)), np.nan)
+            result.add_finding(finding, _largest(away), text, unit="W")
 
 
 def _add_z(result: Result, name: str, quantity: str, away: FloatArray, errors: FloatArray) -> None:
