@@ -302,6 +302,16 @@ def test_finished_networks_are_not_learnt_again(monkeypatch: pytest.MonkeyPatch)
         assert np.array_equal(array.values, again.arrays[name].values, equal_nan=True), name
 
 
+def test_rounding_does_not_choose_between_matchings_that_are_as_good() -> None:
+    rng = np.random.default_rng(5)
+    likeness = np.round(rng.uniform(-1, 1, (12, 9)), 1)  # with many that are equal
+    pairings = {
+        tuple(matched(likeness + noise)[1])
+        for noise in (0.0, *(rng.uniform(-1e-15, 1e-15, likeness.shape) for _ in range(20)))
+    }
+    assert len(pairings) == 1
+
+
 def test_units_that_answer_all_digits_alike_have_no_score() -> None:
     """They are no match that failed, and must not draw the mean towards 0."""
     rng = np.random.default_rng(2)

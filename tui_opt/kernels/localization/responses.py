@@ -25,6 +25,8 @@ SCALED: Final = 2_000_000
 """Entries whose means and norms are taken between two looks."""
 MULTIPLIED: Final = 500_000_000
 """Products between two looks."""
+DIGITS: Final = 12
+"""Of correlations that are compared."""
 STANDARDISED: Final = 0.1
 """Part of finding correlations that is taking means and norms of each side."""
 
@@ -174,8 +176,12 @@ def profiles(hidden: FloatArray, classes: IntArray, number: int) -> FloatArray:
 
 
 def matched(likeness: FloatArray) -> tuple[IntArray, IntArray]:
-    """The pairing of rows with columns whose sum is largest (Kuhn 1955); of unequal numbers some stay alone."""
-    rows, columns = linear_sum_assignment(-likeness)
+    """The pairing of rows with columns whose sum is largest (Kuhn 1955); of unequal numbers some stay alone.
+
+    Units that few images update are alike to others to the last digit: which of these they get must not be a matter of
+    rounding, which is not the same on every machine.
+    """
+    rows, columns = linear_sum_assignment(-np.round(likeness, DIGITS))
     return np.asarray(rows), np.asarray(columns)
 
 
