@@ -8,7 +8,7 @@ from tui_opt.params import Params, Real, choice, real, whole
 
 NEARLY_ONE = 0.9999999
 LEAST_EPSILON = 1e-30
-"""In single precision, in which networks are trained, what is nearer to one is one, and far smaller numbers are zero."""
+"""Networks are trained in single precision, where what is nearer to one is one, and far smaller numbers are zero."""
 
 Optimizer = Literal["gd", "momentum", "adadelta", "adam"]
 Init = Literal[
