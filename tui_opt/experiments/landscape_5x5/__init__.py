@@ -16,6 +16,8 @@ _HERE = "tui_opt.experiments.landscape_5x5"
 # Costs on the reference machine, one core: an operation of training in lanes, and the same by matrix products.
 _SECONDS_PER_OPERATION = 1.3e-11
 _SECONDS_PER_BATCHED_OPERATION = 3e-10
+# What the built network takes for each node and training point.
+_SECONDS_OF_BUILDING = 1.3e-7
 _WIDEST = 16
 # Wider networks are trained by matrix products, in pieces that take about so many bytes if one of them does.
 _ROOM = 300_000_000
@@ -47,6 +49,8 @@ def bytes_of_training(p: NetworkParams, models: int, chunk: int) -> int:
 
 def _target(p: TargetParams) -> Estimate:
     seconds = 0.3 + p.compared * 4e-3 + seconds_of_training(p, p.compared * p.steps)
+    # The built network answers its training set several times over, to find its knots and to be looked at.
+    seconds += _SECONDS_OF_BUILDING * samples(p) * p.layers * p.width if p.is_built else 0.0
     return Estimate(seconds, bytes_of_training(p, p.compared, p.compared) + 200 * samples(p))
 
 
