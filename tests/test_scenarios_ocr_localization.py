@@ -28,12 +28,12 @@ FIGURES_AND_CLAIMS = {
     "second half or all": "mnist-full",
     "1,200 or 12,000": "mnist-1200",
     "only ReLU-like": "mnist-activations",
-    "before anything is learnt": "mnist-untrained",
+    "before anything is learnt": "mnist-relu",
     "local changes": "mnist-intervene",
     "the same knowledge in two networks": "mnist-match",
     "a small and a large network": "mnist-match-widths",
 }
-FAST = ["digits-relu", "digits-untrained"]
+FAST = ["digits-relu"]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)

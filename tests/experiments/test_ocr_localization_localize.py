@@ -117,6 +117,29 @@ def test_results_do_not_depend_on_threads_and_do_on_the_seed() -> None:
     assert value(localize(seed=1), "r_weights") != value(one, "r_weights")
 
 
+def test_the_control_without_learning_is_that_of_gradients_of_the_initial_network() -> None:
+    """Plainly: sums of gradients at one place, from every image, and no network that moves."""
+    lesson = Lesson.of(LocalizeParams.check({**SMALL, "epochs": 2}))
+    net = random_network(64, 20, Context("localize").rng("network", 0))
+
+    def gradients(sequence: Any) -> tuple[np.ndarray, np.ndarray]:
+        x = lesson.inputs(sequence)
+        z = x @ net.weights + net.biases
+        error = np.maximum(z, 0) @ net.output_weights.T + net.output_biases - np.eye(2)[sequence.targets]
+        return x, error @ net.output_weights * (z > 0)
+
+    x, back = gradients(lesson.phase_one.part(lesson.tally_begins("second-half")))
+    first = (lesson.phase_one.part(lesson.tally_begins("second-half")).classes < 2)[:, None]
+    update = share(x.T @ np.abs(back * first), x.T @ np.abs(back * ~first))
+    ends = [-(fork_x.T @ fork_back) for fork_x, fork_back in map(gradients, lesson.forks)]
+    change = share(np.abs(ends[0] - ends[1]), np.abs(ends[2] - ends[3]))
+    plain = correlation(update.ravel(), change.ravel())
+    found = localize(activation="relu", learning_rate=0.03, seeds=1, epochs=2)
+    assert value(found, "r_weights_untrained") == pytest.approx(plain, abs=2e-3)
+    assert abs(value(found, "r_weights") - plain) > 0.02
+    assert "Networks that learn nothing have" in found.findings["z_within_pixel"].text
+
+
 def test_both_parts_of_phase_one_can_be_counted(small: Result) -> None:
     full = localize(activation="relu", learning_rate=0.03, tally="full")
     assert value(full, "loss_phase_one") > value(small, "loss_phase_one")

@@ -163,7 +163,8 @@ def test_groups_are_as_large_as_memory_allows_and_change_nothing(
 
     monkeypatch.setattr(batched, "train_together", counted)
     parts = run(LOCALIZE, Listening("cuda:0"))
-    assert groups == [2, 2, 2, 2, 1, 1, 1, 1]  # trainings of each: uncounted, both halves if counted, forks
+    # Three networks, each also without learning; trainings of each: uncounted, both halves if counted, forks.
+    assert groups == [2] * 12
     assert_same(whole, parts)
 
 
@@ -180,7 +181,10 @@ def test_without_room_groups_are_halved_and_in_the_end_the_processor_learns(
     monkeypatch.setattr(batched, "train_together", crowded)
     ctx = Listening("cuda:0")
     assert_same(plain, run(LOCALIZE, ctx))
-    assert ctx.said == ["cuda:0 has no room for 3 networks together: going on with 1."]
+    assert ctx.said == [
+        "cuda:0 has no room for 6 networks together: going on with 3.",
+        "cuda:0 has no room for 3 networks together: going on with 1.",
+    ]
     room[0] = 0
     ctx = Listening("cuda:0")
     alone = run(LOCALIZE, ctx)
@@ -223,7 +227,7 @@ def test_a_run_goes_on_where_another_device_stopped(
             patch.setattr(batched, "train_together", counted)
             ctx.device = second
             assert_same(plain, run(experiment, ctx, **of_seeds(experiment, 3)))
-        networks = 2 if experiment is MATCH_UNITS else 1  # one that learns, and one that does not
+        networks = 2 if experiment in (MATCH_UNITS, LOCALIZE) else 1  # one that learns, and one that does not
         assert set(trained) == (set() if second == "cpu" else {networks})
 
 

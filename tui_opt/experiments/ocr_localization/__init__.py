@@ -26,9 +26,10 @@ def missing_data(p: LessonParams) -> str:
 def _localize(p: LocalizeParams) -> Estimate:
     from tui_opt.experiments.ocr_localization import costs
 
-    kept = 8 * p.seeds + 2 * (len(p.group_a) + len(p.group_b))
+    networks = costs.with_untrained(p.seeds)
+    kept = 8 * p.seeds + 2 * (networks - p.seeds) + 2 * (len(p.group_a) + len(p.group_b))
     return Estimate(
-        costs.localize_seconds(p, p.seeds), costs.PROGRAM + round(costs.localize_bytes(p, p.seeds, kept))
+        costs.localize_seconds(p, networks), costs.PROGRAM + round(costs.localize_bytes(p, networks, kept))
     )
 
 
@@ -79,6 +80,9 @@ LOCALIZE = Experiment(
         "r_placebo",
         "r_placebo_within",
         "r_placebo_biases",
+        "r_weights_untrained",
+        "r_within_untrained",
+        "r_biases_untrained",
         "null_within_pixel",
         "z_within_pixel",
         "loss_phase_one",

@@ -28,6 +28,8 @@ COUNTS: Final = {
 DRAWN: Final = {"digits": 33, "mnist": 150}
 #: seconds of a unit's part of a step on the reference machine, on one core.
 STEP: Final = {"digits": 3e-8, "mnist": 1e-7}
+UNTRAINED: Final = 8
+"""Networks that localize's control without learning takes, or fewer where there are fewer seeds."""
 RANK, MULTIPLY, ENTRY, AUGMENT, CHANGE = 2.2e-7, 2e-11, 2e-9, 2e-10, 3e-7
 """Seconds of ranking an entry, of a product in a matrix product, of an entry that is read and written, of a cube of
 units matched, and of a parameter of a changed network that is looked at."""
@@ -113,6 +115,11 @@ def answers(lesson: LessonSize, hidden: int) -> float:
     """Seconds that shares and correlations of one trained network take."""
     entries = lesson.pixels * hidden
     return entries * (ENTRY * (4 * lesson.digits + lesson.digits**2 + 100) + 8 * MULTIPLY * hidden)
+
+
+def with_untrained(seeds: int) -> int:
+    """Networks of localize, with those of its control without learning."""
+    return seeds + min(seeds, UNTRAINED)
 
 
 def localize_seconds(p: LocalizeParams | ActivationsParams, networks: int) -> float:

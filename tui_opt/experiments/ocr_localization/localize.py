@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
+from tui_opt.experiments.ocr_localization.costs import UNTRAINED
 from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.localize_report import report
 from tui_opt.experiments.ocr_localization.one_seed import (
@@ -27,66 +29,98 @@ from tui_opt.kernels.localization.shares import correlation_along
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
 
+STILL: Final = 1e-7
+"""Learning rate of the control without learning: no parameter moves by more than some hundredths of its size."""
+
+
+@dataclass(frozen=True)
+class Pupil:
+    """A network to be learnt.
+
+    Args:
+        number: of the initial network.
+        learns: whether it has the rate asked for; else it hardly moves.
+    """
+
+    number: int
+    learns: bool = True
+
+    @property
+    def key(self) -> str:
+        """In the checkpoint, and of its random stream."""
+        return f"{self.number}" if self.learns else f"untrained/{self.number}"
+
+    def setting(self, params: LocalizeParams) -> Setting:
+        """How it learns."""
+        rate = params.learning_rate if self.learns else min(STILL, params.learning_rate)
+        return Setting(params.activation, params.output, rate, params.tally)
+
 
 @linear_algebra_on_one_thread
 def compute(params: LocalizeParams, ctx: Context) -> Result:
-    """Every seed by itself, on as many threads as there are; finished ones are found in the checkpoint again."""
+    """Every network by itself, on as many threads as there are; finished ones are found in the checkpoint again."""
     lesson = Lesson.of(params)
-    work = Work(ctx, params.seeds, steps_of(lesson))
+    pupils = [Pupil(number) for number in range(params.seeds)]
+    pupils += [Pupil(number, learns=False) for number in range(min(params.seeds, UNTRAINED))]
+    work = Work(ctx, len(pupils), steps_of(lesson))
     done: list[Seed] = []
-    for seed in seeds(params, lesson, ctx, work):
-        done.append(seed)
-        if len(done) < params.seeds:
-            ctx.partial(lambda: report(params, lesson, done))
-    return report(params, lesson, done)
+    untrained: list[Seed] = []
+    for pupil, seed in zip(pupils, answers(pupils, params, lesson, ctx, work), strict=True):
+        (done if pupil.learns else untrained).append(seed)
+        if len(done) + len(untrained) < len(pupils):
+            ctx.partial(lambda: report(params, lesson, done, untrained))
+    return report(params, lesson, done, untrained)
 
 
-def seeds(params: LocalizeParams, lesson: Lesson, ctx: Context, work: Work) -> Iterator[Seed]:
-    """The answers of the seeds in order."""
-    setting = Setting(params.activation, params.output, params.learning_rate, params.tally)
+def answers(
+    pupils: list[Pupil], params: LocalizeParams, lesson: Lesson, ctx: Context, work: Work
+) -> Iterator[Seed]:
+    """The answers of networks in order."""
     _ = lesson.pixels, lesson.phase_one, lesson.forks, lesson.constant_pixels  # before threads ask for them
     school = Together(lesson, params.tally, ctx)
 
-    def initial(number: int) -> Network:
-        return random_network(lesson.pixels.size, params.hidden, ctx.rng("network", number))
+    def initial(pupil: Pupil) -> Network:
+        return random_network(lesson.pixels.size, params.hidden, ctx.rng("network", pupil.number))
 
-    def together(numbers: list[int]) -> dict[int, Learnt]:
-        new = [number for number in numbers if ctx.checkpoint.get(f"{number}/agreement") is None]
+    def together(group: list[Pupil]) -> dict[Pupil, Learnt]:
+        new = [pupil for pupil in group if ctx.checkpoint.get(f"{pupil.key}/agreement") is None]
         if not new:
             return {}
         learning = work.learning(len(new))
-        learnt = school.learn([initial(number) for number in new], [setting] * len(new), learning.report)
+        settings = [pupil.setting(params) for pupil in new]
+        learnt = school.learn([initial(pupil) for pupil in new], settings, learning.report)
         learning.end()
         return dict(zip(new, learnt, strict=True))
 
-    def of(number: int, ready: dict[int, Learnt]) -> Seed:
-        found = _finished(number, ctx)
+    def of(pupil: Pupil, ready: dict[Pupil, Learnt]) -> Seed:
+        found = _finished(pupil.key, ctx)
         if found is not None:
             work.found()
             return found
-        learnt = ready.pop(number, None)
+        learnt = ready.pop(pupil, None)
         if learnt is None:
             learning = work.learning()
-            learnt = learn(lesson, setting, initial(number), ctx.check, learning.report)
+            learnt = learn(lesson, pupil.setting(params), initial(pupil), ctx.check, learning.report)
             learning.end()
         answering = work.answering()
-        found = answer(lesson, learnt, ctx.rng("shuffles", number), ctx.check, answering.report)
-        if number:  # those of all networks' weights would be as large as all that is kept else
+        stream = "shuffles" if pupil.learns else "untrained shuffles"
+        found = answer(lesson, learnt, ctx.rng(stream, pupil.number), ctx.check, answering.report)
+        if pupil != pupils[0]:  # those of all networks' weights would be as large as all that is kept else
             found = replace(found, tally=found.tally[:, -1:].copy())
-        ctx.checkpoint.put(f"{number}/tally", found.tally)
-        ctx.checkpoint.put(f"{number}/shares", found.shares.packed())
-        ctx.checkpoint.put(f"{number}/agreement", found.agreement.packed())
+        ctx.checkpoint.put(f"{pupil.key}/tally", found.tally)
+        ctx.checkpoint.put(f"{pupil.key}/shares", found.shares.packed())
+        ctx.checkpoint.put(f"{pupil.key}/agreement", found.agreement.packed())
         answering.end()
         return found
 
-    for numbers, ready in groups(range(params.seeds), together, partial(school.size, params.hidden), ctx):
-        yield from ctx.map(partial(of, ready=ready), numbers)
+    for group, ready in groups(pupils, together, partial(school.size, params.hidden), ctx):
+        yield from ctx.map(partial(of, ready=ready), group)
 
 
-def _finished(number: int, ctx: Context) -> Seed | None:
+def _finished(key: str, ctx: Context) -> Seed | None:
     """What is in the checkpoint."""
     shares, agreement, tally = (
-        ctx.checkpoint.get(f"{number}/{part}") for part in ("shares", "agreement", "tally")
+        ctx.checkpoint.get(f"{key}/{part}") for part in ("shares", "agreement", "tally")
     )
     if shares is None or agreement is None or tally is None:
         return None

@@ -46,11 +46,28 @@ _MEANINGS: Final = {
     "r_placebo": "For a grouping that mixes the two groups, against the same forks.",
     "r_placebo_within": "The same without each pixel's mean.",
     "r_placebo_biases": "The same of the biases.",
+    "r_weights_untrained": "r_weights of networks that learn nothing: how gradients of one network agree.",
+    "r_within_untrained": "The same without each pixel's mean.",
+    "r_biases_untrained": "The same of the biases.",
+}
+
+#: of each control without learning, what it is of.
+_LEARNT: Final = {
+    "r_weights_untrained": "r_weights",
+    "r_within_untrained": "r_within_pixel",
+    "r_biases_untrained": "r_biases",
 }
 
 
-def report(params: LocalizeParams, lesson: Lesson, done: list[Seed]) -> Result:
-    """The result of the seeds that are done."""
+def report(params: LocalizeParams, lesson: Lesson, done: list[Seed], untrained: list[Seed]) -> Result:
+    """The result of the networks that are done.
+
+    Args:
+        params: what was asked.
+        lesson: what was learnt.
+        done: networks that learnt it.
+        untrained: the first of them again, taken through it without learning.
+    """
     result = Result()
     _add_arrays(result, lesson, done)
     kept = [seed.agreement for seed in done]
@@ -76,13 +93,16 @@ def report(params: LocalizeParams, lesson: Lesson, done: list[Seed]) -> Result:
     for name in ("r_pixel_shuffle", "r_placebo", "r_placebo_within", "r_placebo_biases"):
         text = _MEANINGS[name] + (_placebo_words(lesson) if name == "r_placebo" else "")
         add(name, [getattr(a, name) for a in kept], text)
+    still = [seed.agreement for seed in untrained]
+    if still:
+        _add_untrained(result, params, still)
     add(
         "null_within_pixel",
         [a.null_within_pixel for a in kept],
         "Standard deviation of r_within_pixel when hidden units are permuted, which leaves nothing to find.",
         kind="accuracy",
     )
-    _add_verdict(result, params, kept)
+    _add_verdict(result, params, kept, still)
     # In words what the other numbers are worth: nobody should have to look for it below them.
     result.findings = {"z_within_pixel": result.findings.pop("z_within_pixel"), **result.findings}
     _add_accuracy(result, params, lesson, kept)
@@ -184,7 +204,37 @@ def _data_only(lesson: Lesson, tally: str) -> float:
     return correlation(update, contrast_of_data(*lesson.later_sums_by_digit, lesson.group))
 
 
-def _add_verdict(result: Result, params: LocalizeParams, kept: list[Agreement]) -> None:
+def _add_untrained(result: Result, params: LocalizeParams, still: list[Agreement]) -> None:
+    """What is there before anything is learnt."""
+    networks = "the first network" if len(still) == 1 else f"the first {len(still)} networks"
+    for name, learnt in _LEARNT.items():
+        text = f"{_MEANINGS[name]} Of {networks}, at a learning rate that moves no parameter by much."
+        _add(result, name, [getattr(a, learnt) for a in still], text, _why_none(learnt, params, len(still)))
+
+
+def _without_learning(inside: FloatArray, still: list[Agreement]) -> str:
+    """What is left within pixels of networks that learnt, against those that did not."""
+    known = np.array([a.r_within_pixel for a in still if np.isfinite(a.r_within_pixel)])
+    if not known.size:
+        return ""
+    words = f" Networks that learn nothing have {known.mean():.3f} within pixels"
+    if known.size < 2 or inside.size < 2:
+        return f"{words}: only what goes beyond that can be about what was learnt."
+    difference = float(inside.mean() - known.mean())
+    stderr = float(np.sqrt(inside.var(ddof=1) / inside.size + known.var(ddof=1) / known.size))
+    apart = f"{abs(difference):.3f} ± {stderr:.3f}"
+    if abs(difference) <= SIGNIFICANT * stderr:
+        return f"{words}, which differs by {apart}: it does not tell what was learnt."
+    if difference < 0:
+        return (
+            f"{words}, more by {apart}: it is how gradients of one network agree, and no sign of knowledge."
+        )
+    return f"{words}, less by {apart}: so much came with learning."
+
+
+def _add_verdict(
+    result: Result, params: LocalizeParams, kept: list[Agreement], still: list[Agreement]
+) -> None:
     """How far above its null law the part that belongs to units is, and in words what that means."""
     known = [a for a in kept if np.isfinite(a.r_within_pixel) and a.null_within_pixel > 0]
     if not known:
@@ -212,6 +262,7 @@ def _add_verdict(result: Result, params: LocalizeParams, kept: list[Agreement]) 
     text = (
         f"Of the correlation {whole:.3f} of all weights, permuted units keep {pixels:.3f}: that part says which pixels "
         f"are drawn on, not where a network keeps what it learnt. Within pixels {inside:.3f} is left; {words}."
+        + _without_learning(values, still)
     )
     result.add_finding("z_within_pixel", z, text)
 
@@ -259,6 +310,8 @@ def _add_accuracy(result: Result, params: LocalizeParams, lesson: Lesson, kept: 
 def _add_table(result: Result) -> None:
     rows = []
     for name, meaning in _MEANINGS.items():
-        finding = result.findings[name]
+        finding = result.findings.get(name)
+        if finding is None:
+            continue  # the control comes last
         rows.append((name, finding.value, finding.stderr, meaning))
     result.add_table("controls", ("correlation", "value", "stderr", "of what"), rows)
