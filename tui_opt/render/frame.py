@@ -84,8 +84,15 @@ class Frame:
         line = "".join(tick if column in ticks else plain for column in range(self.columns))
         return Text(" " * self.gutter + corner + line, AXIS_STYLE)
 
-    def x_labels(self, title: str) -> Text | None:
-        """The labels under the x axis with its title at the right end, or `None` where it would leave under two."""
+    def x_labels(self, title: str, hidden: int | None = None) -> Text | None:
+        """The labels under the x axis with its title at the right end.
+
+        Args:
+            title: empty where it has a line of its own.
+            hidden: how many labels the title may take the place of; any number, if left out.
+
+        Returns: `None` where the title would hide more, or leave fewer than two.
+        """
         width = self.gutter + 1 + self.columns
         limit = width - cell_len(title) - _TITLE_GAP if title else width
         kept = [
@@ -93,7 +100,8 @@ class Frame:
             for start, label in zip(self.x_starts, self.x.labels, strict=True)
             if start + len(label) <= limit
         ]
-        if title and len(kept) < min(2, len(self.x.labels)):
+        lost = len(self.x.labels) - len(kept)
+        if title and (len(kept) < min(2, len(self.x.labels)) or (hidden is not None and lost > hidden)):
             return None
         line = ""
         for start, label in kept:

@@ -33,6 +33,8 @@ MIN_WIDTH, MIN_HEIGHT = 24, 8
 _TOO_SMALL = f"A chart needs {MIN_WIDTH}x{MIN_HEIGHT} cells."
 _NOTHING = "There are no numbers to draw yet."
 _AXIS_LINES = 2
+#: lines of a plot from which the x axis's title gets one of its own rather than hide more than one label of a tick.
+_ROOMY = 14
 _LEAST_ROWS = 4
 _LEAST_SHARE = 0.4  # of the lines, for the plot
 _PART_SHARE = 5  # a legend, notes or a caption take at most one line in so many
@@ -205,7 +207,7 @@ class _Page:
         assert self.scene.y is not None
         title = axis_title(self.scene.x, self.width, unicode=self.unicode)
         frame = plan_frame(self.scene.x, self.scene.y, self.width, lines - _AXIS_LINES, unicode=self.unicode)
-        labels = frame.x_labels(title)
+        labels = frame.x_labels(title, hidden=1 if lines >= _ROOMY else None)
         below = [] if labels is None else [labels]
         if labels is None:
             rows = lines - _AXIS_LINES - 1
