@@ -183,6 +183,20 @@ def test_the_cursor_stays_on_its_run_and_only_changed_lines_are_painted() -> Non
     see(runs, (40, 12), look)
 
 
+def test_a_scroll_bar_covers_nothing_of_a_line() -> None:
+    runs = RunList(unicode=True)
+
+    async def look(app: One, pilot) -> None:
+        runs.load([row(f"run-{k}", created="2026-03-04T05:06:07+00:00") for k in range(30)])
+        await pilot.pause()
+        bar = runs.vertical_scrollbar.size.width
+        assert bar > 0
+        whole = {line[: 80 - bar].rstrip()[-len("2026-03-04 05:06") :][:10] for line in app.lines()}
+        assert whole == {"2026-03-04"}
+
+    see(runs, (80, 8), look)
+
+
 def test_an_empty_store_says_so_and_no_key_asks_anything() -> None:
     runs = RunList(unicode=True)
 

@@ -73,7 +73,7 @@ class RunList(ScrollView, can_focus=True):
     """Runs line by line. The cursor stays on its run when others come and go."""
 
     DEFAULT_CSS = """
-    RunList { scrollbar-size-horizontal: 0; overflow-x: hidden; }
+    RunList { scrollbar-size-horizontal: 0; scrollbar-size-vertical: 1; overflow-x: hidden; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "run-list--cursor",
@@ -160,7 +160,7 @@ class RunList(ScrollView, can_focus=True):
             self.refresh(Region(0, y, self.size.width, 1))
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width = self.scrollable_content_region.width  # without the scroll bar, if there is one
         index = y + self.scroll_offset.y
         base = self.rich_style
         if not 0 <= index < len(self._rows):
