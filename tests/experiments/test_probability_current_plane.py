@@ -144,6 +144,32 @@ def test_cells_are_divided_where_they_change_a_spread() -> None:
     assert found(smooth, "sd_grid_error_operator") < 1e-12
 
 
+def test_gradients_that_jump_agree_with_the_walkers_within_what_cells_are_said_to_add() -> None:
+    """Cells as narrow as a part of a kick would have to be: the mean is off by many of the walkers' standard errors."""
+    kinks = ["abs(W1)+W2^2", "W1^2+abs(W2-0.5)"]
+    start = {"initial_mean": [0.3, 0.1], "initial_sd": [0.1, 0.3]}
+    result = plane(
+        losses=kinks, temperature=0.1, walkers=200_000, cells=64, steps=30, output_every=30, **start
+    )
+    mean = result.findings["mean_error_operator"]
+    assert mean.stderr is not None
+    assert mean.value > 6 * mean.stderr
+    for name in ("mean_z_operator", "sd_z_operator"):
+        assert found(result, name) < 4.5
+        assert "The cells' own error dominates" in result.findings[name].text
+    # The mean is what asks for finer cells here, and for more than there are.
+    assert found(result, "cells_followed") == 256
+    assert found(result, "sd_grid_error_operator") < 0.05
+    assert any("change a mean by" in sentence for sentence in result.warnings)
+
+
+def test_a_law_that_has_contracted_asks_for_no_cells() -> None:
+    result = plane(losses=["(W1-1)^2+W2^2", "2*(W1-1)^2+0.5*W2^2"], temperature=0.2, steps=60, walkers=0)
+    assert (curve(result, "sd")[-1] < 1e-8).all()
+    assert found(result, "cells_followed") == 32
+    assert result.warnings == []
+
+
 def test_a_law_that_ends_in_a_point() -> None:
     for losses in (["W1^2+W2^2"], ["W1^2+W2^2", "W1^2+W2^2"], PLANE_PAIR):
         result = plane(losses=losses, temperature=0.1, walkers=0)

@@ -276,6 +276,7 @@ PLANE = Experiment(
         "mass_error_operator",
         "min_density_operator",
         "grid_error_operator",
+        "mean_grid_error_operator",
         "sd_grid_error_operator",
         "cells_followed",
         "outside_operator",

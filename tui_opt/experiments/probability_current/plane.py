@@ -11,13 +11,8 @@ import numpy as np
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.datapoints import FloatArray
 from tui_opt.experiments.probability_current.params import PlaneParams, per_axis
-from tui_opt.experiments.probability_current.plane_result import (
-    Answer,
-    Motion,
-    Walked,
-    relative_change,
-    result_of,
-)
+from tui_opt.experiments.probability_current.plane_motion import Motion, relative_changes
+from tui_opt.experiments.probability_current.plane_result import Answer, Walked, result_of
 from tui_opt.experiments.probability_current.plane_system import PlaneSystem
 from tui_opt.kernels.ensembles import Record, joined, statistics
 from tui_opt.kernels.laws import TruncatedNormal
@@ -48,12 +43,13 @@ HISTOGRAM_CELLS = 120
 STIFFNESS_PLACES = 512
 """Places per axis at which curvatures are looked at."""
 GRID_CHANGES = (1e-3, 1e-2)
-"""Cells are divided by two per axis, and by four, where that many changed a standard deviation by more of it."""
+"""Cells are divided by two per axis, and by four, where that many changed a mean or a standard deviation by more
+standard deviations."""
 MOST_FINER_CELLS = 1024
 MOST_FINER_WORK = 5e8
 """Cells, times steps and datapoints, up to which they are divided."""
 FEW_STEPS = 8
-STAGES = 6
+STAGES = 7
 
 Mover: TypeAlias = Callable[[PlaneOperator, PlaneState, int], None]
 """Advances a law by so many steps, in place."""
@@ -66,20 +62,24 @@ def compute(params: PlaneParams, ctx: Context) -> Result:
     move = _mover(ctx)
     answer.motion.keep(answer.times.size)
     _follow(answer, answer.motion, move, ctx, 0)
-    coarse = Motion(answer.box, max(LEAST_CELLS, params.cells // 2))
+    coarse = Motion(answer.box, _half_as_many(answer))
     _follow(answer, coarse, move, ctx, 1)
-    answer.coarse = coarse
+    answer.coarse = [coarse]
     for number, change in enumerate(GRID_CHANGES):
         if not _worth_finer_cells(answer, change):
             break
         finer = Motion(answer.box, params.cells, parts=2 * answer.motion.parts)
         finer.keep(answer.times.size)
         _follow(answer, finer, move, ctx, 2 + number)
-        answer.motion, answer.coarse = finer, answer.motion
-        answer.coarse.density = finer.density[:0]
+        answer.motion, answer.coarse = finer, [answer.motion]
+        answer.coarse[0].density = finer.density[:0]
+    if answer.system.jumps and answer.motion.parts > 1:
+        apart = Motion(answer.box, _half_as_many(answer))
+        _follow(answer, apart, move, ctx, 4)
+        answer.coarse.append(apart)
     if params.walkers:
-        _walk(answer, ctx, 4)
-    ctx.progress(5, STAGES, "stationary law")
+        _walk(answer, ctx, 5)
+    ctx.progress(6, STAGES, "stationary law")
     answer.settled = settled_law(
         answer.maps, answer.mean, answer.sd, _ends(params), min(params.cells, SETTLED_CELLS), SETTLING_STEPS,
         ctx.threads, ctx.check,
@@ -87,13 +87,22 @@ def compute(params: PlaneParams, ctx: Context) -> Result:
     return result_of(answer, ctx.check)
 
 
+def _half_as_many(answer: Answer) -> int:
+    """Cells per axis, half as many as the law is followed on, about.
+
+    A gradient that jumps does so at the border of cells that is nearest, which cells of exactly twice the size may
+    share. With one more of them hardly any borders are shared.
+    """
+    half = max(LEAST_CELLS, answer.motion.cells * answer.motion.parts // 2)
+    return half + 1 if answer.system.jumps else half
+
+
 def _worth_finer_cells(answer: Answer, allowed: float) -> bool:
-    """Whether the cells change a standard deviation by more than is allowed, and finer ones can be afforded."""
-    assert answer.coarse is not None
+    """Whether the cells change mean or spread by more than is allowed, and finer ones can be afforded."""
     cells = 2 * answer.params.cells * answer.motion.parts
     work = float(cells) ** 2 * answer.params.steps * answer.system.terms
     affordable = cells <= MOST_FINER_CELLS and work <= MOST_FINER_WORK
-    return affordable and relative_change(answer.motion, answer.coarse) > allowed
+    return affordable and max(relative_changes(answer.motion, answer.coarse)) > allowed
 
 
 def _asked(params: PlaneParams, ctx: Context) -> Answer:

@@ -11,67 +11,23 @@ from tui_opt.experiments.datapoints import FloatArray
 from tui_opt.experiments.probability_current.params import PlaneParams
 from tui_opt.experiments.probability_current.plane_end import MASS_WORTH_A_WARNING, add_end
 from tui_opt.experiments.probability_current.plane_figures import add_figures
+from tui_opt.experiments.probability_current.plane_motion import (
+    NARROW,
+    Motion,
+    changes,
+    relative_changes,
+    spreads,
+)
 from tui_opt.experiments.probability_current.plane_system import PlaneSystem
 from tui_opt.kernels.callables import Check
 from tui_opt.kernels.ensembles import Statistics
 from tui_opt.kernels.laws import sampling_errors
-from tui_opt.kernels.plane import Box, PlaneField, PlaneOperator, PlaneState, density
+from tui_opt.kernels.plane import Box, PlaneField
 from tui_opt.kernels.plane_settling import Settled
 from tui_opt.result import FindingKind, Result
 
 COARSE: Final = 0.05
-"""Relative change of a standard deviation by the cells that is worth a warning."""
-
-
-@dataclass
-class Motion:
-    """A law on cells at the output times so far.
-
-    Attributes:
-        box: what the cells cover.
-        cells: per axis, those on which the law is shown.
-        parts: into how many, per axis, each of them is divided for the steps.
-        density: [t, w1, w2] on the cells shown; empty where it is not kept.
-        mean, sd: [axis] for each time.
-        outside: for each time, mass that has left the cells.
-        mass_error: largest deviation of the total, what has left included, from 1.
-        least: the least density of any cell at any time.
-    """
-
-    box: Box
-    cells: int
-    parts: int = 1
-    density: FloatArray = field(default_factory=lambda: np.empty((0, 0, 0)))
-    mean: list[FloatArray] = field(default_factory=list)
-    sd: list[FloatArray] = field(default_factory=list)
-    outside: list[float] = field(default_factory=list)
-    mass_error: float = 0.0
-    least: float = np.inf
-
-    @property
-    def sides(self) -> FloatArray:
-        """[axis], sides of the cells shown."""
-        sides: FloatArray = (np.array(self.box.high) - np.array(self.box.low)) / self.cells
-        return sides
-
-    def edges(self, axis: int) -> FloatArray:
-        """Borders of the cells shown along an axis (0 or 1)."""
-        return np.linspace(self.box.low[axis], self.box.high[axis], self.cells + 1)
-
-    def keep(self, times: int) -> None:
-        """Make room for the densities at so many times."""
-        self.density = np.empty((times, self.cells, self.cells))
-
-    def record(self, operator: PlaneOperator, state: PlaneState, mean: FloatArray, sd: FloatArray) -> None:
-        """Add the law at the next output time."""
-        if len(self.density):
-            fine = density(operator, state).reshape(self.cells, self.parts, self.cells, self.parts)
-            self.density[len(self.mean)] = fine.mean(axis=(1, 3))
-        self.mean.append(mean)
-        self.sd.append(sd)
-        self.outside.append(state.outside)
-        self.mass_error = max(self.mass_error, abs(float(state.mass.sum()) + state.outside - 1.0))
-        self.least = min(self.least, float(state.mass.min()) / float(operator.sides.prod()))
+"""Change of a mean or standard deviation by the cells, in standard deviations, that is worth a warning."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +52,7 @@ class Answer:
     times: FloatArray
     stiffness: float = np.nan
     motion: Motion = field(init=False)
-    coarse: Motion | None = None
+    coarse: list[Motion] = field(default_factory=list)
     walked: list[Walked] = field(default_factory=list)
     settled: Settled | None = None
 
@@ -189,6 +145,7 @@ def _add_errors(result: Result, answer: Answer) -> None:
             for t in range(len(motion.mean))
         ]
     )
+    of_cells = changes(motion, answer.coarse) if answer.coarse else np.zeros_like(errors)
     # What has left the cells is no part of their mean, and of the walkers' until it is at no finite place.
     whole = np.array(motion.outside) <= MASS_WORTH_A_WARNING
     for i, (name, ours) in enumerate((("mean", motion.mean), ("sd", motion.sd))):
@@ -207,21 +164,39 @@ def _add_errors(result: Result, answer: Answer) -> None:
         result.add_finding(
             f"{name}_error_operator", float(away[worst]), text, unit="W", stderr=float(errors[(*worst, i)])
         )
-        known = errors[:, :, i] > 0
-        if known.any():
-            text = f"largest deviation of a {words} from Monte Carlo's, in standard errors"
-            z = float(np.nanmax(away[known] / errors[:, :, i][known]))
-            result.add_finding(f"{name}_z_operator", z, text, kind="accuracy")
+        _add_z(result, answer, name, away, errors[:, :, i], of_cells[:, :, i])
         if name == "sd":
             with np.errstate(all="ignore"):
-                ratio = away / theirs
+                ratio = away / spreads(theirs)
             if np.isfinite(ratio).any():
-                text = "largest deviation of a standard deviation from Monte Carlo's, relative to it"
+                text = "largest deviation of a standard deviation from Monte Carlo's, relative to it, or to "
+                text += f"{NARROW:g} of the widest until then where it is narrower"
                 most = np.unravel_index(int(np.nanargmax(ratio)), ratio.shape)
-                error = float(errors[(*most, i)] / theirs[most])
+                error = float(errors[(*most, i)] / spreads(theirs)[most])
                 result.add_finding(
                     "sd_relative_error_operator", float(ratio[most]), text, stderr=error, kind="accuracy"
                 )
+
+
+def _add_z(
+    result: Result, answer: Answer, name: str, away: FloatArray, chance: FloatArray, of_cells: FloatArray
+) -> None:
+    """The worst deviation [t, axis] from the walkers in units of what chance and cells explain."""
+    errors = np.hypot(chance, of_cells)
+    known = (chance > 0) & np.isfinite(away)
+    if not known.any():
+        return
+    ratio = np.where(known, away / np.where(known, errors, 1.0), 0.0)
+    most = np.unravel_index(int(ratio.argmax()), ratio.shape)
+    words = "mean" if name == "mean" else "standard deviation"
+    text = f"largest deviation of a {words} from Monte Carlo's, in standard errors, to which the change by cells of "
+    text += "twice the size is added"
+    excess = np.where(known, of_cells / np.where(known, chance, 1.0), 0.0)
+    if excess.max() > 1:
+        at = np.unravel_index(int(excess.argmax()), excess.shape)
+        text += f". The cells' own error dominates: it is up to {excess[at]:.2g} times the walkers' (W{at[1] + 1}, "
+        text += f"t = {answer.times[at[0]]:.0f})"
+    result.add_finding(f"{name}_z_operator", float(ratio[most]), text, kind="accuracy")
 
 
 def _add_accuracy(result: Result, answer: Answer) -> None:
@@ -230,22 +205,25 @@ def _add_accuracy(result: Result, answer: Answer) -> None:
     result.add_finding("mass_error_operator", motion.mass_error, text, kind="accuracy")
     text = "least density anywhere at any time"
     result.add_finding("min_density_operator", motion.least, text, unit="1/W²", kind="accuracy")
-    if coarse is not None and coarse.mean:
-        number = len(coarse.mean)
-        means, sds = (
-            np.array(a[:number]) - np.array(b)
-            for a, b in ((motion.mean, coarse.mean), (motion.sd, coarse.sd))
-        )
+    if coarse:
         text = "largest change of a mean or standard deviation by cells of twice the size"
-        worst = float(np.nanmax(np.abs([means, sds]), initial=0.0))
+        worst = float(np.nanmax(changes(motion, coarse), initial=0.0))
         result.add_finding("grid_error_operator", worst, text, unit="W", kind="accuracy")
-        change = relative_change(motion, coarse)
-        text = "largest change of a standard deviation by cells of twice the size, relative to it"
-        result.add_finding("sd_grid_error_operator", change, text, kind="accuracy")
-        if change > COARSE:
+        measure = f", or {NARROW:g} of the widest until then where it is narrower"
+        change = relative_changes(motion, coarse)
+        text = "largest change of a mean by cells of twice the size, in standard deviations" + measure
+        result.add_finding("mean_grid_error_operator", change[0], text, kind="accuracy")
+        text = "largest change of a standard deviation by cells of twice the size, relative to it" + measure
+        result.add_finding("sd_grid_error_operator", change[1], text, kind="accuracy")
+        if max(change) > COARSE:
+            what = (
+                "mean by {:.2g} standard deviations"
+                if change[0] > change[1]
+                else "standard deviation by {:.2g} of it"
+            )
             result.warn(
-                f"The cells do not resolve the maps: cells of twice the size change a standard deviation by "
-                f"{change:.2g} of it. Take more cells, fewer steps or a smaller temperature, or trust the walkers."
+                f"The cells do not resolve the maps: cells of twice the size change a {what.format(max(change))}. "
+                "Take more cells, fewer steps or a smaller temperature, or trust the walkers."
             )
     text = "cells per axis on which the law was followed; `cells` of them are shown"
     result.add_finding("cells_followed", motion.cells * motion.parts, text, kind="accuracy")
@@ -261,12 +239,3 @@ def _add_accuracy(result: Result, answer: Answer) -> None:
         "T max|H| over the cells, H the curvature of any datapoint's loss: a diffusion needs it well below 1"
     )
     result.add_finding("validity", answer.stiffness, text, kind="accuracy")
-
-
-def relative_change(fine: Motion, coarse: Motion) -> float:
-    """Largest change of a standard deviation by the cells, relative to it; 0 where none is known."""
-    number = min(len(fine.sd), len(coarse.sd))
-    ours, theirs = np.array(fine.sd[:number]), np.array(coarse.sd[:number])
-    with np.errstate(all="ignore"):
-        change = np.abs(ours / theirs - 1.0)
-    return float(change[np.isfinite(change)].max(initial=0.0))

@@ -9,10 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from tui_opt.experiments.datapoints import FloatArray
-from tui_opt.expressions import Expression, assemble, parse
+from tui_opt.expressions import Expression, Tape, assemble, parse
 from tui_opt.kernels.tape import Program, evaluate
 
 AXES = ("W1", "W2")
+JUMPS = frozenset({"sign", "step", "gate", "atan2"})
+"""Operations whose value jumps."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,18 @@ class PlaneSystem:
         return len(self.expressions)
 
     @cached_property
+    def _gradient_tape(self) -> Tape:
+        return assemble([e.derivative(axis) for e in self.expressions for axis in AXES])
+
+    @cached_property
     def gradient_program(self) -> Program:
         """g_j, outputs by datapoint and axis."""
-        return Program(assemble([e.derivative(axis) for e in self.expressions for axis in AXES]))
+        return Program(self._gradient_tape)
+
+    @property
+    def jumps(self) -> bool:
+        """Whether a gradient may jump, as that of abs(W1) does."""
+        return any(step.op in JUMPS for step in self._gradient_tape.instructions)
 
     @cached_property
     def _curvature_program(self) -> Program:
