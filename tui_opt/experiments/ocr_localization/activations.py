@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.one_seed import Agreement, Learnt, Setting, answer, learn, steps_of
-from tui_opt.experiments.ocr_localization.one_thread import linear_algebra_on_one_thread
+from tui_opt.experiments.one_thread import linear_algebra_on_one_thread
 from tui_opt.experiments.ocr_localization.params import ActivationsParams
 from tui_opt.experiments.ocr_localization.straying import chance, ran_away, worst
 from tui_opt.experiments.ocr_localization.together import Together, groups, once

@@ -20,7 +20,7 @@ from tui_opt.experiments.ocr_localization.one_seed import (
     learn,
     steps_of,
 )
-from tui_opt.experiments.ocr_localization.one_thread import linear_algebra_on_one_thread
+from tui_opt.experiments.one_thread import linear_algebra_on_one_thread
 from tui_opt.experiments.ocr_localization.params import LocalizeParams
 from tui_opt.experiments.ocr_localization.together import Together, groups
 from tui_opt.experiments.ocr_localization.work import Work
