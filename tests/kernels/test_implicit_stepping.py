@@ -275,6 +275,11 @@ def test_the_step_resolves_the_drift_the_noise_and_the_start():
     walls = Equation(lambda w: -0.01 * w - w**21, lambda w: np.full(w.shape, 1e-6), lambda w: 0 * w, 0.5)
     box = np.linspace(-2, 2, 401)
     assert chosen(walls, box, normal_mass(box, 0.0, 0.05)) > 5
+    # A jump of the drift counts as 1 per step, however narrow the cells across it.
+    kink = Equation(lambda w: -0.3 * np.sign(w - 0.1), lambda w: np.full(w.shape, 1e-3), lambda w: 0 * w, 0.5)
+    for cells in (401, 4000):
+        fine = np.linspace(-2, 2, cells + 1)
+        assert chosen(kink, fine, normal_mass(fine, 0.0, 0.5)) == pytest.approx(0.1)
     # Neither drift nor curved noise: the start alone, and the duration.
     walk = fokker_planck(ITO, walking_gradients, no_curvatures, 0.1)
     assert chosen(walk, box, normal_mass(box, 0.0, 0.2)) == pytest.approx(0.1 * 0.2**2 / 0.1**2, rel=0.01)

@@ -13,12 +13,14 @@ from tests.conftest import examples
 from tests.kernels.fokker_planck_systems import (
     contracting_curvatures,
     contracting_gradients,
+    moments,
     normal_mass,
     pair_curvatures,
     pair_gradients,
 )
 from tui_opt.kernels.fokker_planck import ITO, MODELS, Equation, fokker_planck
 from tui_opt.kernels.fokker_planck_generator import generator_on_edges
+from tui_opt.kernels.fokker_planck_laws import stationary_law
 from tui_opt.kernels.implicit_stepping import evolve
 from tui_opt.kernels.refinement import coarsened, halved, halving_error, refined_edges
 
@@ -98,6 +100,40 @@ def test_halving_halves_a_first_order_error():
     # Twice the difference to the halved cells is about the error, here against cells an eighth as wide.
     true = np.abs(answers[0] - answers[3]).sum()
     assert true == pytest.approx(2 * shown[0], rel=0.3)
+
+
+def kinked_gradients(w):
+    """Of |W - 1|, |W + 1| / 2 and (W - 1/2)²: G and S² jump at 1 and -1."""
+    return np.stack([np.sign(w - 1), 0.5 * np.sign(w + 1), 2 * w - 1])
+
+
+def kinked_curvatures(w):
+    return np.stack([0 * w, 0 * w, 2 + 0 * w])
+
+
+@pytest.mark.parametrize("name", ["ito", "stratonovich", "fick"])
+def test_jumps_of_drift_and_noise_cost_hardly_anything(name):
+    """P ~ D^(-2c) exp(integral of u / D) between the jumps, and D^(2c) P continuous across them."""
+    equation = fokker_planck(MODELS[name], kinked_gradients, kinked_curvatures, 0.05)
+    pieces = [np.linspace(*ends, 40_001) for ends in ((-2, -1), (-1, 1), (1, 3))]
+    places = np.concatenate([0.5 * (piece[1:] + piece[:-1]) for piece in pieces])
+    widths = np.concatenate([np.diff(piece) for piece in pieces])
+    rise = equation.drift(places) / equation.diffusivity(places) * widths
+    law = np.exp(np.cumsum(rise) - 0.5 * rise - np.cumsum(rise).max()) * widths
+    law /= equation.diffusivity(places) ** (2 * equation.noise_drift)
+    exact = np.array(moments(places, law / law.sum()))
+
+    def error(edges):
+        found = moments(0.5 * (edges[1:] + edges[:-1]), stationary_law(generator_on_edges(equation, edges)))
+        return np.abs(found - exact).max()
+
+    # Neither of the jumps is at an edge of these cells.
+    for cells in (501, 1001):
+        base = np.linspace(-1.8, 2.9, cells + 1)
+        refined = refined_edges(base, equation)
+        assert refined.size < cells + 200
+        assert error(refined) < 2e-5
+        assert error(refined) < 0.01 * error(base)
 
 
 def test_coarsening_is_the_sum_over_nested_cells():

@@ -11,6 +11,7 @@ import numpy as np
 from tui_opt.kernels.callables import Check, FloatArray, evaluate, unchecked
 from tui_opt.kernels.fokker_planck import Equation
 from tui_opt.kernels.fokker_planck_generator import Barrier, Generator
+from tui_opt.kernels.jumps import jumps
 from tui_opt.kernels.tridiagonal_stepping import STAGE, SUBSTEPS, backward_euler, splits, tr_bdf2
 
 
@@ -116,7 +117,8 @@ def step_size(
 
     In every cell that ever holds mass, found by a coarse run, time scales are 1 / |u'| of the drift and 1 / |D''| of
     the noise; at the start also the time in which the initial law moves or widens by its own width. The equation
-    means little within an SGD step, so the noise counts as no faster than 1, the start as no faster than 1/10.
+    means little within an SGD step, so the noise and jumps of the drift count as no faster than 1, the start as no
+    faster than 1/10.
 
     Args:
         equation, generator, mass: what will be evolved.
@@ -134,8 +136,13 @@ def step_size(
     visited = coarse.mass.max(axis=0) > VISITED * float(np.sum(mass))
     centres = generator.centres
     drift, diffusivity = evaluate(equation.drift, centres), evaluate(equation.diffusivity, centres)
+    slope = np.abs(np.gradient(drift, centres))
+    # Across a jump it tells of the width of the cells, and of no time scale.
+    after = np.searchsorted(centres, jumps(equation.drift, centres))
+    broken = np.concatenate([after - 1, after])
+    slope[broken] = np.minimum(slope[broken], 1.0)
     noise = np.minimum(np.abs(np.gradient(evaluate(equation.diffusivity_slope, centres), centres)), 1.0)
-    rates = np.maximum(np.abs(np.gradient(drift, centres)), noise)
+    rates = np.maximum(slope, noise)
     share = mass / np.sum(mass)
     mean = float(share @ centres)
     spread = max(math.sqrt(float(share @ (centres - mean) ** 2)), float(generator.widths.min()))

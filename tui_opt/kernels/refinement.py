@@ -1,8 +1,9 @@
 """Cells refined where a Fokker-Planck equation needs it, nested in cells that all results are given on.
 
-Three places need narrow cells: where the noise varies within a cell while it still competes with the drift (above all
+Four places need narrow cells: where the noise varies within a cell while it still competes with the drift (above all
 at its zeros, where the law of zero current is D^(-2c)); where the drift converges, with a law as narrow as
-sqrt(D / |v'|); and the neighbourhood of both, because widths should change gradually.
+sqrt(D / |v'|); where drift or noise jump, as no cell and no face that a jump is in has one value of them, so that the
+error is of first order in the width there; and the neighbourhood of all, because widths should change gradually.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 from tui_opt.kernels.callables import FloatArray, evaluate
 from tui_opt.kernels.chain import split_cells
 from tui_opt.kernels.fokker_planck import Equation
+from tui_opt.kernels.jumps import jumps
 
 NOISE_SCALE = 0.4
 """Widest cell in units of D / |D'|, over which the noise varies e-fold."""
@@ -23,6 +25,8 @@ GRADING = 0.2
 """Growth of the wanted width per unit of distance."""
 LEVELS = 10
 """Halvings of a base cell at most."""
+JUMP_LEVELS = 8
+"""Halvings at a jump at most: the error there is then that of cells 256 times as narrow, for some 80 more of them."""
 MAX_CELLS = 200_000
 
 
@@ -40,12 +44,18 @@ def refined_edges(edges: FloatArray, equation: Equation, levels: int = LEVELS) -
     if levels < 0:
         raise ValueError(f"levels is {levels}; it must be 0 or more.")
     edges = np.ascontiguousarray(edges, dtype=np.float64)
-    narrowest = float(np.diff(edges).min()) / 2**levels
+    least = float(np.diff(edges).min())
+    narrowest = least / 2**levels
+    broken = np.union1d(*(jumps(field, halved(edges)) for field in (equation.drift, equation.diffusivity)))
     for _ in range(levels):
         nodes = halved(edges)
         widths = np.diff(edges)
         # Both ends and the centre of a cell must allow its width.
-        allowed = _graded(nodes, np.maximum(_wanted_widths(equation, nodes), narrowest))
+        wanted = np.maximum(_wanted_widths(equation, nodes), narrowest)
+        wanted = np.minimum(
+            wanted, least / 2 ** min(levels, JUMP_LEVELS) + GRADING * _distances(nodes, broken)
+        )
+        allowed = _graded(nodes, wanted)
         allowed = np.minimum(np.minimum(allowed[:-2:2], allowed[1::2]), allowed[2::2])
         wide = (widths > allowed) & (widths > 1.5 * narrowest)
         if not wide.any() or edges.size + int(wide.sum()) > MAX_CELLS:
@@ -118,6 +128,13 @@ def _wanted_widths(equation: Equation, w: FloatArray) -> FloatArray:
     wanted[meeting] = np.fmin(wanted[meeting], law[meeting])
     wanted[meeting + 1] = np.fmin(wanted[meeting + 1], law[meeting])
     return np.where(np.isnan(wanted), np.inf, wanted)
+
+
+def _distances(w: FloatArray, places: FloatArray) -> FloatArray:
+    """From each of w[n] to the nearest place, inf where there is none."""
+    after = np.searchsorted(places, w)
+    ends = np.concatenate([[-np.inf], places, [np.inf]])
+    return np.asarray(np.minimum(w - ends[after], ends[after + 1] - w))
 
 
 def _graded(w: FloatArray, wanted: FloatArray) -> FloatArray:
