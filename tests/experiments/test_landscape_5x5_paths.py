@@ -7,16 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from tui_opt.experiments.landscape_5x5 import paths
 from tui_opt.experiments.landscape_5x5.minima_params import PathsParams
 from tui_opt.experiments.landscape_5x5.task import Task
+from tui_opt.kernels.networks.lanes import WIDEST
 from tui_opt.kernels.networks.plain import loss
 from tui_opt.kernels.networks.scaling import smallest
 from tui_opt.locations import cache_dir
 from tui_opt.problems import ParameterErrors
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
+from tui_opt.runner.machine import limited_threads
 from tui_opt.scenario import registry
 from tui_opt.scenario_file import ScenarioFileError, read_text
 
@@ -172,6 +175,27 @@ def test_what_has_no_built_network_is_refused_before_anything_is_computed(
     text = "\n".join(['scenario = "landscape-5x5"', 'experiment = "paths"', "[params]", *lines])
     with pytest.raises(ScenarioFileError, match=f"params.{key}: must be .*hand-built network"):
         read_text(text)
+
+
+def test_linear_algebra_has_one_thread(kernels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def watched(*given: Any) -> Any:
+        seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return smallest(*given)
+
+    monkeypatch.setattr(paths, "smallest", watched)
+    with limited_threads(2):
+        run(kernels, minima=1, method="string")
+    assert set(seen) == {1}
+
+
+def test_layers_too_wide_for_lanes_are_refused_with_the_parameters() -> None:
+    assert PathsParams.check({**SMALL, "width": WIDEST}).width == WIDEST
+    with pytest.raises(ParameterErrors, match=rf"width: must be at most {WIDEST} for paths"):
+        PathsParams.check({**SMALL, "width": WIDEST + 1})
+    with pytest.raises(ParameterErrors, match="Give fewer heights, too"):
+        PathsParams.check({**SMALL, "width": 20, "heights": [1.0] * 18})
 
 
 def test_polished_networks_have_the_loss_of_their_end(kernels: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tui_opt.errors import ExperimentError
+from tui_opt.errors import CancelledError, ExperimentError
 from tui_opt.experiments.landscape_5x5.params import TargetParams
 from tui_opt.experiments.landscape_5x5.target import compute
 from tui_opt.experiments.landscape_5x5.task import Task
@@ -62,6 +62,8 @@ def test_trained_networks_have_more_knots() -> None:
     rows = {row[0]: row for row in result.tables["knots"].rows}
     assert rows["trained"][-1] < rows["random"][-1]
     assert result.arrays["knots_trained_counts"].values.sum() == 20
+    for kind in ("random", "trained"):
+        assert (result.findings[f"knots_{kind}_median"].stderr or 0.0) > 0.0
 
 
 def test_wider_networks_and_fewer_teeth() -> None:
@@ -109,6 +111,55 @@ def test_high_frequencies_found_are_the_share_of_the_sawtooth() -> None:
     assert np.allclose(task.high_frequency(answers), [1.0, 0.0, 0.25], atol=1e-12)
     straight = Task.of(target(target="3*x"))
     assert np.isnan(straight.high_frequency(straight.y[None])).all()
+
+
+def test_x_that_single_precision_cannot_tell_apart_is_refused_or_told(tmp_path: Path) -> None:
+    path = tmp_path / "points.csv"
+
+    def rows(x: np.ndarray) -> TargetParams:
+        path.write_text("x,y\n" + "".join(f"{one!r},{k % 3}\n" for k, one in enumerate(x.tolist())))
+        return target(data=str(path))
+
+    minutes = 1.7e9 + 60.0 * np.arange(100)
+    said = r"Of the 100 different x .* only \d+ apart\. Shift and scale x, for instance to \[-1, 1\]"
+    for x in (minutes, 1.0 + 1e-10 * np.arange(100)):
+        with pytest.raises(ExperimentError, match=said):
+            Task.of(rows(x))
+        middle, half = (x[0] + x[-1]) / 2, (x[-1] - x[0]) / 2
+        task = Task.of(rows((x - middle) / half))  # what the sentence asks for
+        assert np.unique(task.x.astype(np.float32)).size == 100
+        assert task.warnings == []
+    assert Task.of(rows(1.7e9 + 3600.0 * np.arange(100))).warnings == []
+    near = np.append(np.linspace(-1, 1, 100), 1 + 1e-12)
+    assert compute(rows(near), context()).warnings == [
+        "1 different x of the data file is the same as another in single precision, in which networks are trained."
+    ]
+
+
+def test_building_a_target_can_be_cancelled_all_the_way() -> None:
+    """Of many layers it takes seconds."""
+
+    def checks(layers: int, stop: int = -1) -> int:
+        count = 0
+
+        def check() -> None:
+            nonlocal count
+            count += 1
+            if count == stop:
+                raise CancelledError
+
+        Task.of(target(layers=layers, points_between=0), check)
+        return count
+
+    whole = checks(15)
+    assert whole > 2 * checks(5) > 10  # not by layers alone: by samples, too
+    for stop in (1, whole // 2, whole):
+        with pytest.raises(CancelledError):
+            checks(15, stop)
+    ctx = context()
+    ctx.cancel()
+    with pytest.raises(CancelledError):
+        compute(target(), ctx)
 
 
 @pytest.mark.parametrize(

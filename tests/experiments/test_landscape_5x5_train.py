@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tui_opt.errors import CancelledError, ExperimentError
-from tui_opt.experiments.landscape_5x5.examined import Trained, examine, quantiles
+from tui_opt.experiments.landscape_5x5.examined import Trained, count_error, examine, quantiles
 from tui_opt.experiments.landscape_5x5.params import TrainParams
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.train import compute
@@ -158,6 +158,13 @@ def test_networks_that_diverged_are_counted(kernels: Path | None) -> None:
     assert 0 < share <= 1
     assert np.mean(np.isinf(result.arrays["loss"].values)) == share
     assert "learning rate is too large" in result.warnings[0]
+    # Finite and huge is diverged as well, and neither dead nor a part of the mean output.
+    huge = examine(
+        Task.of(params()), np.full((2, LAYOUT.size), 1e8, dtype=np.float32), 0, 1, context(kernels)
+    )
+    assert np.isinf(huge.loss).all()
+    assert not huge.dead.any()
+    assert huge.count == 0
     assert np.isfinite(result.arrays["output_mean"].values).all() == (share < 1)
 
 
@@ -225,6 +232,19 @@ def test_times_and_quantiles() -> None:
         False,
         True,
     ]
+
+
+def test_the_error_of_a_median_of_whole_numbers_is_that_of_drawing_them_again() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.poisson(20, 400)
+    medians = np.median(rng.poisson(20, (2000, 400)), axis=1)
+    error = count_error(values)
+    assert error is not None
+    # A median of whole numbers is one: what it would be with halves in between is off by up to 1/2 more.
+    assert error == pytest.approx(np.sqrt(np.pi / 2 * 20 / 400), rel=0.3)
+    assert medians.std() < 2 * error
+    assert count_error(np.full(100, 7.0)) == pytest.approx(0.05)
+    assert count_error(np.arange(9.0)) is None
 
 
 @pytest.mark.slow

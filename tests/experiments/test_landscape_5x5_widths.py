@@ -6,16 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from threadpoolctl import threadpool_info
 
 from tui_opt.experiments.landscape_5x5.params import WidthsParams
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.training import drawn
 from tui_opt.experiments.landscape_5x5.widths import compute
+from tui_opt.kernels.networks.batched import BatchedTrainer
 from tui_opt.kernels.networks.layout import Layout
 from tui_opt.kernels.networks.plain import loss, loss_and_gradient
 from tui_opt.problems import ParameterErrors
 from tui_opt.runner.context import Context
-from tui_opt.runner.machine import kernel_cache
+from tui_opt.runner.machine import kernel_cache, limited_threads
 from tui_opt.scenario import registry
 
 SMALL = {
@@ -62,6 +65,35 @@ def test_kinds_are_trained_as_by_plain_steps() -> None:
         assert row["seconds"] > 0
         assert np.isfinite(result.findings[f"loss_median_{layers}x{width}"].value)
     assert set(result.arrays) <= set(registry().scenario("landscape-5x5").experiment("widths").arrays)
+
+
+def test_products_have_one_thread_each_and_give_the_same_bits_whatever_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[int, ...]] = []
+    real = BatchedTrainer.loss_and_gradient
+
+    def watched(self: BatchedTrainer, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        blas = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+        seen.append((torch.get_num_threads(), max(blas)))
+        return real(self, w)
+
+    given = {**SMALL, "widths": [17], "depths": [1], "models": 37, "steps": 4, "outputs": 2}
+    monkeypatch.setattr(BatchedTrainer, "loss_and_gradient", watched)
+    answers, before = [], torch.get_num_threads()
+    for threads in (1, 3):
+        torch.set_num_threads(2 * threads)
+        ctx = Context("landscape-5x5/widths", seed=5, threads=threads, kernels=kernel_cache())
+        with limited_threads(threads):
+            answers.append(compute(WidthsParams.check(given), ctx).arrays)
+        assert torch.get_num_threads() == 2 * threads
+    torch.set_num_threads(before)
+    # A step that nobody asked for, then pieces of 16, 16 and 5.
+    steps = [1 + 3 * 4, 1 + 3 * 4]
+    assert len(seen) == sum(steps)
+    assert {one for k, one in enumerate(seen) if k not in (0, steps[0])} == {(1, 1)}
+    for name, array in answers[0].items():
+        assert array.values.tobytes() == answers[1][name].values.tobytes(), name
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Lock
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from tui_opt.kernels.networks.batched import (
 from tui_opt.kernels.networks.initial import random_networks
 from tui_opt.kernels.networks.lanes import Crowd, Rule, unreported
 from tui_opt.kernels.networks.layout import Layout
-from tui_opt.kernels.networks.pieces import InPieces
+from tui_opt.kernels.networks.pieces import Apart, InPieces, networks_apart
 
 LAYOUT = Layout(2, 3)
 X = np.linspace(-1, 1, 21)
@@ -91,3 +93,32 @@ def test_activations_of_a_piece_fit_the_room() -> None:
     assert 1 < most < 1000
     held = most * samples * layout.width * layout.layers * 4
     assert 0.5 * ROOM_ON_A_PROCESSOR < held < ROOM_ON_A_PROCESSOR
+
+
+def test_pieces_of_threads_do_not_depend_on_chunks_and_wait_for_memory() -> None:
+    sizes = [networks_apart(Layout(5, width), 341) for width in (1, 17, 64, 128)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert (sizes[0], networks_apart(Layout(5, 128), 10**6)) == (16, 1)
+    assert all(16 % size == 0 for size in sizes)
+
+    class Counting:
+        inside = most = 0
+
+        def train(self, crowd: Crowd, *_: Any) -> Any:
+            with lock:
+                self.inside += 1
+                self.most = max(self.most, self.inside)
+                if self.inside == 2:
+                    met.set()
+            met.wait(5)
+            with lock:
+                self.inside -= 1
+            return np.zeros(1)
+
+    lock, met, device = Lock(), Event(), Counting()
+    apart = Apart(device, 4, 2)
+    crowd = Crowd.beginning(np.zeros((10, 22)), "gd")
+    assert apart.pieces(10) == [slice(0, 4), slice(4, 8), slice(8, 10)]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda part: apart.train(crowd, Rule("gd", 0.1), 1, part=part), apart.pieces(10)))
+    assert device.most == 2

@@ -18,13 +18,13 @@ _SECONDS_PER_OPERATION = 1.3e-11
 _SECONDS_PER_BATCHED_OPERATION = 3e-10
 # What the built network takes for each node and training point.
 _SECONDS_OF_BUILDING = 1.3e-7
-_WIDEST = 16
+WIDEST_IN_LANES = 16
 # Wider networks are trained by matrix products, in pieces that take about so many bytes if one of them does.
 _ROOM = 300_000_000
 
 
 def _room_of_products(samples: int, layers: int, width: int) -> int:
-    return 0 if width <= _WIDEST else max(_ROOM, 4 * samples * width * (layers + 4))
+    return 0 if width <= WIDEST_IN_LANES else max(_ROOM, 4 * samples * width * (layers + 4))
 
 
 def samples(p: NetworkParams) -> int:
@@ -37,7 +37,7 @@ def samples(p: NetworkParams) -> int:
 
 def seconds_of_training(p: NetworkParams, model_steps: float) -> float:
     """So many steps of one network on one core."""
-    per_operation = _SECONDS_PER_OPERATION if p.width <= _WIDEST else _SECONDS_PER_BATCHED_OPERATION
+    per_operation = _SECONDS_PER_OPERATION if p.width <= WIDEST_IN_LANES else _SECONDS_PER_BATCHED_OPERATION
     return model_steps * samples(p) * 6 * p.parameters * per_operation
 
 
@@ -223,8 +223,8 @@ def _size(layers: int, width: int) -> int:
 
 def seconds_of_kind(p: WidthsParams, layers: int, width: int) -> float:
     """Training all networks of one size on one core."""
-    per_operation = _SECONDS_PER_OPERATION if width <= _WIDEST else _SECONDS_PER_BATCHED_OPERATION
-    models = p.models if width > _WIDEST else -(-p.models // 16) * 16
+    per_operation = _SECONDS_PER_OPERATION if width <= WIDEST_IN_LANES else _SECONDS_PER_BATCHED_OPERATION
+    models = p.models if width > WIDEST_IN_LANES else -(-p.models // 16) * 16
     return models * p.steps * samples(p) * 6 * _size(layers, width) * per_operation
 
 

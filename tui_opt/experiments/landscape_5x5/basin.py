@@ -11,7 +11,7 @@ from tui_opt.errors import ExperimentError
 from tui_opt.experiments.landscape_5x5 import seconds_of_training
 from tui_opt.experiments.landscape_5x5.basin_report import Stability, Trials, report
 from tui_opt.experiments.landscape_5x5.costs import seconds_of_curvature, seconds_of_largest
-from tui_opt.experiments.landscape_5x5.hessian import alone, largest
+from tui_opt.experiments.landscape_5x5.hessian import largest
 from tui_opt.experiments.landscape_5x5.params import BasinParams
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.training import (
@@ -26,6 +26,7 @@ from tui_opt.experiments.landscape_5x5.training import (
     unpacked,
 )
 from tui_opt.experiments.landscape_5x5.work import Part, Work
+from tui_opt.experiments.one_thread import linear_algebra_on_one_thread
 from tui_opt.kernels.networks.hessians import hessian
 from tui_opt.kernels.networks.lanes import Crowd, Rule
 from tui_opt.kernels.networks.pieces import Trains
@@ -42,9 +43,10 @@ NEARBY_TRIALS: Final = 32
 POLISH_MOMENTUM: Final = 0.9
 
 
+@linear_algebra_on_one_thread
 def compute(params: BasinParams, ctx: Context) -> Result:
     """The stability limit, then chunks of trials."""
-    task = Task.of(params)
+    task = Task.of(params, ctx.check)
     if task.built is None:
         raise ExperimentError("The built network has no room in these layers; make `width` larger.")
     centre = smallest(task.layout, task.built[None])[0]
@@ -97,7 +99,7 @@ def noises(params: BasinParams, size: int, ctx: Context) -> FloatArray:
 
 
 def losses(task: Task, networks: NDArray[np.float32]) -> FloatArray:
-    """In double precision, [network]; infinite where a network is not finite."""
+    """In double precision, [network]; infinite where a network diverged."""
     with np.errstate(over="ignore", invalid="ignore"):
         found = np.concatenate(
             [
@@ -105,7 +107,7 @@ def losses(task: Task, networks: NDArray[np.float32]) -> FloatArray:
                 for k in range(0, len(networks), 64)
             ]
         )
-    return np.where(np.isfinite(found), found, np.inf)
+    return np.where(task.diverged(networks, found), np.inf, found)
 
 
 def _trained(
@@ -159,11 +161,10 @@ def _stability(
 ) -> Stability:  # fmt: skip
     """Heavy ball: a mode of curvature c is stable for rates below 2 (1 + momentum) / c (Polyak 1964)."""
     # The network is at kinks, and there rounding would decide what a Hessian is: a direction does.
-    with alone():
-        curvature, _ = largest(task, centre, work, ctx)
-        matrix = hessian(task.layout, centre, task.x, task.y, check=ctx.check)
-        ctx.check()
-        off = float(np.linalg.eigvalsh(matrix)[-1])
+    curvature, _ = largest(task, centre, work, ctx)
+    matrix = hessian(task.layout, centre, task.x, task.y, check=ctx.check)
+    ctx.check()
+    off = float(np.linalg.eigvalsh(matrix)[-1])
     work.part(seconds_of_curvature(*task.sizes)).end()
     if rule.optimizer not in ("gd", "momentum") or not curvature > 0:
         return Stability(curvature, off, float("nan"), [])

@@ -34,13 +34,13 @@ class Trained:
 
     Args:
         networks: [network, parameter].
-        loss: [network], in double precision; infinite where the network is not finite.
+        loss: [network], in double precision; infinite where the network diverged.
         dead: [network], the output is constant.
         high_frequency: [network], the share of the target's high frequencies.
         distance_sorted: [network] to the built one, both scaled to the smallest norm and sorted.
         distance_matched: [network], its nodes in the order that is nearest.
         knots: of the first networks, interior ones.
-        count: networks that are finite.
+        count: networks that did not diverge.
         mean: of their outputs, [sample].
         spread: sum of squared distances from the mean, [sample].
         best: answers of the best few, [rank, sample].
@@ -145,7 +145,7 @@ def _block(
     with np.errstate(over="ignore", invalid="ignore"):
         answers = outputs(task.layout, doubles, task.x)
         loss = np.square(answers - task.y).mean(axis=1)
-    finite = np.isfinite(loss)
+    finite = ~task.diverged(networks, loss)
     answers, loss = np.where(finite[:, None], answers, 0.0), np.where(finite, loss, np.inf)
     dead = finite & (np.ptp(answers, axis=1) <= CONSTANT * np.maximum(1.0, np.abs(answers).max(axis=1)))
     high = np.where(finite, task.high_frequency(answers), np.nan)
@@ -186,3 +186,18 @@ def quantile_error(values: FloatArray, share: float) -> float | None:
     half = math.sqrt(share * (1 - share) / values.size)
     low, high = quantiles(values, np.array([max(0.0, share - half), min(1.0, share + half)]))
     return float(high - low) / 2.0 if math.isfinite(high) else None
+
+
+def count_error(values: FloatArray, share: float = 0.5) -> float | None:
+    """The same of whole numbers, each taken as spread evenly over half a unit to both sides; None of a few values.
+
+    Between equal numbers order statistics would say 0, as if the quantile were certain.
+    """
+    if values.size < 10:
+        return None
+    half = math.sqrt(share * (1 - share) / values.size)
+    edges = np.arange(values.min(), values.max() + 2.0) - 0.5
+    below = np.concatenate([[0.0], np.cumsum(np.histogram(values, edges)[0]) / values.size])
+    rising = np.append(True, np.diff(below) > 0)
+    low, high = np.interp([max(0.0, share - half), min(1.0, share + half)], below[rising], edges[rising])
+    return float(high - low) / 2.0

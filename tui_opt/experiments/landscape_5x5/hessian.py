@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -18,8 +17,8 @@ from tui_opt.experiments.landscape_5x5.minima import Minima, found_minima, secon
 from tui_opt.experiments.landscape_5x5.minima_params import HessianParams
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.training import rule_of, trainer_for
-from tui_opt.experiments.landscape_5x5.words import rows_left_out
 from tui_opt.experiments.landscape_5x5.work import Work
+from tui_opt.experiments.one_thread import linear_algebra_on_one_thread
 from tui_opt.figure import Axis, Figure, Histogram, Layer, Line, Ref, Rule
 from tui_opt.kernels.networks.hessians import hessian, kink_margin, largest_curvature
 from tui_opt.kernels.networks.lanes import Rule as TrainingRule
@@ -27,7 +26,6 @@ from tui_opt.kernels.networks.plain import loss_and_gradient
 from tui_opt.kernels.networks.scaling import smallest
 from tui_opt.result import Result
 from tui_opt.runner.context import Context
-from tui_opt.runner.machine import limited_threads
 
 FloatArray: TypeAlias = NDArray[np.float64]
 
@@ -36,9 +34,10 @@ FLAT: Final = 1e-6
 EDGES: Final = 41
 
 
+@linear_algebra_on_one_thread
 def compute(params: HessianParams, ctx: Context) -> Result:
     """Train, polish, choose the representative, then a Hessian and its eigenvalues for every network."""
-    task = Task.of(params)
+    task = Task.of(params, ctx.check)
     trainer, rule = trainer_for(task, ctx), rule_of(params)
     each = seconds_of_curvature(*task.sizes)
     at_target = 0.0 if task.built is None else seconds_at_target(*task.sizes)
@@ -57,21 +56,11 @@ def compute(params: HessianParams, ctx: Context) -> Result:
 
     part = work.part(params.number * each, "spectra")
     part.begin()
-    with alone():
-        spectra = np.stack(list(ctx.map(spectrum, list(networks))))
-        part.end()
-        target = None if task.built is None else _at_target(task, task.built, work, ctx)
+    spectra = np.stack(list(ctx.map(spectrum, list(networks))))
+    part.end()
+    target = None if task.built is None else _at_target(task, task.built, work, ctx)
     work.end()
     return _report(params, task, minima, networks, losses, gradients, spectra, target)
-
-
-def alone() -> AbstractContextManager[None]:
-    """Holds linear algebra to one thread for each of ours.
-
-    Two pools of threads on the same cores wait for each other, twenty times as long as they compute; and how many
-    threads there are would be seen in the last digits.
-    """
-    return limited_threads(1)
 
 
 def largest(task: Task, network: FloatArray, work: Work, ctx: Context) -> tuple[float, FloatArray]:
@@ -133,8 +122,8 @@ def _report(
 ) -> Result:
     result = Result()
     minima.describe(result, "model")
-    if task.dropped:
-        result.warn(rows_left_out(task.dropped))
+    for text in task.warnings:
+        result.warn(text)
     result.add_array("eigenvalues", spectra, ("model", "i"), text="of the loss's Hessian, ascending")
     result.add_array("loss", losses, ("model",), text="mean squared error")
     norms = np.sqrt(np.square(gradients).sum(axis=1))

@@ -32,8 +32,6 @@ from tui_opt.runner.earlier import earlier_run
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
 
-RUN_AWAY = 1e3
-"""A network has diverged whose loss is so many times that of answering zero (or 1, where that is more)."""
 UNDER_WAY = "minima under way"
 
 
@@ -129,8 +127,7 @@ def found_minima(params: Any, task: Task, trainer: Trains, rule: Rule, ctx: Cont
                 stage.part(params, work).end()
     with np.errstate(all="ignore"):
         losses = loss(task.layout, kept, task.x, task.y)
-    # Weights may be huge and finite: what is called a minimum learns at least something near the target's size.
-    sound = np.isfinite(kept).all(axis=1) & (losses < RUN_AWAY * max(1.0, float(np.mean(np.square(task.y)))))
+    sound = ~task.diverged(kept, losses)
     rates = [] if params.run else [f"learning_rate, now {rule.rate:g}"]
     rates += [f"polish_rate, now {params.polish_rate:g}"] if params.polish else []
     lower = " or ".join(rates) or "the learning_rate of the run"

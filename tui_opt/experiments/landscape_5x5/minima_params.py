@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
+from tui_opt.experiments.landscape_5x5 import WIDEST_IN_LANES
 from tui_opt.experiments.landscape_5x5.network_params import NetworkParams, built_fits, only_built
 from tui_opt.experiments.landscape_5x5.optimizer_params import (
     Init,
@@ -14,6 +16,7 @@ from tui_opt.experiments.landscape_5x5.optimizer_params import (
     steps,
 )
 from tui_opt.params import Real, Whole, choice, real, whole, whole_or_run
+from tui_opt.problems import Problem
 
 
 def minima(default: int) -> Any:
@@ -86,6 +89,13 @@ class HessianParams(OptimizerParams, MinimaParams):
     rules: ClassVar = NetworkParams.rules
 
 
+def _narrow(params: Any) -> Iterable[Problem]:
+    if params.width > WIDEST_IN_LANES:
+        said = f"must be at most {WIDEST_IN_LANES} for paths, whose many gradients are computed in lanes."
+        wide = params.built_width > WIDEST_IN_LANES
+        yield Problem("width", said, params.width, "Give fewer heights, too." if wide else "")
+
+
 class PathsParams(MinimaParams):
     """Paths of low loss from the built network to minima."""
 
@@ -135,5 +145,6 @@ class PathsParams(MinimaParams):
     rules: ClassVar = (
         *NetworkParams.rules,
         built_fits,
+        _narrow,
         only_built("paths lead from the hand-built network, and no other target has one"),
     )

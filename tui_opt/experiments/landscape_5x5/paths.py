@@ -9,7 +9,6 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_opt.errors import ExperimentError
 from tui_opt.experiments.landscape_5x5 import seconds_of_training
 from tui_opt.experiments.landscape_5x5.minima import Minima, found_minima, seconds_to_minima
 from tui_opt.experiments.landscape_5x5.minima_params import PathsParams
@@ -18,6 +17,7 @@ from tui_opt.experiments.landscape_5x5.paths_report import Found, report
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.training import trainer_for
 from tui_opt.experiments.landscape_5x5.work import Part, Work
+from tui_opt.experiments.one_thread import linear_algebra_on_one_thread
 from tui_opt.kernels.networks.certificate import certify
 from tui_opt.kernels.networks.lane_source import LANES
 from tui_opt.kernels.networks.lanes import Rule, Trainer
@@ -60,14 +60,12 @@ class Ends:
     minima: FloatArray
 
 
+@linear_algebra_on_one_thread
 def compute(params: PathsParams, ctx: Context) -> Result:
     """Minima, their order, paths in groups on all threads, and a certificate of each."""
-    task = Task.of(params)
+    task = Task.of(params, ctx.check)
     trainer = trainer_for(task, ctx)
-    if not isinstance(trainer, Trainer):
-        raise ExperimentError(
-            f"Paths are computed for layers of up to 16 nodes, not {params.width}. Lower width."
-        )
+    assert isinstance(trainer, Trainer), "wider layers passed the rules"
     rate = USUAL_RATES["momentum"] if params.learning_rate == "auto" else float(params.learning_rate)
     sizes = Sizes.of(params, trainer)
     matching = params.number * RESTARTS * SECONDS_OF_A_MATCH if params.align == "matched" else 0.0

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.experiments.landscape_5x5 import seconds_of_training
+from tui_opt.experiments.landscape_5x5.examined import count_error
 from tui_opt.experiments.landscape_5x5.params import TargetParams
 from tui_opt.experiments.landscape_5x5.target_figures import add_figures
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.training import advance, compiled, drawn, rule_of, trainer_for
-from tui_opt.experiments.landscape_5x5.words import rows_left_out
 from tui_opt.experiments.landscape_5x5.work import Part, Work
+from tui_opt.experiments.one_thread import linear_algebra_on_one_thread
 from tui_opt.kernels.networks.knots import knots
 from tui_opt.kernels.networks.lanes import Crowd
 from tui_opt.kernels.networks.plain import loss, outputs
@@ -45,9 +46,10 @@ class Counted:
     loss_median: float
 
 
+@linear_algebra_on_one_thread
 def compute(params: TargetParams, ctx: Context) -> Result:
     """The target at once; then networks are drawn, counted, trained, and counted again."""
-    task = Task.of(params)
+    task = Task.of(params, ctx.check)
     counted: list[Counted] = []
     if task.built is not None:
         counted.append(_count("built", task, task.built[None], ctx))
@@ -91,14 +93,14 @@ def _count(kind: str, task: Task, networks: FloatArray, ctx: Context, part: Part
         if k % 50 == 0:
             ctx.check()
         if np.all(np.isfinite(network)):
-            numbers[k] = knots(task.layout, network, low, high).size - 2
+            numbers[k] = knots(task.layout, network, low, high, ctx.check).size - 2
         if part is not None:
             part.add(SECONDS_OF_COUNTING)
     losses = []
     for k in range(0, len(networks), 64):
         ctx.check()
         with np.errstate(over="ignore", invalid="ignore"):
-            losses.append(loss(task.layout, networks[k : k + 64], task.x, task.y))
+            losses.append(loss(task.layout, networks[k : k + 64], task.x, task.y, ctx.check))
         if part is not None:
             part.add(len(losses[-1]) * SECONDS_OF_A_LOSS)
     return Counted(kind, numbers, float(np.median(np.concatenate(losses))))
@@ -143,8 +145,8 @@ def report(params: TargetParams, task: Task, counted: list[Counted]) -> Result:
         task.spline_error,
         f"least loss of a spline with {task.corners.size} knots: all but the high frequencies",
     )
-    if task.dropped:
-        result.warn(rows_left_out(task.dropped))
+    for text in task.warnings:
+        result.warn(text)
     if task.built is not None:
         _add_built(result, task, task.built)
     elif params.is_built:
@@ -202,18 +204,9 @@ def _add_counted(result: Result, counted: list[Counted]) -> None:
                 name,
                 row[1],
                 f"median of the interior knots of {one.kind} networks",
-                stderr=_median_error(known),
+                stderr=count_error(known),
             )
     result.add_table(
         "knots", ("networks", "number", "least", "median", "most", "straight", "loss_median"), rows,
         title="Interior knots of networks: built, random, trained",
     )  # fmt: skip
-
-
-def _median_error(values: FloatArray) -> float | None:
-    """Half the width of the interval of order statistics that holds the median with 68 %."""
-    if values.size < 3:
-        return None
-    half = 0.5 / np.sqrt(values.size)
-    low, high = np.quantile(values, [max(0.0, 0.5 - half), min(1.0, 0.5 + half)])
-    return float(high - low) / 2.0

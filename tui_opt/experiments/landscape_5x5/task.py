@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from tui_opt.errors import ExperimentError
 from tui_opt.experiments.cos_fit.data_file import header_of, read_columns, text_of
 from tui_opt.experiments.landscape_5x5.network_params import VARIABLE, NetworkParams
-from tui_opt.experiments.landscape_5x5.words import counted
+from tui_opt.experiments.landscape_5x5.words import counted, rows_left_out
 from tui_opt.expressions import assemble, parse
+from tui_opt.kernels.callables import Check, unchecked
 from tui_opt.kernels.networks.construction import built_network, only_spline, spline_knots
 from tui_opt.kernels.networks.knots import knots, training_set
 from tui_opt.kernels.networks.layout import Layout
@@ -25,6 +26,10 @@ FloatArray: TypeAlias = NDArray[np.float64]
 LEAST_ROWS = 2
 LARGEST = 1e15
 """Numbers of a training set, whose squares are still far from the end of single precision."""
+RUN_AWAY = 1e3
+"""A network has diverged whose loss is so many times that of answering zero (or 1, where that is more)."""
+MOST_MERGED = 0.1
+"""Share of the different x of a file that may be the same in single precision."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class Task:
         corners: knots of its low frequencies, with both ends.
         high: [sample], the part of high frequency: the sawtooth, or all of a target that was not built.
         dropped: rows of a file left out for missing values.
+        merged: different x of a file that are the same as their neighbours' in single precision.
     """
 
     layout: Layout
@@ -50,10 +56,15 @@ class Task:
     corners: FloatArray
     high: FloatArray
     dropped: int = 0
+    merged: int = 0
 
     @classmethod
-    def of(cls, params: NetworkParams) -> Task:
+    def of(cls, params: NetworkParams, check: Check = unchecked) -> Task:
         """The task that parameters describe.
+
+        Args:
+            params: the target and the layout of the networks.
+            check: called on the way; of many layers a target has a million knots.
 
         Raises:
             ExperimentError: a file cannot be read, or the target is not finite on the training points.
@@ -66,9 +77,9 @@ class Task:
         own = Layout(params.layers, max(params.width, params.built_width))
         teeth = None if params.teeth == "auto" else params.teeth
         network = built_network(own, params.heights, params.amplitude, teeth)
-        places = knots(own, network)
+        places = knots(own, network, check=check)
         x = training_set(places, params.points_between)
-        y = outputs(own, network, x)
+        y = outputs(own, network, x, check)
         return cls(
             layout,
             x,
@@ -76,13 +87,36 @@ class Task:
             network if own == layout else None,
             places,
             np.append(spline_knots(len(params.heights)), 1.0),
-            y - outputs(own, only_spline(own, network), x),
+            y - outputs(own, only_spline(own, network), x, check),
         )
 
     @property
     def sizes(self) -> tuple[int, int]:
         """Samples, and parameters of a network."""
         return self.x.size, self.layout.size
+
+    @property
+    def warnings(self) -> list[str]:
+        """What every result on this training set says of it."""
+        said = [rows_left_out(self.dropped)] if self.dropped else []
+        if self.merged:
+            said.append(
+                f"{counted(self.merged, 'different x')} of the data file {'is' if self.merged == 1 else 'are'} the "
+                "same as another in single precision, in which networks are trained."
+            )
+        return said
+
+    def diverged(self, networks: NDArray[np.floating[Any]], losses: FloatArray) -> NDArray[np.bool_]:
+        """Which networks ran away in training, [network].
+
+        Weights may be huge and finite: what did not diverge has learnt at least something near the target's size.
+
+        Args:
+            networks: [network, parameter].
+            losses: [network], in double precision.
+        """
+        most = RUN_AWAY * max(1.0, float(np.mean(np.square(self.y))))
+        return np.asarray(~(np.isfinite(networks).all(axis=1) & (losses < most)))
 
     @cached_property
     def spline_error(self) -> float:
@@ -161,4 +195,28 @@ def _from_file(layout: Layout, path: Path) -> Task:
         raise ExperimentError(
             f"The data file {path} has numbers beyond {LARGEST:g}; networks are trained in single precision."
         )
-    return Task(layout, x, y, None, x[[0, -1]], _even_corners(x[0], x[-1]), y, int(np.sum(~known)))
+    return Task(
+        layout, x, y, None, x[[0, -1]], _even_corners(x[0], x[-1]), y, int(np.sum(~known)), _merged(path, x)
+    )
+
+
+def _merged(path: Path, x: FloatArray) -> int:
+    """How many of the different x, ascending, single precision does not tell from the one before.
+
+    Raises:
+        ExperimentError: they are many, and fewer if x were shifted and scaled to [-1, 1].
+    """
+    different = x[np.append(True, np.diff(x) > 0)]
+
+    def lost(values: FloatArray) -> int:
+        return int(np.sum(np.diff(values.astype(np.float32)) == 0))
+
+    now = lost(different)
+    middle, half = (x[0] + x[-1]) / 2.0, (x[-1] - x[0]) / 2.0
+    if now > MOST_MERGED * different.size and lost((different - middle) / half) < now:
+        raise ExperimentError(
+            f"Of the {different.size:,} different x of the data file {path} single precision, in which networks are "
+            f"trained, tells only {different.size - now:,} apart. Shift and scale x, for instance to [-1, 1]: "
+            f"(x - {middle:.15g}) / {half:.6g}."
+        )
+    return now

@@ -30,6 +30,7 @@ from tui_opt.experiments.landscape_5x5.training import (
     unpacked,
 )
 from tui_opt.experiments.landscape_5x5.work import Part, Work
+from tui_opt.experiments.one_thread import linear_algebra_on_one_thread
 from tui_opt.kernels.networks.lanes import Crowd, Rule
 from tui_opt.kernels.networks.pieces import Trains
 from tui_opt.result import Result
@@ -73,12 +74,13 @@ class Progress:
             return [self.losses[first] for first in sorted(self.losses)]
 
 
+@linear_algebra_on_one_thread
 def compute(params: TrainParams, ctx: Context) -> Result:
     """Chunk after chunk, or several at once where several GPUs share them.
 
     A run that was stopped finds finished chunks, and those it was at, in its checkpoint.
     """
-    task = Task.of(params)
+    task = Task.of(params, ctx.check)
     rule = rule_of(params)
     devices = devices_of(ctx.device, params.gpus, gpus() if ctx.device != "cpu" else ())
     trainers = workers_on(devices, lambda name: _ready(task, ctx, rule, name), ctx.message)

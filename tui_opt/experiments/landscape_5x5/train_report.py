@@ -8,11 +8,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_opt.experiments.landscape_5x5.examined import Trained, quantile_error, quantiles
+from tui_opt.experiments.landscape_5x5.examined import Trained, count_error, quantile_error, quantiles
 from tui_opt.experiments.landscape_5x5.params import TrainParams
-from tui_opt.experiments.landscape_5x5.task import Task
+from tui_opt.experiments.landscape_5x5.task import RUN_AWAY, Task
 from tui_opt.experiments.landscape_5x5.train_figures import add_figures
-from tui_opt.experiments.landscape_5x5.words import rows_left_out
 from tui_opt.result import Result
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -58,8 +57,8 @@ def report(
     _add_shares(result, task, found)
     _add_distances(result, params, found)
     result.add_finding("model_steps_per_second", speed, "steps of one network a second, all threads together")
-    if task.dropped:
-        result.warn(rows_left_out(task.dropped))
+    for text in task.warnings:
+        result.warn(text)
     add_figures(result, task, found)
     return result
 
@@ -126,11 +125,10 @@ def _add_loss_findings(result: Result, task: Task, found: Trained) -> None:
             stderr=quantile_error(alive, 0.5),
         )
     diverged = float(np.mean(~np.isfinite(found.loss)))
-    result.add_finding("diverged_fraction", diverged, "networks that became infinite", kind="accuracy")
+    text = f"networks that became infinite, or whose loss is above {RUN_AWAY:g} times that of answering 0"
+    result.add_finding("diverged_fraction", diverged, text, kind="accuracy")
     if diverged:
-        result.warn(
-            f"{diverged:.1%} of the networks became infinite: the learning rate is too large for them."
-        )
+        result.warn(f"{diverged:.1%} of the networks diverged: the learning rate is too large for them.")
     result.add_finding(
         "spline_mse", task.spline_error, "loss of the best spline of low frequency, for comparison"
     )
@@ -144,7 +142,7 @@ def _add_loss_findings(result: Result, task: Task, found: Trained) -> None:
             "knots_median",
             float(np.median(found.knots)),
             "median of the interior knots",
-            stderr=quantile_error(found.knots, 0.5),
+            stderr=count_error(found.knots),
         )
 
 

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from tui_opt.experiments.landscape_5x5.optimizer_params import USUAL_RATES
 from tui_opt.experiments.landscape_5x5.task import Task
+from tui_opt.experiments.one_thread import torch_on_one_thread
 from tui_opt.kernels.networks.initial import Init, random_networks
 from tui_opt.kernels.networks.lane_source import LANES
 from tui_opt.kernels.networks.lanes import WIDEST, Crowd, Report, Rule, Trainer, unreported
 from tui_opt.kernels.networks.layout import Layout
-from tui_opt.kernels.networks.pieces import InPieces, Trains
+from tui_opt.kernels.networks.pieces import Apart, InPieces, Trains, networks_apart
 from tui_opt.runner.context import Context
 from tui_opt.runner.machine import announced_compilation
 
@@ -82,7 +83,11 @@ def _by_matrix_products(task: Task, device: str) -> Trains:
     from tui_opt.kernels.networks.batched import BatchedTrainer, bytes_of_network, room
 
     trainer = BatchedTrainer(task.layout, task.x, task.y, device)
-    return InPieces(trainer, room(device) // bytes_of_network(task.layout, task.x.size))
+    fitting = room(device) // bytes_of_network(task.layout, task.x.size)
+    if device == "cpu":
+        number = networks_apart(task.layout, task.x.size)
+        return Apart(trainer, number, fitting // number)
+    return InPieces(trainer, fitting)
 
 
 def _trainer_on_gpu(task: Task, ctx: Context, optimizer: str, device: str) -> Trains:
@@ -142,14 +147,19 @@ def advance(
 
     `report` is called from these threads, every tenth of a second of each.
     """
-    parts = [slice(k, min(k + BLOCK, len(crowd.networks))) for k in range(0, len(crowd.networks), BLOCK)]
+    number = len(crowd.networks)
 
     def one(part: slice) -> SingleArray:
         return trainer.train(crowd, rule, steps, ctx.check, part, report)
 
-    if not isinstance(trainer, Trainer):
-        parts = [slice(0, len(crowd.networks))]  # matrix products have threads of their own
-    losses = np.concatenate(list(ctx.map(one, parts)))
+    if isinstance(trainer, Apart):
+        with torch_on_one_thread():
+            answers = list(ctx.map(one, trainer.pieces(number)))
+    elif isinstance(trainer, Trainer):
+        answers = list(ctx.map(one, [slice(k, min(k + BLOCK, number)) for k in range(0, number, BLOCK)]))
+    else:
+        answers = [one(slice(0, number))]
+    losses = np.concatenate(answers)
     crowd.steps += steps
     return losses
 

@@ -24,8 +24,8 @@ from tui_opt.experiments.landscape_5x5.training import (
     trainer_for,
     unpacked,
 )
-from tui_opt.experiments.landscape_5x5.words import rows_left_out
 from tui_opt.experiments.landscape_5x5.work import Part, Work
+from tui_opt.experiments.one_thread import linear_algebra_on_one_thread
 from tui_opt.figure import Axis, Figure, Layer, Line, Ref, Rule
 from tui_opt.kernels.networks.lanes import Crowd
 from tui_opt.kernels.networks.layout import Layout
@@ -52,7 +52,7 @@ class Kind:
     Args:
         layout: their shape.
         losses: [time, network]; NaN where not computed yet.
-        last: [network], in double precision at the end; infinite where a network is not finite.
+        last: [network], in double precision at the end; infinite where a network diverged.
         dead: [network], the output is constant.
         best: output of the best, [sample].
         seconds: of training, without compiling.
@@ -73,9 +73,10 @@ class Kind:
         return np.asarray(least)
 
 
+@linear_algebra_on_one_thread
 def compute(params: WidthsParams, ctx: Context) -> Result:
     """One kind after the other."""
-    task = Task.of(params)
+    task = Task.of(params, ctx.check)
     times = output_times(params.steps, params.outputs)
     seconds = [seconds_of_kind(params, *kind) for kind in params.kinds]
     looking = 2 * params.models * SECONDS_OF_A_LOOK
@@ -119,7 +120,7 @@ def _look_at(task: Task, networks: FloatArray, kind: Kind, work: Work, ctx: Cont
             lasts.append(loss(task.layout, networks[k : k + 16], task.x, task.y))
         looked_at(len(lasts[-1]))
     last = np.concatenate(lasts)
-    kind.last = np.where(np.isfinite(last), last, np.inf)
+    kind.last = np.where(task.diverged(networks, last), np.inf, last)
     kind.best = outputs(task.layout, networks[np.argmin(kind.last)], task.x)
     for k, network in enumerate(networks):
         if np.isfinite(kind.last[k]):
@@ -224,8 +225,8 @@ def report(task: Task, times: NDArray[np.int64], kinds: list[Kind]) -> Result:
         result.add_finding(f"least_median_{name}", rows[-1][7], "median of the least losses on their way")
         result.add_finding(f"seconds_{name}", kind.seconds, "time of their training", unit="s")
     result.add_table("widths", COLUMNS, rows, title="Networks of several sizes on the same target")
-    if task.dropped:
-        result.warn(rows_left_out(task.dropped))
+    for text in task.warnings:
+        result.warn(text)
     _add_figures(result, task, kinds)
     return result
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.one_seed import Agreement, Learnt, Setting, answer, learn, steps_of
-from tui_opt.experiments.one_thread import linear_algebra_on_one_thread
 from tui_opt.experiments.ocr_localization.params import ActivationsParams
 from tui_opt.experiments.ocr_localization.straying import chance, ran_away, worst
 from tui_opt.experiments.ocr_localization.together import Together, groups, once
 from tui_opt.experiments.ocr_localization.work import Work
+from tui_opt.experiments.one_thread import linear_algebra_on_one_thread
 from tui_opt.figure import Axis, Figure, Layer, Rule, Scatter
 from tui_opt.kernels.localization.network import Network, random_network
 from tui_opt.result import Result

@@ -12,8 +12,8 @@ from tui_opt.experiments.ocr_localization.costs import SLICE
 from tui_opt.experiments.ocr_localization.lesson import Lesson, Sequence
 from tui_opt.experiments.ocr_localization.match_params import InfluenceParams
 from tui_opt.experiments.ocr_localization.one_seed import Report
-from tui_opt.experiments.one_thread import linear_algebra_on_one_thread
 from tui_opt.experiments.ocr_localization.work import Work
+from tui_opt.experiments.one_thread import linear_algebra_on_one_thread
 from tui_opt.figure import Axis, Figure, Heatmap, Ref, Scatter
 from tui_opt.kernels.localization.network import FAR, Network, Tallies, random_network
 from tui_opt.kernels.localization.responses import class_gradients, passes, tracin

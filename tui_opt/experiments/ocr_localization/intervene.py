@@ -14,9 +14,9 @@ from tui_opt.experiments.ocr_localization.intervene_params import InterveneParam
 from tui_opt.experiments.ocr_localization.intervene_report import Extent, report
 from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.one_seed import Report
-from tui_opt.experiments.one_thread import linear_algebra_on_one_thread
 from tui_opt.experiments.ocr_localization.together import Size, groups, once
 from tui_opt.experiments.ocr_localization.work import Work
+from tui_opt.experiments.one_thread import linear_algebra_on_one_thread
 from tui_opt.kernels.localization.network import Network, random_network
 from tui_opt.kernels.localization.pixels import Pixels, sparse
 from tui_opt.kernels.localization.scattering import scatter

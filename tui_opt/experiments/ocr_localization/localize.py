@@ -20,10 +20,10 @@ from tui_opt.experiments.ocr_localization.one_seed import (
     learn,
     steps_of,
 )
-from tui_opt.experiments.one_thread import linear_algebra_on_one_thread
 from tui_opt.experiments.ocr_localization.params import LocalizeParams
 from tui_opt.experiments.ocr_localization.together import Together, groups
 from tui_opt.experiments.ocr_localization.work import Work
+from tui_opt.experiments.one_thread import linear_algebra_on_one_thread
 from tui_opt.kernels.localization.network import Network, random_network
 from tui_opt.kernels.localization.shares import correlation_along
 from tui_opt.result import Result

@@ -14,10 +14,10 @@ from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.match_params import MatchUnitsParams
 from tui_opt.experiments.ocr_localization.match_report import report
 from tui_opt.experiments.ocr_localization.one_seed import Report
-from tui_opt.experiments.one_thread import linear_algebra_on_one_thread
 from tui_opt.experiments.ocr_localization.pair import Half, Matching, Scores
 from tui_opt.experiments.ocr_localization.together import Size, course, groups, once
 from tui_opt.experiments.ocr_localization.work import Part, Work
+from tui_opt.experiments.one_thread import linear_algebra_on_one_thread
 from tui_opt.kernels.localization.network import Network, random_network
 from tui_opt.kernels.localization.responses import activations, profiles, signatures
 from tui_opt.kernels.localization.training import train

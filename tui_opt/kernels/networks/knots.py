@@ -7,6 +7,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_opt.kernels.callables import Check, unchecked
 from tui_opt.kernels.networks.layout import Layout
 from tui_opt.kernels.networks.plain import outputs
 
@@ -18,7 +19,9 @@ BEND = 1e-9
 """Changes of slope below this part of the largest slope are rounding."""
 
 
-def breaks(layout: Layout, network: FloatArray, low: float = -1.0, high: float = 1.0) -> FloatArray:
+def breaks(
+    layout: Layout, network: FloatArray, low: float = -1.0, high: float = 1.0, check: Check = unchecked
+) -> FloatArray:
     """Every place in the interval where some node switches, with both ends, ascending.
 
     Between neighbours every node is a straight line in x, so its zeros are found exactly, layer by layer.
@@ -28,11 +31,13 @@ def breaks(layout: Layout, network: FloatArray, low: float = -1.0, high: float =
         network: [parameter].
         low: left end.
         high: right end.
+        check: called before each layer, whose nodes may cross millions of times.
     """
     places = np.array([low, high])
     values = places[:, None]
     near = SAME_PLACE * (high - low)
     for number, (weights, biases) in enumerate(layout.parts(network)):
+        check()
         z = values @ weights + biases
         if number == layout.layers:
             break
@@ -58,10 +63,20 @@ def breaks(layout: Layout, network: FloatArray, low: float = -1.0, high: float =
     return places
 
 
-def knots(layout: Layout, network: FloatArray, low: float = -1.0, high: float = 1.0) -> FloatArray:
-    """Where the output bends, with both ends of the interval, ascending; switches that cancel are no knots."""
-    places = breaks(layout, network, low, high)
-    slopes = np.diff(outputs(layout, network, places)) / np.diff(places)
+def knots(
+    layout: Layout, network: FloatArray, low: float = -1.0, high: float = 1.0, check: Check = unchecked
+) -> FloatArray:
+    """Where the output bends, with both ends of the interval, ascending; switches that cancel are no knots.
+
+    Args:
+        layout: the network's shape.
+        network: [parameter].
+        low: left end.
+        high: right end.
+        check: called on the way, every tenth of a second at the least.
+    """
+    places = breaks(layout, network, low, high, check)
+    slopes = np.diff(outputs(layout, network, places, check)) / np.diff(places)
     bends = np.abs(np.diff(slopes)) > BEND * np.abs(slopes).max(initial=0.0)
     return np.asarray(places[np.concatenate([[True], bends, [True]])])
 

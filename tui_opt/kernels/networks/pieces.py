@@ -1,16 +1,34 @@
-"""Training on a device in pieces that fit its memory."""
+"""Training in pieces: as many networks at a time as fit a device's memory, or as few as threads can share."""
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from threading import BoundedSemaphore
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tui_opt.kernels.callables import Check, unchecked
+from tui_opt.kernels.networks.lane_source import LANES
 from tui_opt.kernels.networks.lanes import Crowd, Report, Rule, unreported
+from tui_opt.kernels.networks.layout import Layout
 
 SingleArray: TypeAlias = NDArray[np.float32]
+
+OPERATIONS_APART: Final = 200_000_000
+"""In a step of a piece that has a thread of its own: with fewer the interpreter would be what threads wait for."""
+
+
+def networks_apart(layout: Layout, samples: int) -> int:
+    """Networks of a piece that has a thread of its own: a power of two up to LANES.
+
+    It does not depend on the threads there are, nor on how networks are cut into chunks of whole LANES. Products of a
+    batch are rounded alike whatever its size is, but for a single matrix.
+    """
+    number = 1
+    while number < LANES and number * 6 * samples * layout.size < OPERATIONS_APART:
+        number *= 2
+    return number
 
 
 class Trains(Protocol):
@@ -92,3 +110,30 @@ class InPieces:
             told.begin(failed=False)
             now = piece.stop
         return losses
+
+
+class Apart:
+    """Trains pieces of a fixed number of networks, which several threads may do side by side.
+
+    Args:
+        trainer: uses one thread, whoever calls it.
+        networks: of a piece.
+        at_once: pieces for which there is memory.
+    """
+
+    def __init__(self, trainer: Trains, networks: int, at_once: int) -> None:
+        self._trainer = trainer
+        self.networks = networks
+        self._room = BoundedSemaphore(max(1, at_once))
+
+    def train(
+        self, crowd: Crowd, rule: Rule, steps: int, check: Check = unchecked, part: slice = slice(None),
+        report: Report = unreported,
+    ) -> SingleArray:  # fmt: skip
+        """As `lanes.Trainer.train`; waits while others take the memory."""
+        with self._room:
+            return self._trainer.train(crowd, rule, steps, check, part, report)
+
+    def pieces(self, networks: int) -> list[slice]:
+        """The parts of so many networks, in order."""
+        return [slice(k, min(k + self.networks, networks)) for k in range(0, networks, self.networks)]
