@@ -311,6 +311,10 @@ def test_a_law_that_all_leaves_and_a_single_walker_are_said_in_words() -> None:
 def test_diverging_walkers_are_cut_off_and_said() -> None:
     result = evolve(losses=["W^4"], temperature=5.0, initial_mean=2.0, models=["operator"], steps=20)
     assert any("diverge" in sentence for sentence in result.warnings)
+    # Only at the start is the law in the cells, and T g' = 60 W² counts there, not where they were cut.
+    assert 60 * (2 + 6 * 0.175) ** 2 < result.findings["validity"].value < 60 * (2 + 8 * 0.175) ** 2
+    assert "hold all but 1e-09 of every law" in result.findings["validity"].text
+    assert 60 * curve(result, "w")[-1] ** 2 > 1e5
 
 
 class Stopped(Context):

@@ -111,9 +111,11 @@ class Setting:
         return plain_walk(partial(first_passage, self.system.gradient_program), self.temperature, key)
 
 
-def add_validity(result: Result, validity: float, models: Sequence[str]) -> None:
+def add_validity(
+    result: Result, validity: float, models: Sequence[str], where: str = "over the cells"
+) -> None:
     """T max|g'|, with a warning where a diffusion model is asked for beyond its domain."""
-    text = "T max|g'| over the cells: a diffusion needs it well below 1"
+    text = f"T max|g'| {where}: a diffusion needs it well below 1"
     result.add_finding("validity", validity, text, kind="accuracy")
     diffusions = [m for m in models if m != OPERATOR]
     if diffusions and validity > DIFFUSION_LIMIT:
