@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tui_opt.errors import CancelledError, ExperimentError
-from tui_opt.experiments.landscape_5x5.examined import Trained, count_error, examine, quantiles
+from tui_opt.experiments.landscape_5x5.examined import Trained, count_error, examine, quantiles, share_error
 from tui_opt.experiments.landscape_5x5.params import TrainParams
 from tui_opt.experiments.landscape_5x5.task import Task
 from tui_opt.experiments.landscape_5x5.train import compute
@@ -245,6 +245,16 @@ def test_the_error_of_a_median_of_whole_numbers_is_that_of_drawing_them_again() 
     assert medians.std() < 2 * error
     assert count_error(np.full(100, 7.0)) == pytest.approx(0.05)
     assert count_error(np.arange(9.0)) is None
+
+
+def test_the_error_of_a_share_holds_where_none_or_all_were_found() -> None:
+    """Against Wilson's interval as its inequality defines it: (p - q)^2 <= q (1 - q) / n."""
+    for found, number in ((0, 20), (20, 20), (7, 20), (300, 1000)):
+        share = found / number
+        q = np.linspace(0, 1, 400_001)
+        inside = q[(share - q) ** 2 <= q * (1 - q) / number]
+        assert share_error(share, number) == pytest.approx((inside[-1] - inside[0]) / 2, abs=1e-5)
+    assert np.isnan(share_error(np.nan, 0))
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_opt.experiments.landscape_5x5.examined import share_error
 from tui_opt.experiments.landscape_5x5.params import BasinParams
 from tui_opt.experiments.landscape_5x5.training import rule_of
 from tui_opt.experiments.landscape_5x5.words import counted
@@ -83,7 +84,7 @@ def report(params: BasinParams, trials: Trials, stability: Stability, norm: floa
     share = float(returned.mean()) if returned.size else math.nan
     result.add_finding(
         "return_fraction", share, f"trials with a last loss below {params.threshold:g}",
-        stderr=math.sqrt(share * (1 - share) / returned.size) if returned.size else None,
+        stderr=float(share_error(share, returned.size)) if returned.size else None,
     )  # fmt: skip
     if loss.size:
         best, median = float(loss.min()), float(np.median(loss))
@@ -136,12 +137,11 @@ def _add_probability(
     back, _ = np.histogram(noise[returned], edges)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = back / number
-        error = np.sqrt(share * (1 - share) / number)
     result.add_array(
         "bin", (edges[1:] + edges[:-1]) / 2, ("bin",), text="middle of an interval of the noise's norm"
     )
     result.add_array("return_share", share, ("bin",), text="share that returned, by interval")
-    result.add_array("return_share_error", error, ("bin",), text="its standard error")
+    result.add_array("return_share_error", share_error(share, number), ("bin",), text="its standard error")
 
 
 def _add_half(

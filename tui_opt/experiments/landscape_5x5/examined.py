@@ -201,3 +201,14 @@ def count_error(values: FloatArray, share: float = 0.5) -> float | None:
     rising = np.append(True, np.diff(below) > 0)
     low, high = np.interp([max(0.0, share - half), min(1.0, share + half)], below[rising], edges[rising])
     return float(high - low) / 2.0
+
+
+def share_error(share: FloatArray | float, number: NDArray[np.int64] | int) -> FloatArray:
+    """Standard error of a share of `number` networks: half of Wilson's interval (1927) of one standard deviation.
+
+    Unlike the root of p (1 - p) / n it is not 0 where none was found, or nothing else. NaN of none.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        n = np.asarray(number, dtype=float)
+        p = np.asarray(share, dtype=float)
+        return np.asarray(np.sqrt(p * (1.0 - p) / n + 0.25 / n**2) / (1.0 + 1.0 / n))

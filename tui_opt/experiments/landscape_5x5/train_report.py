@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_opt.experiments.landscape_5x5.examined import Trained, count_error, quantile_error, quantiles
+from tui_opt.experiments.landscape_5x5.examined import (
+    Trained,
+    count_error,
+    quantile_error,
+    quantiles,
+    share_error,
+)
 from tui_opt.experiments.landscape_5x5.params import TrainParams
 from tui_opt.experiments.landscape_5x5.task import RUN_AWAY, Task
 from tui_opt.experiments.landscape_5x5.train_figures import add_figures
@@ -114,7 +119,7 @@ def _add_loss_findings(result: Result, task: Task, found: Trained) -> None:
     dead = float(found.dead.mean())
     result.add_finding(
         "dead_fraction", dead, f"networks whose output is constant; at best their loss is {constant:.6g}",
-        stderr=math.sqrt(dead * (1 - dead) / number),
+        stderr=float(share_error(dead, number)),
     )  # fmt: skip
     alive = found.loss[~found.dead]
     if alive.size:
@@ -169,7 +174,7 @@ def _add_shares(result: Result, task: Task, found: Trained) -> None:
         "sawtooth_above_half",
         half,
         "live networks that found more than half of it",
-        stderr=math.sqrt(half * (1 - half) / known.size),
+        stderr=float(share_error(half, known.size)),
     )
 
 
@@ -186,6 +191,6 @@ def _add_distances(result: Result, params: TrainParams, found: Trained) -> None:
             why = (
                 "the target was not built"
                 if not params.is_built
-                else "the built network is wider, or nothing is finite"
+                else "the built network is wider, or every network diverged"
             )
             result.add_missing(f"distance_{name}_median", why)
