@@ -54,10 +54,19 @@ def test_pieces_make_the_steps_of_the_whole(most: int, pieces: list[int]) -> Non
     found = InPieces(device, 10**6).train(cut, rule, 7, part=part, report=told.append)
     assert device.pieces == pieces
     assert sum(told) == 7 * 23
-    assert np.allclose(found, expected, atol=1e-6)
-    assert np.allclose(cut.networks, whole.networks, atol=1e-6)
-    assert np.allclose(cut.state, whole.state, atol=1e-6)
+    assert np.array_equal(found, expected)
+    assert np.array_equal(cut.networks, whole.networks)
+    assert np.array_equal(cut.state, whole.state)
     assert np.array_equal(cut.networks[:4], start[:4].astype(np.float32))
+
+
+@pytest.mark.parametrize("layout", [Layout(1, 17), Layout(5, 20)])
+def test_a_network_alone_takes_the_very_steps_it_takes_among_others(layout: Layout) -> None:
+    start = random_networks(layout, "torch", 3, np.random.default_rng(1))
+    among, alone = Crowd.beginning(start, "adam"), Crowd.beginning(start, "adam")
+    trainer, rule, x = BatchedTrainer(layout, X, Y), Rule("adam", 0.01), slice(2, 3)
+    assert np.array_equal(trainer.train(alone, rule, 50, part=x), trainer.train(among, rule, 50)[x])
+    assert np.array_equal(alone.networks[x], among.networks[x])
 
 
 def test_steps_of_a_piece_that_failed_under_way_are_not_counted_twice() -> None:

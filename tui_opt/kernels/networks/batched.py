@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tui_opt.kernels.callables import Check, unchecked
 from tui_opt.kernels.networks.lanes import Crowd, Report, Rule, unreported
 from tui_opt.kernels.networks.layout import Layout
+from tui_opt.kernels.networks.pieces import networks_apart
 
 FloatArray: TypeAlias = NDArray[np.float64]
 SingleArray: TypeAlias = NDArray[np.float32]
@@ -72,16 +73,20 @@ class BatchedTrainer:
     ) -> SingleArray:
         w = torch.tensor(crowd.networks[part], dtype=self._x.dtype, device=self._x.device)
         state = torch.tensor(crowd.state[:, part], dtype=self._x.dtype, device=self._x.device)
+        number = len(w)
+        if number == 1 and networks_apart(self.layout, len(self._x)) > 1:
+            # A product with a single matrix is rounded otherwise than the same one among others: two of it are not.
+            w, state = w.repeat(2, 1), state.repeat(1, 2, 1)
         losses = torch.zeros(len(w), dtype=self._x.dtype, device=self._x.device)
         with torch.no_grad():
             for t in range(steps):
                 check()  # in every step: of wide networks one takes a tenth of a second
                 losses, gradient = self.loss_and_gradient(w)
                 _step(w, state, gradient, rule, crowd.steps + t + 1)
-                report(len(w))
-        crowd.networks[part] = w.cpu().numpy()
-        crowd.state[:, part] = state.cpu().numpy()
-        return np.asarray(losses.cpu().numpy(), dtype=np.float32)
+                report(number)
+        crowd.networks[part] = w[:number].cpu().numpy()
+        crowd.state[:, part] = state[:, :number].cpu().numpy()
+        return np.asarray(losses[:number].cpu().numpy(), dtype=np.float32)
 
     def loss_and_gradient(self, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Loss [network] and gradient [network, parameter] of networks on the device."""

@@ -22,8 +22,8 @@ OPERATIONS_APART: Final = 200_000_000
 def networks_apart(layout: Layout, samples: int) -> int:
     """Networks of a piece that has a thread of its own: a power of two up to LANES.
 
-    It does not depend on the threads there are, nor on how networks are cut into chunks of whole LANES. Products of a
-    batch are rounded alike whatever its size is, but for a single matrix.
+    It does not depend on the threads there are, nor on how networks are cut into chunks of whole LANES. Where it is 1,
+    every network is alone; else a batch of one is never multiplied: it would be rounded otherwise than among others.
     """
     number = 1
     while number < LANES and number * 6 * samples * layout.size < OPERATIONS_APART:
