@@ -3,7 +3,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PROJECT := pyproject.toml constraints.txt
-XDIST  ?= 2
+# One more than cores: many tests wait for a worker, a terminal or a clock.
+XDIST  ?= 3
 
 .PHONY: run install dev test test-slow check format bench picture clean
 

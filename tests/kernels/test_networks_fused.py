@@ -101,7 +101,13 @@ def plain(start: NDArray[np.float64], rule: Rule, steps: int) -> NDArray[np.floa
 
 @needs_compiler
 @pytest.mark.parametrize(
-    "rule", [Rule("gd", 0.02), Rule("momentum", 0.01), Rule("adadelta", 1.0)], ids=lambda r: r.optimizer
+    "rule",
+    [
+        pytest.param(Rule("gd", 0.02), marks=pytest.mark.slow),  # momentum's kernel, with a momentum of 0
+        Rule("momentum", 0.01),
+        Rule("adadelta", 1.0),
+    ],
+    ids=lambda r: r.optimizer,
 )
 def test_the_kernel_makes_the_plain_steps(rule: Rule, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start = random_networks(PAPER, "glorot-uniform", 31, np.random.default_rng(0)).astype(np.float32)

@@ -219,7 +219,9 @@ def codes(styled: str) -> set[str]:
     return set(re.findall(r"\x1b\[([0-9;]*)m", styled))
 
 
-@pytest.mark.parametrize("terminal", COLOURS)
+@pytest.mark.parametrize(
+    "terminal", [pytest.param(t, marks=pytest.mark.slow) if t == "256 colours" else t for t in COLOURS]
+)
 def test_colours_are_those_of_the_terminal(tmux: Tmux, terminal: str) -> None:
     changes, wanted, unwanted = COLOURS[terminal]
     tmux.start(120, 40, **changes)

@@ -194,7 +194,8 @@ def _advance(start, cell, weight, outlet_start, outlet_cell, outlet_chance, mass
                 total += weight[e] * mass[cell[e]]
             after[k] = total
             first = last
-        mass[:cells] = after
+        for k in range(cells):  # a slice's check of shapes takes seconds to compile
+            mass[k] = after[k]
 
 
 def _subdivided(edges: FloatArray) -> FloatArray:

@@ -242,5 +242,6 @@ def _deposit_rows(images, edges, pieces):  # type: ignore[no-untyped-def]
 @nb.njit(nogil=True, cache=True)
 def _longer(values, size):  # type: ignore[no-untyped-def]
     longer = np.empty(size, values.dtype)
-    longer[: values.size] = values
+    for k in range(values.size):  # a slice's check of shapes takes seconds to compile
+        longer[k] = values[k]
     return longer
