@@ -68,7 +68,6 @@ FAST = [
     "well", "descent-t1", "descent-t02", "descent-t05", "descent-above-t1", "optimal-temperature-visit", "scaled-well",
     "scaled-loss", "newton", "newton-scaled", "newton-from-afar", "landscape", "pit-t05", "pit-t005", "large-steps",
     "run", "run-from-rounded", "run-vs-temperature", "deeper-pit", "deeper-pit-run", "overshoot", "sgd-paths",
-    "thrown-away",
 ]  # fmt: skip
 
 

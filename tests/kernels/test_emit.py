@@ -148,6 +148,7 @@ def _compiled(directory: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in directory.rglob("*.nbc")}
 
 
+@pytest.mark.slow
 def test_processes_may_specialise_at_once_and_share_the_compiled_code(tmp_path: Path) -> None:
     children = [_start_child(tmp_path) for _ in range(2)]
     answers = [child.communicate(timeout=240)[0].strip() for child in children]

@@ -104,7 +104,7 @@ def test_the_largest_curvature_at_kinks_is_reached_from_any_direction_and_soon(
     y = outputs(PAPER, network, x)
     small = smallest(PAPER, network[None])[0]
     expected, _ = largest_curvature(PAPER, small, x, y)
-    for start in np.random.default_rng(0).normal(size=(20, PAPER.size)):
+    for start in np.random.default_rng(0).normal(size=(6, PAPER.size)):
         ends = []
         for now in (start, -start):
             for _ in range(6):
