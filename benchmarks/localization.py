@@ -50,7 +50,7 @@ def dataset() -> tuple[Dataset, str]:
 
 
 def whole_experiment(lesson: Lesson, number: int) -> None:
-    """Everything for one network, as localize does it."""
+    """Everything for one network that learns, as localize does it; its control without learning has no peer."""
     setting = Setting("relu", "linear", RATE, "second-half")
     rngs = np.random.default_rng(number), np.random.default_rng(1000 + number)
     one_seed(lesson, setting, HIDDEN, *rngs, lambda: None)

@@ -18,7 +18,7 @@ from tui_opt.experiments.ocr_localization.match_params import InfluenceParams, M
 from tui_opt.experiments.ocr_localization.one_seed import Setting, answer, learn, placebo_halves
 from tui_opt.experiments.ocr_localization.params import LocalizeParams
 from tui_opt.figure import resolve
-from tui_opt.kernels.localization.network import random_network
+from tui_opt.kernels.localization.network import Network, random_network
 from tui_opt.kernels.localization.shares import correlation, share, spread_of_forks
 from tui_opt.kernels.localization.training import train
 from tui_opt.params import Params
@@ -120,24 +120,31 @@ def test_results_do_not_depend_on_threads_and_do_on_the_seed() -> None:
 def test_the_control_without_learning_is_that_of_gradients_of_the_initial_network() -> None:
     """Plainly: sums of gradients at one place, from every image, and no network that moves."""
     lesson = Lesson.of(LocalizeParams.check({**SMALL, "epochs": 2}))
-    net = random_network(64, 20, Context("localize").rng("network", 0))
 
-    def gradients(sequence: Any) -> tuple[np.ndarray, np.ndarray]:
+    def gradients(net: Network, sequence: Any) -> tuple[np.ndarray, np.ndarray]:
         x = lesson.inputs(sequence)
         z = x @ net.weights + net.biases
         error = np.maximum(z, 0) @ net.output_weights.T + net.output_biases - np.eye(2)[sequence.targets]
         return x, error @ net.output_weights * (z > 0)
 
-    x, back = gradients(lesson.phase_one.part(lesson.tally_begins("second-half")))
-    first = (lesson.phase_one.part(lesson.tally_begins("second-half")).classes < 2)[:, None]
-    update = share(x.T @ np.abs(back * first), x.T @ np.abs(back * ~first))
-    ends = [-(fork_x.T @ fork_back) for fork_x, fork_back in map(gradients, lesson.forks)]
-    change = share(np.abs(ends[0] - ends[1]), np.abs(ends[2] - ends[3]))
-    plain = correlation(update.ravel(), change.ravel())
-    found = localize(activation="relu", learning_rate=0.03, seeds=1, epochs=2)
-    assert value(found, "r_weights_untrained") == pytest.approx(plain, abs=2e-3)
-    assert abs(value(found, "r_weights") - plain) > 0.02
+    def plain(number: int) -> float:
+        net = random_network(64, 20, Context("localize").rng("network", number))
+        counted = lesson.phase_one.part(lesson.tally_begins("second-half"))
+        x, back = gradients(net, counted)
+        first = (counted.classes < 2)[:, None]
+        update = share(x.T @ np.abs(back * first), x.T @ np.abs(back * ~first))
+        ends = [-(a.T @ b) for a, b in (gradients(net, fork) for fork in lesson.forks)]
+        change = share(np.abs(ends[0] - ends[1]), np.abs(ends[2] - ends[3]))
+        return correlation(update.ravel(), change.ravel())
+
+    expected = (plain(0) + plain(1)) / 2
+    found = localize(activation="relu", learning_rate=0.03, seeds=2, epochs=2)
+    assert value(found, "r_weights_untrained") == pytest.approx(expected, abs=2e-3)
+    assert abs(value(found, "r_weights") - expected) > 0.02
     assert "Networks that learn nothing have" in found.findings["z_within_pixel"].text
+    alone = localize(seeds=1).findings
+    assert "ask for two seeds" in alone["r_within_untrained"].text
+    assert "learn nothing" not in alone["z_within_pixel"].text
 
 
 def test_both_parts_of_phase_one_can_be_counted(small: Result) -> None:

@@ -10,6 +10,7 @@ from textual.events import Key
 from textual.keys import _character_to_key
 
 from tests.tui.driving import Driver, driving
+from tui_opt.tui import keyboard
 
 
 def type_at_once(driver: Driver, *keys: str) -> None:
@@ -70,7 +71,12 @@ def test_letters_wait_while_the_screen_is_busy(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_key_is_not_held_up_by_a_widget_that_was_taken_away(tmp_path: Path) -> None:
+def test_a_key_is_not_held_up_by_a_widget_that_was_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all the patience there is, one that waited for a widget that is gone would never be handed out."""
+    monkeypatch.setattr(keyboard, "PATIENCE", 1e6)
+
     async def main() -> None:
         async with driving(tmp_path / "runs") as driver:
             for _ in range(3):

@@ -26,7 +26,7 @@ def missing_data(p: LessonParams) -> str:
 def _localize(p: LocalizeParams) -> Estimate:
     from tui_opt.experiments.ocr_localization import costs
 
-    networks = costs.with_untrained(p.seeds)
+    networks = p.seeds + costs.untrained(p.seeds)
     kept = 8 * p.seeds + 2 * (networks - p.seeds) + 2 * (len(p.group_a) + len(p.group_b))
     return Estimate(
         costs.localize_seconds(p, networks), costs.PROGRAM + round(costs.localize_bytes(p, networks, kept))

@@ -29,7 +29,7 @@ DRAWN: Final = {"digits": 33, "mnist": 150}
 #: seconds of a unit's part of a step on the reference machine, on one core.
 STEP: Final = {"digits": 3e-8, "mnist": 1e-7}
 UNTRAINED: Final = 8
-"""Networks that localize's control without learning takes, or fewer where there are fewer seeds."""
+"""Networks that localize's control without learning takes at most."""
 RANK, MULTIPLY, ENTRY, AUGMENT, CHANGE = 2.2e-7, 2e-11, 2e-9, 2e-10, 3e-7
 """Seconds of ranking an entry, of a product in a matrix product, of an entry that is read and written, of a cube of
 units matched, and of a parameter of a changed network that is looked at."""
@@ -117,9 +117,12 @@ def answers(lesson: LessonSize, hidden: int) -> float:
     return entries * (ENTRY * (4 * lesson.digits + lesson.digits**2 + 100) + 8 * MULTIPLY * hidden)
 
 
-def with_untrained(seeds: int) -> int:
-    """Networks of localize, with those of its control without learning."""
-    return seeds + min(seeds, UNTRAINED)
+def untrained(seeds: int) -> int:
+    """Networks of localize's control without learning: the first ones, and none beside a single network.
+
+    One network without learning would tell nothing of the one that learns, as their spread is not known.
+    """
+    return min(seeds, UNTRAINED) if seeds > 1 else 0
 
 
 def localize_seconds(p: LocalizeParams | ActivationsParams, networks: int) -> float:

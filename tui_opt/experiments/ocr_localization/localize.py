@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from tui_opt.experiments.ocr_localization.costs import UNTRAINED
+from tui_opt.experiments.ocr_localization.costs import untrained as number_untrained
 from tui_opt.experiments.ocr_localization.lesson import Lesson
 from tui_opt.experiments.ocr_localization.localize_report import report
 from tui_opt.experiments.ocr_localization.one_seed import (
@@ -61,7 +61,7 @@ def compute(params: LocalizeParams, ctx: Context) -> Result:
     """Every network by itself, on as many threads as there are; finished ones are found in the checkpoint again."""
     lesson = Lesson.of(params)
     pupils = [Pupil(number) for number in range(params.seeds)]
-    pupils += [Pupil(number, learns=False) for number in range(min(params.seeds, UNTRAINED))]
+    pupils += [Pupil(number, learns=False) for number in range(number_untrained(params.seeds))]
     work = Work(ctx, len(pupils), steps_of(lesson))
     done: list[Seed] = []
     untrained: list[Seed] = []

@@ -94,7 +94,7 @@ def report(params: LocalizeParams, lesson: Lesson, done: list[Seed], untrained: 
         text = _MEANINGS[name] + (_placebo_words(lesson) if name == "r_placebo" else "")
         add(name, [getattr(a, name) for a in kept], text)
     still = [seed.agreement for seed in untrained]
-    if still:
+    if still or params.seeds == 1:
         _add_untrained(result, params, still)
     add(
         "null_within_pixel",
@@ -208,6 +208,10 @@ def _add_untrained(result: Result, params: LocalizeParams, still: list[Agreement
     """What is there before anything is learnt."""
     networks = "the first network" if len(still) == 1 else f"the first {len(still)} networks"
     for name, learnt in _LEARNT.items():
+        if not still:
+            why = "beside a single network it would tell nothing; ask for two seeds or more"
+            result.add_missing(name, f"{_MEANINGS[name]} It does not exist here: {why}.")
+            continue
         text = f"{_MEANINGS[name]} Of {networks}, at a learning rate that moves no parameter by much."
         _add(result, name, [getattr(a, learnt) for a in still], text, _why_none(learnt, params, len(still)))
 
